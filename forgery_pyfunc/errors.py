@@ -1,0 +1,31 @@
+"""The root of the project's errors, and the errors of reading and scoring an image."""
+
+
+class ForgeryError(Exception):
+    """Something that a user can understand and mend.
+
+    `code` is a short stable name for machines; the message is one sentence for people.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class ImageError(ForgeryError):
+    """These bytes cannot be read as an image that the project handles.
+
+    `code` is one of `empty_image`, `not_an_image`, `unsupported_format`, `broken_image`,
+    `too_large` (bytes) and `too_many_pixels`.
+    """
+
+    code = "not_an_image"
+
+
+class ModelError(ForgeryError):
+    """The files of a detector are missing, damaged or of another format."""
+
+    code = "bad_model"

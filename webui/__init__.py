@@ -1,0 +1,1 @@
+"""The web page and the public API in front of the scoring server."""
