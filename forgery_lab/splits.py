@@ -20,9 +20,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from forgery_lab.errors import DataError
-
-NEAR_DUPLICATE_DISTANCE = 4
-"""Bits of the 64-bit perceptual hash in which two images may differ and still be the same."""
+from forgery_lab.manifest import NEAR_DUPLICATE_DISTANCE, near_duplicates
 
 SIDES = ("train", "validation", "test")
 SCHEMES = ("source", "random")
@@ -194,8 +192,6 @@ def _has_hashes(manifest: pd.DataFrame) -> bool:
 
 def _near_pairs(manifest: pd.DataFrame) -> np.ndarray:
     """Return the positions of near-duplicate (and of byte-identical) images, int[P, 2]."""
-    from forgery_lab.manifest import near_duplicates
-
     pairs: set[tuple[int, int]] = set()
     if _has_hashes(manifest):
         hashed = np.flatnonzero((manifest["phash"].fillna("") != "").to_numpy())
