@@ -1,0 +1,1 @@
+"""What only operations need: process supervision, roll-out and infrastructure."""

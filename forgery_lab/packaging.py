@@ -1,0 +1,79 @@
+"""A detector folder as an MLflow pyfunc: logged from code, with `forgery_pyfunc` inside."""
+
+import io
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from PIL import Image
+
+import forgery_pyfunc
+from forgery_pyfunc.detector import RECORD_FIELDS, read_description
+
+PACKAGE = Path(forgery_pyfunc.__file__).parent
+
+REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")
+"""What a served model needs; TensorFlow is not among it."""
+
+
+def signature() -> ModelSignature:
+    """Return the contract of `/invocations` as an MLflow signature."""
+    return ModelSignature(
+        inputs=Schema([ColSpec("binary", "image")]),
+        outputs=Schema(
+            [ColSpec(kind, name, required=False) for name, kind in RECORD_FIELDS.items()]
+        ),
+        params=ParamSchema(
+            [
+                ParamSpec("threshold", "double", None),
+                ParamSpec("heatmap", "boolean", False),
+                ParamSpec("strict", "boolean", True),
+            ]
+        ),
+    )
+
+
+def input_example() -> pd.DataFrame:
+    """Return a request with one small picture made here: a bright disc on a slope of grey."""
+    y, x = np.mgrid[:96, :128]
+    levels = x + np.where((x - 80) ** 2 + (y - 40) ** 2 < 400, 90, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).convert("RGB").save(buffer, "PNG")
+    return pd.DataFrame({"image": [buffer.getvalue()]})
+
+
+def save_model(detector: Path, path: Path, metadata: dict[str, Any] | None = None) -> None:
+    """Write the detector as an MLflow model into a new folder.
+
+    Raises:
+        ModelError: `detector` is no detector folder.
+    """
+    mlflow.pyfunc.save_model(path=path, **_parts(detector, metadata))
+
+
+def log_model(detector: Path, metadata: dict[str, Any] | None = None) -> ModelInfo:
+    """Log the detector to the active run and return what MLflow knows of it.
+
+    Raises:
+        ModelError: `detector` is no detector folder.
+    """
+    return mlflow.pyfunc.log_model(name="model", **_parts(detector, metadata))
+
+
+def _parts(detector: Path, metadata: dict[str, Any] | None) -> dict[str, Any]:
+    description = read_description(detector)
+    return {
+        "python_model": str(PACKAGE / "model.py"),
+        "code_paths": [str(PACKAGE)],
+        "artifacts": {"detector": str(detector)},
+        "signature": signature(),
+        "input_example": input_example(),
+        "pip_requirements": [f"{name}=={version(name)}" for name in REQUIREMENTS],
+        "metadata": {"detector": description["name"], **(metadata or {})},
+    }

@@ -1,0 +1,82 @@
+"""From a network's logit to a calibrated probability, and from that to a verdict."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+
+from forgery_pyfunc.errors import ModelError
+
+Verdict = Literal["authentic", "forged", "inconclusive"]
+
+REFERENCE_PIXELS = 384 * 256
+"""The image size, in pixels, at which the size term of the calibration is zero."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The numbers that turn logits into probabilities for equal priors, and into verdicts.
+
+    Attributes:
+        temperature: divides the image logit (Guo et al., *On Calibration of Modern Neural
+            Networks*, ICML 2017).
+        bias: is added after that.
+        size_slope: is added for every doubling of the image's pixels over `REFERENCE_PIXELS`:
+            the highest of many blocks is higher than the highest of few.
+        block_temperature, block_bias: the same for the logits of the heat map.
+        t_lo, t_hi: below `t_lo` an image is authentic, from `t_hi` on it is forged, and
+            between them lies the grey band.
+        chosen_on: in words, which images chose the numbers.
+    """
+
+    temperature: float = 1.0
+    bias: float = 0.0
+    size_slope: float = 0.0
+    block_temperature: float = 1.0
+    block_bias: float = 0.0
+    t_lo: float = 0.5
+    t_hi: float = 0.5
+    chosen_on: str = "nothing: the logits are used as they are"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.t_lo <= self.t_hi <= 1:
+            raise ModelError(
+                f"the calibration has t_lo={self.t_lo} and t_hi={self.t_hi}; "
+                "it needs 0 ≤ t_lo ≤ t_hi ≤ 1"
+            )
+        if self.temperature <= 0 or self.block_temperature <= 0:
+            raise ModelError("the calibration has a temperature that is not above 0")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
+        """Return the calibration that `to_dict` wrote; raise `ModelError` for unknown keys."""
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ModelError(f"the calibration has unknown keys: {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as a JSON-able dict."""
+        return asdict(self)
+
+    def probability(self, logit: float, pixels: int) -> float:
+        """Return the probability in [0, 1] that an image of so many pixels is forged."""
+        size = np.log2(pixels / REFERENCE_PIXELS)
+        return float(sigmoid(logit / self.temperature + self.bias + self.size_slope * size))
+
+    def block_probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return float32[h, w] in [0, 1] for the block logits float32[h, w]."""
+        return sigmoid(logits / self.block_temperature + self.block_bias).astype(np.float32)
+
+    def verdict(self, probability: float, threshold: float | None = None) -> Verdict:
+        """Return the decision; a `threshold` replaces the grey band by one cut."""
+        t_lo, t_hi = (self.t_lo, self.t_hi) if threshold is None else (threshold, threshold)
+        if probability >= t_hi:
+            return "forged"
+        return "authentic" if probability < t_lo else "inconclusive"
+
+
+def sigmoid(x: np.ndarray | float) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)) without overflow, in x's shape."""
+    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(x)))

@@ -1,0 +1,117 @@
+"""The MLflow model, logged from this file (models from code): no pickle is involved.
+
+Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
+"""
+
+import base64
+import binascii
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import yaml
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from forgery_pyfunc.detector import RECORD_FIELDS, Detector
+from forgery_pyfunc.errors import ImageError
+
+logger = logging.getLogger(__name__)
+
+VERSION_VARIABLE = "FORGERY_MODEL_VERSION"
+"""Environment variable with which whoever starts a server names the version it serves."""
+
+
+class ForgeryModel(PythonModel):
+    """Scores encoded images; `predict` may run in several threads at once."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the detector that was logged as the artefact `detector`."""
+        folder = Path(context.artifacts["detector"])
+        self.detector = Detector.load(folder, registered_version(folder))
+
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Return one record per image, in order; see `RECORD_FIELDS`.
+
+        Args:
+            context: not used; MLflow passes it.
+            model_input: one column `image` of bytes, or of base64 text where MLflow's server
+                does not decode it itself (the layouts `inputs` and `instances`).
+            params: `threshold` (a probability; None: the calibrated grey band), `heatmap`
+                (bool) and `strict` (bool: raise when no image can be read; a batch scorer
+                turns it off and finds the reason in every record's `error`).
+
+        Raises:
+            MlflowException: INVALID_PARAMETER_VALUE (HTTP 400) for a bad parameter, for no
+                image at all and, where strict, for no readable image.
+        """
+        params = params or {}
+        threshold = read_threshold(params.get("threshold"))
+        with_heatmap = bool(params.get("heatmap", False))
+        images = model_input["image"]
+        if len(images) == 0:
+            raise bad_request("the request holds no image")
+        records = [self._record(image, threshold, with_heatmap) for image in images]
+        if params.get("strict", True) and all(record["error"] for record in records):
+            raise bad_request(f"no image could be read; the first: {records[0]['error']}")
+        answer = pd.DataFrame.from_records(records, columns=list(RECORD_FIELDS))
+        return answer.astype(object).where(answer.notna(), None)
+
+    def _record(self, image: Any, threshold: float | None, with_heatmap: bool) -> dict[str, Any]:
+        try:
+            return self.detector.score(to_bytes(image), threshold, with_heatmap)
+        except ImageError as error:
+            return self.detector.error_record(error)
+        except Exception:  # one image must never spoil the others, whatever it triggered
+            logger.exception("an image could not be scored")
+            failure = ImageError("this image could not be scored", code="internal_error")
+            return self.detector.error_record(failure)
+
+
+def read_threshold(value: float | None) -> float | None:
+    """Return the threshold as it is; raise where it is no probability."""
+    if value is not None and not 0 <= value <= 1:
+        raise bad_request(f"threshold is {value}; allowed are numbers from 0 to 1")
+    return value
+
+
+def to_bytes(image: Any) -> bytes:
+    """Return the encoded image of a cell: bytes as they are, text decoded as strict base64."""
+    if isinstance(image, bytes | bytearray | memoryview):
+        return bytes(image)
+    if not isinstance(image, str):
+        found = type(image).__name__
+        raise ImageError(f"an image must be bytes or base64 text, not {found}")
+    try:
+        return base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageError("the image is not valid base64", code="not_base64") from error
+
+
+def registered_version(folder: Path) -> str | None:
+    """Return "name/version" of the registered model that holds this folder, if it is known."""
+    named = os.environ.get(VERSION_VARIABLE)
+    if named:
+        return named
+    meta = folder.parent.parent / "registered_model_meta"  # MLflow writes it on download
+    if not meta.is_file():
+        return None
+    facts = yaml.safe_load(meta.read_text("utf-8"))
+    return f"{facts['model_name']}/{facts['model_version']}"
+
+
+def bad_request(message: str) -> MlflowException:
+    """Return the exception that MLflow's server answers with HTTP 400."""
+    return MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+
+
+mlflow.models.set_model(ForgeryModel())

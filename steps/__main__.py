@@ -1,0 +1,62 @@
+"""`python -m steps NAME --key value …`: one step, as the entry points of `MLproject` call it."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
+
+from forgery_pyfunc.errors import ForgeryError
+from steps import tracking
+from steps.configuration import ConfigurationManager
+from steps.errors import SettingsError, TrackingError, exit_status
+
+WORKSPACE = "workspace"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the step and return its exit status; print one sentence where it fails."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    step = arguments[0] if arguments else ""
+    try:
+        run_step(step, read_options(arguments[1:]))
+    except ForgeryError as error:
+        print(f"{step}: {error}", file=sys.stderr)
+        return exit_status(error)
+    return 0
+
+
+def run_step(step: str, options: dict[str, str]) -> None:
+    """Run one step in its MLflow run; raise `ForgeryError` for all that a user can mend."""
+    manager = ConfigurationManager()
+    workspace = manager.workspace(options.pop(WORKSPACE, None))
+    settings = manager.settings(step, options)
+    module = importlib.import_module(f"steps.{step}")
+    try:
+        tracking.configure(manager.config.experiment)
+        with tracking.step_run(step, settings, workspace):
+            module.run(settings, workspace)
+    except MlflowException as error:
+        raise tracking.explain(error) from error
+    except RequestException as error:
+        raise TrackingError(f"the tracking server does not answer: {error}") from error
+    except OSError as error:
+        name = f" ({error.filename})" if error.filename else ""
+        raise ForgeryError(f"{error.strerror or error}{name}") from error
+
+
+def read_options(arguments: Sequence[str]) -> dict[str, str]:
+    """Return `--key value` pairs as a dict; raise `SettingsError` for anything else."""
+    options = {}
+    for position in range(0, len(arguments), 2):
+        key, value = arguments[position], arguments[position + 1 : position + 2]
+        if not key.startswith("--") or not value:
+            raise SettingsError(f"expected --key value, got {' '.join(arguments[position:])!r}")
+        options[key.removeprefix("--")] = value[0]
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,195 @@
+"""The settings of every step, as frozen and typed objects that refuse unknown keys.
+
+Values come from `params.yaml` and from `-P name=value`; a field without a default must be in
+one of the two. A field's description is the documentation of its parameter.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _split_commas(value: Any) -> Any:
+    """A list given as text, as `-P` does, is separated by commas."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="where all randomness comes from")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Stage = Literal["Staging", "Production", "Archived"]
+
+
+class Entity(BaseModel):
+    """A frozen record that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Paths(Entity):
+    """Where things are, relative to the workspace."""
+
+    raw: Path
+    manifest: Path
+    ingest_report: Path
+    splits: Path
+    split_report: Path
+    features: Path
+    detector: Path
+    checkpoints: Path
+    training_report: Path
+    training_plots: Path
+    metrics: Path
+    evaluation: Path
+    audit: Path
+    runs: Path
+
+
+class Config(Entity):
+    """All of `config.yaml`."""
+
+    experiment: str = Field(min_length=1)
+    registered_model: str = Field(min_length=1)
+    paths: Paths
+
+
+class IngestSettings(Entity):
+    """From a source of images to a data root and its manifest."""
+
+    seed: Seed
+    source: str = Field(
+        min_length=1,
+        description="demo, a folder, an archive, http(s)://…, s3://… or kaggle:owner/name",
+    )
+    checksum: str = Field(
+        pattern="^([0-9a-f]{64})?$", description="SHA-256 that a downloaded file must have"
+    )
+    demo_count: int = Field(ge=40, le=100_000, description="images that `demo` generates")
+
+
+class PreprocessSettings(Entity):
+    """From a manifest to splits and cached features."""
+
+    seed: Seed
+    split: Literal["source", "random"] = Field(
+        description="source: no source photograph on two sides; random: as most papers do"
+    )
+    train_fraction: Share
+    validation_fraction: Share
+    history: Literal["matched", "raw"] = Field(
+        description="matched: both classes get the same number and kind of saves; raw: as shipped"
+    )
+    draws: int = Field(ge=1, le=20, description="matched histories drawn for every image")
+    features: Names = Field(min_length=1, description="feature families, separated by commas")
+    disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
+
+
+class TrainSettings(Entity):
+    """From cached features to a detector."""
+
+    seed: Seed
+    network: Literal["blocks", "classic"] = Field(
+        description="blocks: a logit per 8×8 block; classic: the field's usual ELA network"
+    )
+    epochs: int = Field(ge=1, le=1000, description="passes over the training images, at most")
+    patience: int = Field(ge=1, description="epochs without improvement before training stops")
+    batch_size: int = Field(ge=1, le=1024)
+    learning_rate: float = Field(gt=0, le=1)
+
+
+class EvaluateSettings(Entity):
+    """From a model and a split data set to scores and a report."""
+
+    seed: Seed
+    model: str = Field("", description="model URI; by default the detector that `train` wrote")
+    draws: int = Field(ge=1, le=20, description="matched histories drawn for every test image")
+    bootstrap: int = Field(ge=100, le=100_000, description="resamples behind every interval")
+    robustness: bool = Field(description="protocol F: AUC against quality, scale and blur")
+    extra: Names = Field((), description="protocol E: name:path,name:path")
+
+
+class AuditSettings(Entity):
+    """How much of the label of a data set can be told without looking at the pictures."""
+
+    seed: Seed
+    data: Path = Field(description="folder of images in two classes")
+    output: Path | None = Field(None, description="folder of the report")
+
+
+class ForgeSettings(Entity):
+    """Labelled forgeries of one's own photographs, in CASIA layout."""
+
+    seed: Seed
+    input: Path = Field(description="folder of photographs")
+    output: Path = Field(description="folder to write; it must not exist")
+    count: int = Field(200, ge=2, description="images to make, half of them authentic")
+
+
+class RegisterSettings(Entity):
+    """From a detector to a version in the model registry."""
+
+    detector: Path | None = Field(None, description="folder; by default what `train` wrote")
+
+
+class PromoteSettings(Entity):
+    """Through the gate to a stage."""
+
+    stage: Stage = Field("Production", description="Staging, Production or Archived")
+    version: int | None = Field(None, ge=1, description="by default the challenger")
+    margin: float = Field(
+        ge=0, le=1, description="AUC by which a challenger may be worse than the champion"
+    )
+
+
+class ScoreSettings(Entity):
+    """From a folder of images to a table of verdicts."""
+
+    input: Path = Field(description="folder of images")
+    output: Path = Field(description="table to write: .parquet or .csv")
+    model: str = Field("", description="model URI; by default the champion")
+    threshold: float | None = Field(None, ge=0, le=1, description="replaces the grey band")
+
+
+class ServeSettings(Entity):
+    """A scoring server and the web page in front of it."""
+
+    model: str = Field("", description="model URI; by default the champion")
+    port: int = Field(8080, ge=1, le=65535, description="of the web page")
+    scoring_port: int = Field(5001, ge=1, le=65535, description="of the scoring server, loopback")
+
+
+class MainSettings(Entity):
+    """The whole way, or a part of it, as child runs of one parent run."""
+
+    steps: Names = Field(
+        ("ingest", "preprocess", "train", "evaluate", "register", "promote"),
+        min_length=1,
+        description="which steps to run, in order, separated by commas",
+    )
+    source: str = Field("", description="as `ingest -P source=…`; by default what params.yaml says")
+    overrides: Names = Field(
+        (), description="settings of the steps: train.epochs=2,ingest.demo_count=60"
+    )
+
+
+SETTINGS: dict[str, type[Entity]] = {
+    "ingest": IngestSettings,
+    "preprocess": PreprocessSettings,
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "audit": AuditSettings,
+    "forge": ForgeSettings,
+    "register": RegisterSettings,
+    "promote": PromoteSettings,
+    "score": ScoreSettings,
+    "serve": ServeSettings,
+    "main": MainSettings,
+}
+"""The entry points of `MLproject`, each with its settings."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done and how many there are."""

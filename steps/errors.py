@@ -1,0 +1,39 @@
+"""Errors of running a step, each with the exit status that it ends the process with."""
+
+from forgery_pyfunc.errors import ForgeryError
+
+
+class SettingsError(ForgeryError):
+    """A setting is unknown, missing, of the wrong type or out of range."""
+
+    code = "bad_settings"
+
+
+class TrackingError(ForgeryError):
+    """The tracking server or the model registry is absent, refuses us or lacks what was named."""
+
+    code = "tracking"
+
+
+class StepFailedError(ForgeryError):
+    """A step of `main` ended with an error."""
+
+    code = "step_failed"
+
+
+class GateRefusedError(ForgeryError):
+    """The promotion gate said no: an outcome, not a fault."""
+
+    code = "refused"
+
+
+EXIT_FAILED = 1
+EXIT_BAD_SETTINGS = 2
+EXIT_REFUSED = 3
+
+
+def exit_status(error: ForgeryError) -> int:
+    """Return the exit status of a process that ends with this error."""
+    if isinstance(error, SettingsError):
+        return EXIT_BAD_SETTINGS
+    return EXIT_REFUSED if isinstance(error, GateRefusedError) else EXIT_FAILED

@@ -1,0 +1,101 @@
+"""The whole way, or a part of it, as child runs of one parent run."""
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.exceptions import ExecutionException
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from steps.configuration import PROJECT_ROOT, Workspace
+from steps.entities import SETTINGS, MainSettings, Paths
+from steps.errors import SettingsError, StepFailedError
+from steps.tracking import OUTCOME_TAG, REASON_TAG, REFUSED, current_run
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: MainSettings, workspace: Workspace) -> None:
+    """Run the steps in order in a folder of the run's own; stop at the first that fails."""
+    overrides = read_overrides(settings.overrides)
+    for step in (*settings.steps, *overrides):
+        check_step(step)
+    parent_id = current_run().info.run_id
+    folder = workspace.root / workspace.paths.runs / "main" / parent_id
+    folder.mkdir(parents=True)
+    if settings.steps[0] != "ingest":
+        link_outputs(workspace, folder)
+    for position, step in enumerate(settings.steps, start=1):
+        logger.info("step %d of %d: %s, in %s", position, len(settings.steps), step, folder)
+        parameters = {**overrides.get(step, {}), "workspace": str(folder)}
+        if step == "ingest" and settings.source:
+            parameters["source"] = settings.source
+        run_child(step, parameters, parent_id)
+
+
+def check_step(step: str) -> None:
+    """Raise `SettingsError` where this is no step that `main` can run."""
+    allowed = [name for name in SETTINGS if name not in ("main", "serve")]
+    if step not in allowed:
+        raise SettingsError(f"-P: main names {step!r}; allowed: {', '.join(allowed)}")
+
+
+def read_overrides(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return {"train": {"epochs": "2"}} for ("train.epochs=2",)."""
+    overrides: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        step, dot, key = name.partition(".")
+        if not (equals and dot):
+            raise SettingsError(f"-P: main.overrides has {pair!r}; expected step.key=value")
+        overrides.setdefault(step, {})[key] = value
+    return overrides
+
+
+def link_outputs(workspace: Workspace, folder: Path) -> None:
+    """Give a part of the way the outputs of the steps before it, by hard links: steps replace
+    their outputs and never write into them.
+    """
+    for name in Paths.model_fields:
+        source, target = workspace.path(name), folder / getattr(workspace.paths, name)
+        if name == "runs" or not source.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, copy_function=os.link, dirs_exist_ok=True)
+        else:
+            os.link(source, target)
+
+
+def run_child(step: str, parameters: dict[str, str], parent_id: str) -> None:
+    """Run one entry point as a child run, in the environment that is already active.
+
+    Raises:
+        StepFailedError: naming the step and its reason. A refusal by the gate is no failure.
+    """
+    try:
+        mlflow.projects.run(
+            str(PROJECT_ROOT), step, parameters=parameters, env_manager="local", run_name=step
+        )
+    except ExecutionException as error:
+        tags = newest_child(parent_id).data.tags
+        reason = tags.get(REASON_TAG, "its output above says why")
+        if tags.get(OUTCOME_TAG) != REFUSED:
+            raise StepFailedError(f"{step} failed: {reason}") from error
+        logger.warning("%s: %s; the current champion stays", step, reason)
+
+
+def newest_child(parent_id: str) -> Run:
+    """Return the child run that was started last."""
+    runs = MlflowClient().search_runs(
+        [current_run().info.experiment_id],
+        f"tags.{MLFLOW_PARENT_RUN_ID} = '{parent_id}'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return runs[0]
