@@ -159,12 +159,12 @@ def _sniff_text(start: bytes) -> str | None:
     # A cut through the last character may leave one replacement character at the end.
     if not text or "\0" in text or "\ufffd" in text[:-3]:
         return None
-    if re.search(r"<svg[\s>]", text):
-        return "SVG"
     if re.match(
         r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html|head|body|script)", text, re.DOTALL
     ):
         return "HTML"
+    if re.search(r"<svg[\s>]", text):
+        return "SVG"
     return "XML" if text.startswith("<?xml") else "text"
 
 
