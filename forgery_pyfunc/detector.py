@@ -116,10 +116,11 @@ class Detector:
             ImageError: the bytes cannot be read as an image.
         """
         image = decode(data, limits or Limits())
+        height, width = oriented(image.luma, image.orientation).shape
         record = {
             **EMPTY_RECORD,
-            "width": image.display_width,
-            "height": image.display_height,
+            "width": width,
+            "height": height,
             "format": image.format,
             "model_version": self.version,
         }

@@ -58,8 +58,9 @@ def read_overrides(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def link_outputs(workspace: Workspace, folder: Path) -> None:
-    """Give a part of the way the outputs of the steps before it, by hard links: steps replace
-    their outputs and never write into them.
+    """Give a part of the way the outputs of the steps before it.
+
+    Hard links do: steps replace their outputs and never write into them.
     """
     for name in Paths.model_fields:
         source, target = workspace.path(name), folder / getattr(workspace.paths, name)

@@ -1,0 +1,72 @@
+# Everything that a person does with this project. `make run` and `make test` need Python 3.11,
+# make and git, and do the rest themselves.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.installed
+PORT ?= 8080
+SCORING_PORT ?= 5001
+MODEL_URI ?=
+DATASET ?=
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
+export MLFLOW_EXPERIMENT_NAME ?= forgery-detector
+export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run pipeline serve ui test lint bench image lock clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: $(READY) ## the virtual environment, from the hashed lock
+
+$(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "Python 3.11 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another with PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing the locked dependencies into $(VENV) …"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --require-hashes -r requirements/dev.lock
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+run: pipeline serve ## the whole way on the embedded data, then the web page on http://127.0.0.1:$PORT
+
+pipeline: $(READY) ## dvc repro, register and promote; DATASET=path takes a CASIA-style folder
+ifeq ($(DATASET),)
+	dvc repro
+else
+	dvc exp run -S ingest.source=$(abspath $(DATASET))
+endif
+	python -m steps register
+	python -m steps promote || test $$? -eq 3
+
+serve: $(READY) ## scoring server and page for the champion; MODEL_URI=models:/… serves another
+	python -m steps serve --model "$(MODEL_URI)" --port $(PORT) --scoring_port $(SCORING_PORT)
+
+ui: $(READY) ## MLflow's own page on the tracking store
+	mlflow ui --backend-store-uri "$(MLFLOW_TRACKING_URI)" --host 127.0.0.1 --port 5000
+
+test: $(READY) ## every test
+	pytest
+
+lint: $(READY) ## static checks
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m steps.mlproject | diff MLproject -
+
+bench: $(READY) ## the benchmarks; writes reports/bench.json
+	python -m benchmarks
+
+lock: ## the locks and conda.yaml, from pyproject.toml
+	bash requirements/compile.sh
+
+clean: ## what tests and builds leave behind; data, models and runs stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
