@@ -11,9 +11,17 @@ Farbman et al., "Convolution Pyramids", SIGGRAPH Asia 2011.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +35,8 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Operation = dict[str, Any]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 KINDS = ("splice", "copy-move", "removal")
 AREAS = (0.01, 0.25)
@@ -149,7 +159,9 @@ def _splice(
         operations.append(history.operation("donor_save"))
     part = _cut(donor, _drawn_area(rng), rng, operations)
     wanted = part.area * host.shape[0] * host.shape[1] / (donor.shape[0] * donor.shape[1])
-    part = _transformed(part, host, rng, operations, natural_scale=float(np.sqrt(wanted / part.area)))
+    part = _transformed(
+        part, host, rng, operations, natural_scale=float(np.sqrt(wanted / part.area))
+    )
     corner = _place(host, part, rng, avoid=None)
     part = _matched_to_host(part, host, corner, rng, operations)
     return _paste(host, part, corner, rng, operations)
@@ -419,7 +431,9 @@ def _turned(pixels: Floats, alpha: Floats, angle: float, shear: float) -> tuple[
     """Rotation about the centre in degrees and a horizontal shear, bicubic."""
     height, width = alpha.shape
     turn = np.deg2rad(angle)
-    grown_x = int(np.ceil(abs(width * np.cos(turn)) + abs(height * np.sin(turn)) + abs(shear) * height))
+    grown_x = int(
+        np.ceil(abs(width * np.cos(turn)) + abs(height * np.sin(turn)) + abs(shear) * height)
+    )
     grown_y = int(np.ceil(abs(height * np.cos(turn)) + abs(width * np.sin(turn))))
     forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.array(
         [[1.0, shear], [0.0, 1.0]]
@@ -625,7 +639,9 @@ def _pull_push(weighted: Floats, weight: Floats) -> Floats:
 
 
 def _halved(array: Floats) -> Floats:
-    padded = np.pad(array, [(0, array.shape[0] % 2), (0, array.shape[1] % 2)] + [(0, 0)] * (array.ndim - 2))
+    padded = np.pad(
+        array, [(0, array.shape[0] % 2), (0, array.shape[1] % 2)] + [(0, 0)] * (array.ndim - 2)
+    )
     return 0.25 * (padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2])
 
 
@@ -655,3 +671,104 @@ def _box_around(
         slice(max(0, corner[0] - grow), min(limits[0], corner[0] + size[0] + grow)),
         slice(max(0, corner[1] - grow), min(limits[1], corner[1] + size[1] + grow)),
     )
+
+
+# Files ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """The format in which a picture is published, drawn alike for authentic and forged ones."""
+
+    extension: str
+    save: Save
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> PublishedFile:
+        """Mostly JPEG of quality 70 to 97; also TIFF, PNG, BMP and a little WebP."""
+        extension = str(
+            rng.choice(["jpg", "tif", "png", "bmp", "webp"], p=[0.64, 0.18, 0.1, 0.05, 0.03])
+        )
+        save = Save.drawn(rng, (70, 97), lossless=0.0)
+        lossless = extension in ("tif", "png", "bmp")
+        return cls(extension, Save(None) if lossless else save)
+
+    def encoded(self, pixels: Pixels) -> bytes:
+        """The bytes of the file of uint8[H, W, 3]."""
+        if self.extension == "jpg":
+            return jpeg.encode(pixels, quality=self.save.quality, subsampling=self.save.subsampling)
+        buffer = io.BytesIO()
+        options: dict[str, Any] = {"quality": self.save.quality} if self.save.quality else {}
+        formats = {"tif": "TIFF", "png": "PNG", "bmp": "BMP", "webp": "WEBP"}
+        Image.fromarray(pixels).save(buffer, formats[self.extension], **options)
+        return buffer.getvalue()
+
+    def operation(self) -> Operation:
+        """This file as the last entry of a record."""
+        return {"name": "publish", "format": self.extension, "quality": self.save.quality}
+
+
+def casia_name(record: dict[str, Any], ids: tuple[str, str], number: int) -> str:
+    """The name of a forgery in CASIA 2.0's manner, without extension.
+
+    `Tp_D_CRN_M_N_<host>_<donor>_<number>`: D(ifferent) or S(ame) image; then, each or N: C for
+    changed in size, R for rotated or mirrored, D for deformed; S(mall), M(edium) or L(arge);
+    B for a blurred seam. CASIA's authors never published what the letters mean; these are ours.
+    """
+    names = {operation["name"] for operation in record["operations"]}
+    deformed = any(operation.get("shear") for operation in record["operations"])
+    turned = "mirror" in names or any(
+        operation.get("degrees") for operation in record["operations"]
+    )
+    letters = ("C" if "scale" in names else "N") + ("R" if turned else "N")
+    letters += "D" if deformed else "N"
+    size = "S" if record["area"] < 0.06 else "M" if record["area"] < 0.16 else "L"
+    seam = "B" if "blur_seam" in names else "N"
+    origin = "D" if record["kind"] == "splice" else "S"
+    return f"Tp_{origin}_{letters}_{size}_{seam}_{ids[0]}_{ids[1]}_{number:05d}"
+
+
+def write_mask(path: Path, mask: Mask) -> None:
+    """A PNG of 0 and 255, three times smaller as one bit, but grey as CASIA's are."""
+    Image.fromarray(mask.astype(np.uint8) * 255).save(path, "PNG")
+
+
+def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """One JSON object a line."""
+    lines = [json.dumps(record, sort_keys=True) for record in records]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to fill; it becomes `folder` at the end, or vanishes on an error.
+
+    Raises:
+        DataError: `folder` exists and is not an empty folder.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(f"{folder}: exists already and is not an empty folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        partial.chmod(0o755)
+        yield partial
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def in_parallel(
+    function: Callable[[Task], Result], tasks: Sequence[Task], processes: int | None = None
+) -> Iterator[Result]:
+    """The results in the order of the tasks, each computed in one of a few fresh processes."""
+    processes = min(processes or os.cpu_count() or 1, len(tasks))
+    if processes <= 1:
+        yield from map(function, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield from pool.map(function, tasks, chunksize=1)
