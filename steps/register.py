@@ -12,7 +12,7 @@ from forgery_pyfunc.detector import NETWORK_FILE, read_description
 from steps import tracking
 from steps.configuration import Workspace
 from steps.entities import RegisterSettings
-from steps.registry import DIGEST_TAG, Registry
+from steps.registry import DIGEST_TAG, Registry, number
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
     digest = detector_digest(folder)
     version = registry.by_digest(digest)
     if version is not None:
-        logger.info("this detector is version %s of %s already", version.version, registry.name)
+        logger.info("this detector is version %d of %s already", number(version), registry.name)
         return
     training = training_run(workspace) if settings.detector is None else None
     model = packaging.log_model(folder, {DIGEST_TAG: digest})
@@ -33,8 +33,8 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
     if training:
         tags["training_run_id"] = training
     version = registry.create(model.model_uri, model.run_id, tags)
-    mlflow.set_tag("registered_version", version.version)
-    logger.info("registered version %s of %s as challenger", version.version, registry.name)
+    mlflow.set_tag("registered_version", number(version))
+    logger.info("registered version %d of %s as challenger", number(version), registry.name)
 
 
 def detector_digest(folder: Path) -> str:

@@ -4,6 +4,7 @@ MLflow deprecates stages in favour of aliases, so a version in a stage carries a
 `stage` and, where the server still has them, the stage itself.
 """
 
+import warnings
 from datetime import UTC, datetime
 
 from mlflow.entities.model_registry import ModelVersion
@@ -37,16 +38,16 @@ class Registry:
                 return None
             raise
 
-    def by_number(self, number: int | str) -> ModelVersion:
+    def by_number(self, wanted: int) -> ModelVersion:
         """Return a version; raise `TrackingError` where it does not exist."""
         try:
-            return self.client.get_model_version(self.name, str(number))
+            return self.client.get_model_version(self.name, str(wanted))
         except MlflowException as error:
             if not is_absent(error):
                 raise
-            known = ", ".join(version.version for version in self.versions()) or "none"
+            known = ", ".join(str(number(version)) for version in self.versions()) or "none"
             raise TrackingError(
-                f"the registry has no version {number} of {self.name}; it has {known}"
+                f"the registry has no version {wanted} of {self.name}; it has {known}"
             ) from error
 
     def by_digest(self, digest: str) -> ModelVersion | None:
@@ -57,11 +58,11 @@ class Registry:
     def versions(self) -> list[ModelVersion]:
         """Return all versions, the newest first."""
         found = self.client.search_model_versions(f"name = '{self.name}'")
-        return sorted(found, key=lambda version: int(version.version), reverse=True)
+        return sorted(found, key=number, reverse=True)
 
     def uri(self, version: ModelVersion) -> str:
         """Return the URI that loads this version, whatever happens to aliases meanwhile."""
-        return f"models:/{self.name}/{version.version}"
+        return f"models:/{self.name}/{number(version)}"
 
     def create(self, model_uri: str, run_id: str, tags: dict[str, str]) -> ModelVersion:
         """Register a logged model as a new version with the alias `challenger`."""
@@ -78,7 +79,7 @@ class Registry:
         """Bring a version to a stage: alias, tag, stage and audit tags; archive who held it."""
         alias = ALIASES.get(stage)
         held = self.by_alias(alias) if alias else None
-        if held is not None and held.version != version.version:
+        if held is not None and number(held) != number(version):
             self._mark(held, "Archived")
         if alias:
             self.client.set_registered_model_alias(self.name, alias, version.version)
@@ -86,14 +87,16 @@ class Registry:
             self._drop_aliases(version)
         self._mark(version, stage)
         entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "to": stage, **audit}
-        entry["from_version"] = held.version if held is not None else "none"
+        entry["from_version"] = str(number(held)) if held is not None else "none"
         for key, value in entry.items():
             self.client.set_model_version_tag(self.name, version.version, f"promotion.{key}", value)
 
     def _mark(self, version: ModelVersion, stage: str) -> None:
         self.client.set_model_version_tag(self.name, version.version, STAGE_TAG, stage)
         try:
-            self.client.transition_model_version_stage(self.name, version.version, stage)
+            with warnings.catch_warnings():  # stages are deprecated, and part of the contract
+                warnings.simplefilter("ignore", FutureWarning)
+                self.client.transition_model_version_stage(self.name, version.version, stage)
         except MlflowException as error:
             if error.error_code not in ("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED"):
                 raise
@@ -101,8 +104,13 @@ class Registry:
     def _drop_aliases(self, version: ModelVersion) -> None:
         for alias in ALIASES.values():
             held = self.by_alias(alias)
-            if held is not None and held.version == version.version:
+            if held is not None and number(held) == number(version):
                 self.client.delete_registered_model_alias(self.name, alias)
+
+
+def number(version: ModelVersion) -> int:
+    """Return the version's number; some of MLflow's stores give it as text."""
+    return int(version.version)
 
 
 def is_absent(error: MlflowException) -> bool:

@@ -12,7 +12,7 @@ from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.model import VERSION_VARIABLE
 from steps.configuration import Workspace
 from steps.entities import ServeSettings
-from steps.registry import CHAMPION, Registry
+from steps.registry import CHAMPION, Registry, number
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def resolve(model: str, registered_model: str) -> tuple[str, str]:
             f"the registry has no {alias or CHAMPION} of {registered_model}; "
             "run `make pipeline` first, or name another model with `-P model=…`"
         )
-    return registry.uri(version), f"{registered_model}/{version.version}"
+    return registry.uri(version), f"{registered_model}/{number(version)}"
 
 
 def services(uri: str, version: str, port: int, scoring_port: int) -> list[Service]:
