@@ -1,0 +1,135 @@
+import contextlib
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.webui.pictures import BROWSER, form, picture
+from tests.webui.servers import free_port
+from webui.application import create_app
+from webui.settings import Settings
+
+DARK = picture(20)
+
+
+def test_every_answer_carries_a_request_id_and_the_security_headers(lonely):
+    for answer in (lonely.get("/"), lonely.get("/nothing"), lonely.post("/predict")):
+        assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_sane_request_id_is_kept_and_an_odd_one_replaced(lonely):
+    assert (
+        lonely.get("/livez", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"] == "abc-1"
+    )
+    odd = lonely.get("/livez", headers={"X-Request-ID": 'x" injected'}).headers["X-Request-ID"]
+    assert re.fullmatch(r"[0-9a-f]{32}", odd)
+
+
+def test_unknown_paths_and_methods_have_the_one_error_shape(lonely):
+    assert lonely.get("/nothing").json["error"]["code"] == "not_found"
+    answer = lonely.get("/invocations")
+    assert answer.status_code == 405
+    assert answer.json["error"]["code"] == "method_not_allowed"
+    assert lonely.get("/nothing", headers=BROWSER).mimetype == "text/html"
+
+
+def test_without_a_scoring_server_alive_but_not_ready(lonely):
+    assert lonely.get("/livez").json == {"status": "alive"}
+    answer = lonely.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["error"]["code"] == "scoring_server_absent"
+    answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
+    assert answer.status_code == 503
+    assert answer.json["error"]["code"] == "scoring_server_absent"
+    assert lonely.get("/version").json["mlflow_version"] is None
+
+
+def test_ready_with_a_scoring_server_and_the_versions_are_told(web):
+    assert web.get("/readyz").json == {"status": "ready"}
+    versions = web.get("/version").json
+    assert versions["model_version"] == "stand-in/1"
+    assert versions["mlflow_version"].startswith("3.")
+
+
+def test_metrics_count_requests_verdicts_and_errors(web):
+    web.post("/predict", data=form((DARK, "a.jpg"), (b"?", "b.jpg")))
+    web.post("/predict")
+    text = web.get("/metrics").text
+    assert 'forgery_verdicts_total{verdict="authentic"} 1.0' in text
+    assert 'forgery_image_errors_total{code="not_an_image"} 1.0' in text
+    assert 'forgery_errors_total{code="bad_request"} 1.0' in text
+    assert re.search(
+        r'forgery_requests_total\{endpoint="predict.predict".*status="200"\} 1.0', text
+    )
+    assert 'forgery_score_bucket{le="0.1"} 1.0' in text
+    assert "forgery_upstream_up 1.0" in text
+
+
+def test_the_openapi_document_names_every_public_view(lonely):
+    document = lonely.get("/openapi.json").json
+    assert document["openapi"].startswith("3.1")
+    for path in ("/predict", "/invocations", "/livez", "/readyz", "/version", "/metrics"):
+        assert path in document["paths"]
+    assert document["paths"]["/predict"]["post"]["responses"]["415"]
+
+
+class OddServer(BaseHTTPRequestHandler):
+    """A scoring server that misbehaves as its path says."""
+
+    behaviour = ""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.behaviour == "slow":
+            time.sleep(2)
+        status = {"crash": 500, "busy": 503}.get(self.behaviour, 200)
+        body = b"Traceback: secret" if status != 200 else b'{"predictions": [{"verdict": "odd"}]}'
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):  # a client that did not wait
+            self.wfile.write(body)
+
+    def log_message(self, *parts):
+        """Silence."""
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "code"),
+    [
+        ("crash", 502, "scoring_server_failed"),
+        ("nonsense", 502, "scoring_server_failed"),
+        ("busy", 503, "scoring_server_busy"),
+        ("slow", 504, "scoring_server_late"),
+    ],
+)
+def test_a_failing_scoring_server_is_told_apart_and_never_quoted(behaviour, status, code):
+    handler = type("Handler", (OddServer,), {"behaviour": behaviour})
+    with ThreadingHTTPServer(("127.0.0.1", free_port()), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = Settings(
+            scoring_url=f"http://127.0.0.1:{server.server_port}", scoring_read_timeout=0.5
+        )
+        web = create_app(settings).test_client()
+        answers = [
+            web.post("/predict", data=form((DARK, "a.jpg"))),
+            web.post("/invocations", json={"inputs": {"image": ["AAAA"]}}),
+        ]
+        server.shutdown()
+    for answer in answers:
+        assert answer.status_code == status
+        assert answer.json["error"]["code"] == code
+        assert "secret" not in answer.text
+
+
+def test_the_request_id_reaches_the_scoring_servers_log(web, scoring_log):
+    web.post("/predict", data=form((DARK, "a.jpg")), headers={"X-Request-ID": "trace-me-7"})
+    deadline = time.monotonic() + 5
+    while "request_id=trace-me-7" not in scoring_log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "POST /invocations?request_id=trace-me-7" in scoring_log.read_text()

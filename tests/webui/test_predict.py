@@ -1,0 +1,133 @@
+import io
+
+import numpy as np
+import pytest
+
+from tests.webui.pictures import BROWSER, encode, form, picture
+from webui.uploads import plain_name
+
+DARK, BRIGHT = picture(20), picture(240, "PNG")
+
+
+def test_the_page_offers_a_plain_form(lonely):
+    answer = lonely.get("/")
+    assert answer.status_code == 200
+    assert 'action="/predict"' in answer.text
+    assert 'enctype="multipart/form-data"' in answer.text
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "WEBP"])
+def test_every_format_is_scored(web, kind):
+    answer = web.post("/predict", data=form((picture(240, kind), "x.bin")))
+    (record,) = answer.json["predictions"]
+    assert record["verdict"] == "forged"
+    assert record["format"] == kind
+    assert (record["width"], record["height"]) == (160, 128)
+    assert record["error"] is None
+
+
+def test_threshold_and_heat_map_may_be_asked_for(web):
+    answer = web.post("/predict", data=form((DARK, "a.jpg"), threshold="0.01", heatmap="true"))
+    (record,) = answer.json["predictions"]
+    assert record["verdict"] == "forged"
+    assert record["heatmap"]
+    assert (
+        web.post("/predict", data=form((DARK, "a.jpg"))).json["predictions"][0]["heatmap"] is None
+    )
+
+
+@pytest.mark.parametrize(
+    "field", [{"threshold": "high"}, {"threshold": "2"}, {"threshold": "nan"}, {"heatmap": "maybe"}]
+)
+def test_bad_parameters_are_refused(web, field):
+    answer = web.post("/predict", data=form((DARK, "a.jpg"), **field))
+    assert answer.status_code == 400
+    assert answer.json["error"]["code"] == "bad_parameter"
+
+
+PALETTE = encode(np.zeros((100, 100), np.uint8), "GIF")
+BOMB = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x36\xb0\x00\x00\x37\x6f\x08\x02\x00\x00\x00"
+    + b"\x00" * 10_000
+)
+BAD_FILES = {
+    "empty": (b"", 400, "empty_image"),
+    "text named .jpg": (b"hello, world", 415, "not_an_image"),
+    "HTML named .png": (b"<!doctype html><script>alert(1)</script>", 415, "not_an_image"),
+    "SVG": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', 415, "unsupported_format"),
+    "GIF": (PALETTE, 415, "unsupported_format"),
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), 415, "unsupported_format"),
+    "truncated JPEG": (DARK[: len(DARK) // 2], 422, "broken_image"),
+    "too large": (DARK + bytes(2**20), 413, "too_large"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files_get_their_status_and_one_sentence(web, name):
+    data, status, code = BAD_FILES[name]
+    answer = web.post("/predict", data=form((data, "a.jpg")))
+    assert answer.status_code == status
+    assert answer.json["error"]["code"] == code
+    assert "\n" not in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_never_spoils_the_others(web, name):
+    data, _, code = BAD_FILES[name]
+    answer = web.post("/predict", data=form((DARK, "a.jpg"), (data, "b.jpg"), (BRIGHT, "c.png")))
+    assert answer.status_code == 200
+    records = answer.json["predictions"]
+    assert [r["filename"] for r in records] == ["a.jpg", "b.jpg", "c.png"]
+    assert [r["verdict"] for r in records] == ["authentic", None, "forged"]
+    assert records[1]["error"].startswith(f"{code}: ")
+
+
+def test_no_field_no_file_and_other_fields_are_bad_requests(lonely):
+    for data, code in [
+        ({"note": "x"}, "missing_file"),
+        (form((b"", "")), "missing_file"),
+        ({"picture": (io.BytesIO(DARK), "b.jpg")}, "bad_request"),
+        (form((DARK, "a.jpg")) | {"picture": (io.BytesIO(DARK), "b.jpg")}, "bad_request"),
+    ]:
+        answer = lonely.post("/predict", data=data, content_type="multipart/form-data")
+        assert answer.status_code == 400
+        assert answer.json["error"]["code"] == code
+
+
+def test_too_many_files_are_refused(web):
+    answer = web.post("/predict", data=form(*[(DARK, "a.jpg")] * 5))
+    assert answer.status_code == 400
+    assert answer.json["error"]["code"] == "too_many_files"
+
+
+def test_a_form_cut_off_midway_is_a_bad_request(lonely):
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + DARK[:99]
+    )
+    answer = lonely.post("/predict", data=body, content_type="multipart/form-data; boundary=b")
+    assert answer.status_code == 400
+
+
+def test_a_browser_without_javascript_gets_a_page(web):
+    answer = web.post("/predict", data=form((BRIGHT, "<b>.png"), (b"?", "b.jpg")), headers=BROWSER)
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/html"
+    assert "forged" in answer.text
+    assert "&lt;b&gt;.png" in answer.text
+    assert "<b>.png" not in answer.text
+    assert "data:image/png;base64," in answer.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\pictures\\a.jpg", "a.jpg"),
+        ("a\x00\r\n.jpg", "a.jpg"),
+        ("..", ".."),
+        ("/", "picture"),
+        ("😀" * 300 + ".jpg", "😀" * 100 + "…" + "😀" * 15 + ".jpg"),
+    ],
+)
+def test_file_names_are_shown_without_folders_and_cut(sent, shown):
+    assert plain_name(sent) == shown

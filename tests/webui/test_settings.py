@@ -1,0 +1,36 @@
+import pytest
+
+from webui.settings import Settings, SettingsError
+
+
+def test_reads_the_environment_and_keeps_the_defaults_of_the_rest():
+    settings = Settings.from_environment({"MAX_UPLOAD_MB": "2.5", "PORT": "9000", "MAX_FILES": ""})
+    assert settings.port == 9000
+    assert settings.limits.max_bytes == 2_621_440
+    assert settings.max_files == 20
+    assert settings.scoring_url == "http://127.0.0.1:5001"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "70000"),
+        ("MAX_UPLOAD_MB", "-1"),
+        ("MAX_PIXELS", "64 million"),
+        ("SCORING_URL", "localhost:5001"),
+        ("SCORING_READ_TIMEOUT", "0"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_refuses_a_bad_value_in_one_sentence_that_names_it(variable, value):
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment({variable: value})
+    message = str(refusal.value)
+    assert message.startswith(f"{variable} is {value!r}: ")
+    assert "\n" not in message
+
+
+def test_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().port = 1

@@ -1,0 +1,66 @@
+"""The application factory."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from flask import Flask, Response
+
+from webui import errors, health, invocations, observability, openapi, predict
+from webui.observability import Metrics
+from webui.scoring import Scoring
+from webui.settings import Settings
+from webui.uploads import Pacing
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the web application; the settings come from the environment by default.
+
+    Raises:
+        SettingsError: an environment variable holds a value that is not allowed.
+    """
+    settings = settings or Settings.from_environment()
+    app = Flask(__name__)
+    app.config["SETTINGS"] = settings
+    app.config["VERSION"] = application_version()
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
+    app.config["MAX_FORM_PARTS"] = settings.max_files + 20
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.wsgi_app = Pacing(app.wsgi_app, settings)  # type: ignore[method-assign]
+
+    metrics = Metrics()
+    app.extensions["metrics"] = metrics
+    app.extensions["scoring"] = Scoring(settings, metrics)
+    observability.register(app, metrics)
+    errors.register(app)
+    for room in (predict, invocations, health, openapi):
+        app.register_blueprint(room.blueprint)
+
+    @app.after_request
+    def secure(response: Response) -> Response:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return app
+
+
+def application_version() -> str:
+    """Return the version of the installed package, or "development" in a bare checkout."""
+    try:
+        return version("forgery-detector")
+    except PackageNotFoundError:
+        return "development"

@@ -1,0 +1,173 @@
+"""The client of a detector over HTTP: of the web front end, and of the scoring server behind it.
+
+>>> from webui.client import Client
+>>> record = Client("http://127.0.0.1:8080").score([open("picture.jpg", "rb").read()])[0]
+>>> record.verdict, record.probability
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+from pydantic import ValidationError
+from requests.adapters import HTTPAdapter
+
+from forgery_pyfunc.errors import ForgeryError
+from webui.records import Record
+
+JSON = "application/json"
+
+
+class ClientError(ForgeryError):
+    """The server did not answer as it must.
+
+    `code` is `scoring_server_absent`, `scoring_server_late`, `scoring_server_busy` or
+    `scoring_server_failed`, or the code that the front end answered with.
+    """
+
+    code = "scoring_server_failed"
+
+
+class Client:
+    """Speaks HTTP over pooled connections; one object may be used from many threads."""
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        connect_timeout: float = 3.0,
+        read_timeout: float = 60.0,
+        pool_size: int = 8,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.timeout = (connect_timeout, read_timeout)
+        self.session = requests.Session()
+        self.session.trust_env = False  # no proxy between this process and a loopback server
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size, pool_block=False)
+        self.session.mount("http://", adapter)
+        self.session.mount("https://", adapter)
+
+    def score(
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        request_id: str | None = None,
+    ) -> list[Record]:
+        """Return one record per encoded image, in order.
+
+        Args:
+            images: the bytes of JPEG, PNG, TIFF, BMP or WebP files.
+            threshold: a probability in [0, 1] that replaces the calibrated grey band.
+            heatmap: whether to draw the map of where.
+            request_id: appears in the logs of all servers on the way.
+
+        Raises:
+            ClientError: no server, no answer in time, or not the answer that was agreed.
+        """
+        params: dict[str, float | bool] = {"heatmap": heatmap, "strict": False}
+        if threshold is not None:
+            params["threshold"] = threshold
+        rows = [{"image": base64.b64encode(image).decode("ascii")} for image in images]
+        body = json.dumps({"dataframe_records": rows, "params": params}).encode()
+        response = self.invoke(body, request_id)
+        if response.status_code != 200:
+            raise error_of(response)
+        return read_records(response.content, len(images))
+
+    def invoke(self, body: bytes, request_id: str | None = None) -> requests.Response:
+        """Return the server's answer to a JSON body for `/invocations`, whatever its status."""
+        headers = {"Content-Type": JSON}
+        query = None
+        if request_id:
+            headers["X-Request-ID"] = request_id
+            query = {"request_id": request_id}  # the scoring server logs the URL, not headers
+        return self._send("POST", "/invocations", data=body, headers=headers, params=query)
+
+    def mlflow_version(self) -> str:
+        """Return which MLflow the scoring server runs."""
+        response = self._send("GET", "/version")
+        if response.status_code != 200:
+            raise error_of(response)
+        return response.text.strip()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self.session.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        params: dict[str, str] | None = None,
+    ) -> requests.Response:
+        try:
+            return self._send_once(method, path, data, headers, params)
+        except requests.Timeout as error:
+            raise _unanswered(error) from error
+        except requests.ConnectionError:
+            # A pooled connection that the server had just closed; scoring changes nothing,
+            # so asking again is safe.
+            try:
+                return self._send_once(method, path, data, headers, params)
+            except requests.RequestException as error:
+                raise _unanswered(error) from error
+        except requests.RequestException as error:
+            raise _unanswered(error) from error
+
+    def _send_once(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        headers: dict[str, str] | None,
+        params: dict[str, str] | None,
+    ) -> requests.Response:
+        return self.session.request(
+            method,
+            self.url + path,
+            data=data,
+            headers=headers,
+            params=params,
+            timeout=self.timeout,
+            allow_redirects=False,
+        )
+
+
+def read_records(body: bytes, expected: int) -> list[Record]:
+    """Return the records of a scoring server's answer.
+
+    Raises:
+        ClientError: the body is not that of the contract, or has another number of records.
+    """
+    try:
+        records = [Record.model_validate(entry) for entry in json.loads(body)["predictions"]]
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise ClientError("The scoring server gave an answer that is not understood.") from error
+    if len(records) != expected:
+        raise ClientError(f"The scoring server answered {len(records)} of {expected} images.")
+    return records
+
+
+def error_of(response: requests.Response) -> ClientError:
+    """Return the error that an answer stands for; nothing of a foreign body is repeated."""
+    try:
+        detail = response.json()["error"]
+        return ClientError(str(detail["message"]), code=str(detail["code"]))
+    except (ValueError, KeyError, TypeError):
+        pass  # not our own front end's shape: the scoring server's bodies are not passed on
+    if response.status_code in (429, 503):
+        return ClientError("The scoring server is busy.", code="scoring_server_busy")
+    if response.status_code == 504:
+        return ClientError("The scoring server took too long.", code="scoring_server_late")
+    return ClientError(f"The scoring server failed (HTTP {response.status_code}).")
+
+
+def _unanswered(error: requests.RequestException) -> ClientError:
+    if isinstance(error, requests.ReadTimeout):
+        return ClientError("The scoring server took too long.", code="scoring_server_late")
+    return ClientError("The scoring server cannot be reached.", code="scoring_server_absent")

@@ -1,0 +1,38 @@
+"""Gunicorn's configuration: `gunicorn -c python:webui.gunicorn_settings 'webui.application:create_app()'`.
+
+One process with threads: the work is waiting for the scoring server and NumPy, and one process
+keeps one set of metrics. See https://docs.gunicorn.org/en/stable/settings.html
+"""  # noqa: E501
+
+import socket
+import struct
+from typing import Any
+
+from webui.observability import configure_logging
+from webui.settings import Settings
+
+settings = Settings.from_environment()
+
+bind = f"{settings.host}:{settings.port}"
+worker_class = "gthread"
+workers = 1
+threads = settings.web_threads
+timeout = 60
+graceful_timeout = settings.shutdown_seconds
+keepalive = 5
+accesslog = None  # the application writes its own, structured
+loglevel = settings.log_level.lower()
+
+
+def when_ready(server: Any) -> None:
+    """Bound the silence of every connection: accepted sockets inherit this from the listener."""
+    timeval = struct.pack(
+        "ll", int(settings.upload_stall_seconds), int(settings.upload_stall_seconds % 1 * 1e6)
+    )
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Write every log of the worker as JSON lines."""
+    configure_logging(settings.log_level)

@@ -1,0 +1,151 @@
+"""Request ids, structured logs and Prometheus metrics; none holds image content or file names."""
+
+import json
+import logging
+import re
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from webui.records import Record
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+QUIET = frozenset({"health.livez", "health.readyz", "health.metrics", "static"})
+"""Endpoints whose successes are not worth a line at INFO."""
+
+logger = logging.getLogger("webui.access")
+
+
+class Metrics:
+    """The counters of one application; each has a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "forgery_requests",
+            "Requests answered",
+            ["endpoint", "method", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "forgery_request_seconds",
+            "Time to answer a request",
+            ["endpoint"],
+            registry=self.registry,
+        )
+        self.verdicts = Counter(
+            "forgery_verdicts", "Images answered, by verdict", ["verdict"], registry=self.registry
+        )
+        self.scores = Histogram(
+            "forgery_score",
+            "Probability that an image is forged",
+            buckets=[level / 10 for level in range(1, 11)],
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "forgery_errors",
+            "Failed requests, by error code",
+            ["code"],
+            registry=self.registry,
+        )
+        self.image_errors = Counter(
+            "forgery_image_errors",
+            "Images that could not be scored, by error code",
+            ["code"],
+            registry=self.registry,
+        )
+        self.upstream_seconds = Histogram(
+            "forgery_upstream_seconds", "Time the scoring server took", registry=self.registry
+        )
+        self.upstream_up = Gauge(
+            "forgery_upstream_up",
+            "Whether the scoring server answered when last asked",
+            registry=self.registry,
+        )
+
+    def count_records(self, records: Sequence[Record]) -> None:
+        """Count the answers for single images."""
+        for record in records:
+            if record.error_code:
+                self.image_errors.labels(record.error_code).inc()
+                continue
+            self.verdicts.labels(record.verdict or "none").inc()
+            if record.probability is not None:
+                self.scores.observe(record.probability)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for a log record; `extra={"facts": {...}}` adds fields."""
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line.update(getattr(record, "facts", {}))
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def configure_logging(level: str) -> None:
+    """Send the logs of this process to standard error, one JSON object per line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+
+
+def register(app: Flask, metrics: Metrics) -> None:
+    """Give every request an id, a log line and its place in the metrics."""
+
+    @app.before_request
+    def start() -> None:
+        g.started = time.perf_counter()
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        g.facts = {}
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.request_id
+        seconds = time.perf_counter() - g.started
+        endpoint = request.endpoint or "none"
+        metrics.requests.labels(endpoint, _known_method(), response.status_code).inc()
+        metrics.seconds.labels(endpoint).observe(seconds)
+        if code := g.get("error_code"):
+            metrics.errors.labels(code).inc()
+            g.facts["error"] = code
+        quiet = endpoint in QUIET and response.status_code < 400
+        logger.log(
+            logging.DEBUG if quiet else logging.INFO,
+            "%s %s %d",
+            request.method,
+            request.path[:200],
+            response.status_code,
+            extra={
+                "facts": {
+                    "request_id": g.request_id,
+                    "endpoint": endpoint,
+                    "status": response.status_code,
+                    "milliseconds": round(1000 * seconds, 1),
+                    "request_bytes": request.content_length,
+                    **g.facts,
+                }
+            },
+        )
+        return response
+
+
+def _known_method() -> str:
+    known = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
+    return request.method if request.method in known else "other"

@@ -1,0 +1,99 @@
+"""`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
+
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
+
+from webui.errors import STATUS_OF_CODE, ApiError, wants_html
+from webui.errors import answer as error_answer
+from webui.openapi import UPLOAD_ERRORS, describe
+from webui.records import FileRecord, Predictions, Record
+from webui.scoring import scoring
+from webui.uploads import Upload, read_uploads
+
+blueprint = Blueprint("predict", __name__)
+
+
+@blueprint.get("/")
+def index() -> str:
+    """Show the page."""
+    return render_template("index.html")
+
+
+FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "format": "binary"},
+            "description": "JPEG, PNG, TIFF, BMP or WebP; one or many",
+        },
+        "threshold": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "description": "replaces the calibrated grey band",
+        },
+        "heatmap": {"type": "boolean", "description": "draw the map of where"},
+    },
+}
+
+
+@blueprint.post("/predict")
+@describe(
+    {"application/json": Predictions}, body={"multipart/form-data": FORM}, errors=UPLOAD_ERRORS
+)
+def predict() -> Response | str | tuple[Response | str, int]:
+    """Score the files of a form: JSON, or a page for a plain form post."""
+    uploads = read_uploads(current_app.config["SETTINGS"])
+    threshold = read_threshold(request.values.get("threshold"))
+    html = wants_html()
+    heatmap = html or read_flag("heatmap", request.values.get("heatmap"))
+    records = score_uploads(uploads, threshold, heatmap)
+    if html:
+        return render_template("results.html", results=list(zip(records, uploads, strict=True)))
+    if all(record.error for record in records):
+        code, message = records[0].error_code or "", records[0].error_message or ""
+        if len(records) > 1:
+            message = f"No file could be read; the first: {message}"
+        return error_answer(code, message, STATUS_OF_CODE.get(code, 422))
+    return jsonify(Predictions(predictions=records).model_dump())
+
+
+def score_uploads(
+    uploads: list[Upload], threshold: float | None, heatmap: bool
+) -> list[FileRecord]:
+    """Return one record per upload; only those that look like images are sent on."""
+    sound = [upload.data for upload in uploads if not upload.refusal]
+    answers = iter(scoring().score(sound, threshold, heatmap) if sound else [])
+    records = [
+        Record(error=upload.refusal) if upload.refusal else next(answers) for upload in uploads
+    ]
+    scoring().count(records)
+    return [
+        FileRecord(filename=upload.filename, **record.model_dump())
+        for upload, record in zip(uploads, records, strict=True)
+    ]
+
+
+def read_threshold(text: str | None) -> float | None:
+    """Return the threshold of a form or query, None where there is none."""
+    if not text:
+        return None
+    try:
+        threshold = float(text)
+    except ValueError:
+        threshold = -1.0
+    if not 0 <= threshold <= 1:
+        raise ApiError("bad_parameter", "threshold must be a number from 0 to 1.")
+    return threshold
+
+
+def read_flag(name: str, text: str | None) -> bool:
+    """Return the truth of a form's or query's flag; a missing one is false."""
+    words = {"": False, "false": False, "0": False, "true": True, "1": True, "on": True}
+    if text is None:
+        return False
+    if text.lower() not in words:
+        raise ApiError("bad_parameter", f"{name} must be true or false.")
+    return words[text.lower()]

@@ -1,0 +1,129 @@
+"""The way from this web application to the scoring server, with its limits and its metrics."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+import requests
+from flask import current_app, g
+
+from forgery_pyfunc import jpeg
+from webui.client import Client, ClientError
+from webui.errors import ApiError
+from webui.observability import Metrics
+from webui.records import Record
+from webui.settings import Settings
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 2.0
+"""How long a request waits for its turn before it is answered with 429."""
+
+
+class Scoring:
+    """The scoring server as the views see it; one object per application, used from threads."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.client = Client(
+            settings.scoring_url,
+            settings.scoring_connect_timeout,
+            settings.scoring_read_timeout,
+            pool_size=settings.scoring_concurrency,
+        )
+        self.metrics = metrics
+        self.turns = threading.BoundedSemaphore(settings.scoring_concurrency)
+        self.probe = Probe(self.client, metrics, settings.ready_cache_seconds)
+
+    def score(
+        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+    ) -> list[Record]:
+        """Return one record per image; see `Client.score`.
+
+        Raises:
+            ApiError: `too_many_requests`.
+            ClientError: the scoring server is absent, late or failing.
+        """
+        return self._ask(
+            lambda: self.client.score(images, threshold, heatmap, request_id=g.request_id)
+        )
+
+    def invoke(self, body: bytes) -> requests.Response:
+        """Return the raw answer to a body that has been validated; see `Client.invoke`."""
+        return self._ask(lambda: self.client.invoke(body, g.request_id))
+
+    def count(self, records: Sequence[Record]) -> None:
+        """Remember the records in the metrics and in the request's log line."""
+        self.metrics.count_records(records)
+        g.facts["verdicts"] = [record.verdict or record.error_code for record in records]
+        versions = [record.model_version for record in records if record.model_version]
+        if versions:
+            self.probe.model_version = versions[-1]
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        with self._turn():
+            started = time.perf_counter()
+            try:
+                answer = question()
+            except ClientError:
+                self.metrics.upstream_up.set(0)
+                raise
+            seconds = time.perf_counter() - started
+        self.metrics.upstream_up.set(1)
+        self.metrics.upstream_seconds.observe(seconds)
+        g.facts["upstream_milliseconds"] = round(1000 * seconds, 1)
+        return answer
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self.turns.acquire(timeout=PATIENCE_SECONDS):
+            raise ApiError("too_many_requests", "Too many pictures at once; try again shortly.")
+        try:
+            yield
+        finally:
+            self.turns.release()
+
+
+class Probe:
+    """Whether the scoring server answers a real image, asked at most every few seconds."""
+
+    def __init__(self, client: Client, metrics: Metrics, cache_seconds: float) -> None:
+        self.client = client
+        self.metrics = metrics
+        self.cache_seconds = cache_seconds
+        self.lock = threading.Lock()
+        self.image = probe_image()
+        self.checked = float("-inf")
+        self.failure: str | None = None
+        self.model_version: str | None = None
+
+    def failing(self) -> str | None:
+        """Return why the scoring server is not ready, or None when it is."""
+        with self.lock:
+            if time.monotonic() - self.checked > self.cache_seconds:
+                self.failure = self._ask()
+                self.metrics.upstream_up.set(self.failure is None)
+                self.checked = time.monotonic()
+            return self.failure
+
+    def _ask(self) -> str | None:
+        try:
+            record = self.client.score([self.image], request_id="readyz")[0]
+        except ClientError as error:
+            return str(error)
+        self.model_version = record.model_version
+        return record.error
+
+
+def probe_image() -> bytes:
+    """Return a small JPEG that every sound model can score: a soft gradient, 128×128."""
+    ramp = np.linspace(40, 215, 128)
+    levels = (ramp[:, None] + ramp[None, :]) / 2
+    return jpeg.encode(np.repeat(levels[:, :, None], 3, axis=2).astype(np.uint8), quality=90)
+
+
+def scoring() -> Scoring:
+    """Return the scoring server of the application that handles the current request."""
+    return current_app.extensions["scoring"]

@@ -1,0 +1,88 @@
+"""Settings of the web application: one typed, frozen object read from environment variables."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from forgery_pyfunc.decoding import Limits
+from forgery_pyfunc.errors import ForgeryError
+
+MEBIBYTE = 2**20
+
+
+class SettingsError(ForgeryError):
+    """An environment variable holds a value that is not allowed."""
+
+    code = "bad_setting"
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("it must start with http:// or https://")
+    return value.rstrip("/")
+
+
+class Settings(BaseModel):
+    """What may be set. The environment variable of a field is its name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = Field(8080, ge=1, le=65535, description="port of the web page")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    scoring_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "http://127.0.0.1:5001", description="where `mlflow models serve` listens"
+    )
+    scoring_connect_timeout: float = Field(3.0, gt=0, le=60, description="seconds")
+    scoring_read_timeout: float = Field(60.0, gt=0, le=600, description="seconds")
+    scoring_concurrency: int = Field(
+        8, ge=1, le=256, description="scoring requests in flight; beyond it the answer is 429"
+    )
+    max_upload_mb: float = Field(25, gt=0, le=1024, description="size of one file, MiB")
+    max_request_mb: float = Field(100, gt=0, le=4096, description="size of a request, MiB")
+    max_pixels: int = Field(64_000_000, ge=64, le=1_000_000_000, description="of one image")
+    max_files: int = Field(20, ge=1, le=1000, description="images in one request")
+    upload_stall_seconds: float = Field(
+        20, gt=0, le=600, description="longest silence in the middle of an upload"
+    )
+    upload_floor_kb: float = Field(
+        4, ge=0, le=10_000, description="slowest upload that is waited for, KiB/s after 30 s"
+    )
+    ready_cache_seconds: float = Field(3, ge=0, le=60, description="how long /readyz remembers")
+    feedback_db: str = Field("", description="SQLite file of the feedback; empty: no feedback")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    web_threads: int = Field(16, ge=1, le=256, description="requests served side by side")
+    shutdown_seconds: int = Field(30, ge=1, le=600, description="grace for requests in flight")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Return the settings that the environment describes; an empty variable is not set.
+
+        Raises:
+            SettingsError: a value is not allowed; one sentence names variable and value.
+        """
+        environment = os.environ if environment is None else environment
+        given: dict[str, Any] = {
+            name: environment[name.upper()]
+            for name in cls.model_fields
+            if environment.get(name.upper())
+        }
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = str(first["loc"][0]).upper()
+            reason = first["msg"].removeprefix("Value error, ")
+            message = f"{variable} is {first['input']!r}: {reason[0].lower()}{reason[1:]}"
+            raise SettingsError(message) from error
+
+    @property
+    def limits(self) -> Limits:
+        """What an uploaded image may measure."""
+        return Limits(max_bytes=int(self.max_upload_mb * MEBIBYTE), max_pixels=self.max_pixels)
+
+    @property
+    def max_request_bytes(self) -> int:
+        """What a whole request may measure, in bytes."""
+        return int(self.max_request_mb * MEBIBYTE)
