@@ -184,5 +184,5 @@ def casia2_names():
         for name in (CASIA2_NAMES / listing).read_text().splitlines()
         if name.strip()
     ]
-    parsed = [casia.parse_name(name) for name in names]
+    parsed = [casia.parse(name) for name in names]
     return manifest([(name.kind, name.source_ids) for name in parsed])
