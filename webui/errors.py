@@ -4,7 +4,7 @@ import logging
 
 from flask import Flask, Response, g, jsonify, render_template, request
 from pydantic import BaseModel
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from forgery_pyfunc.errors import ForgeryError
 
@@ -93,10 +93,9 @@ def register(app: Flask) -> None:
     def on_known_error(error: ForgeryError) -> tuple[Response | str, int]:
         return answer(error.code, str(error))
 
-    @app.errorhandler(TimeoutError)
-    @app.errorhandler(BlockingIOError)
-    def on_slow_sender(error: OSError) -> tuple[Response | str, int]:
-        return answer("upload_too_slow", "The upload stalled; please send it again.")
+    @app.errorhandler(ClientDisconnected)
+    def on_cut_off_body(error: ClientDisconnected) -> tuple[Response | str, int]:
+        return answer("bad_request", "The upload was cut off; please send it again.")
 
     @app.errorhandler(HTTPException)
     def on_http_exception(error: HTTPException) -> tuple[Response | str, int]:

@@ -1,10 +1,12 @@
 """Reading multipart forms: which files came, which of them are worth sending on."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from flask import request
+from werkzeug.exceptions import RequestTimeout
 
 from forgery_pyfunc.decoding import FORMATS, Limits, sniff
 from webui.errors import ApiError
@@ -13,6 +15,7 @@ from webui.settings import Settings
 
 FIELD = "file"
 GRACE_SECONDS = 30
+TOO_SLOW = "The upload stalled; please send it again."
 MAX_NAME = 120
 
 
@@ -80,18 +83,22 @@ class PacedInput:
         self.received = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes; raise TimeoutError when the sender is too slow."""
-        return self._account(self.body.read(size))
+        """Return up to `size` bytes; raise RequestTimeout when the sender is too slow."""
+        return self._receive(self.body.read, size)
 
     def readline(self, size: int = -1) -> bytes:
         """Return one line of at most `size` bytes."""
-        return self._account(self.body.readline(size))
+        return self._receive(self.body.readline, size)
 
-    def _account(self, chunk: bytes) -> bytes:
+    def _receive(self, read: Callable[[int], bytes], size: int) -> bytes:
+        try:
+            chunk = read(size)
+        except (TimeoutError, BlockingIOError) as error:  # as sockets report a long silence
+            raise RequestTimeout(TOO_SLOW) from error
         self.received += len(chunk)
         seconds = time.monotonic() - self.started - GRACE_SECONDS
         if seconds > 0 and self.received < seconds * self.floor:
-            raise TimeoutError("the sender is too slow")
+            raise RequestTimeout(TOO_SLOW)
         return chunk
 
 
