@@ -5,6 +5,7 @@ Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
 
 import base64
 import binascii
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from forgery_pyfunc.decoding import FORMATS, sniff
 from forgery_pyfunc.detector import RECORD_FIELDS, Detector
 from forgery_pyfunc.errors import ImageError
 
@@ -85,9 +87,18 @@ def read_threshold(value: float | None) -> float | None:
 
 
 def to_bytes(image: Any) -> bytes:
-    """Return the encoded image of a cell: bytes as they are, text decoded as strict base64."""
+    """Return the encoded image of a cell: bytes as they are, text decoded as strict base64.
+
+    MLflow's server hands on the layouts `inputs` and `instances` as the bytes of the base64 text;
+    no image format begins like such text.
+    """
     if isinstance(image, bytes | bytearray | memoryview):
-        return bytes(image)
+        data = bytes(image)
+        if sniff(data) in FORMATS:
+            return data
+        with contextlib.suppress(binascii.Error):
+            return base64.b64decode(data, validate=True)
+        return data
     if not isinstance(image, str):
         found = type(image).__name__
         raise ImageError(f"an image must be bytes or base64 text, not {found}")
