@@ -1,0 +1,177 @@
+"""Fits the numbers of a detector's calibration on images that took no part in training.
+
+Temperature and bias make probabilities true under equal priors (Platt, 1999; Guo et al., ICML
+2017); t_hi keeps false alarms rare, and t_lo leaves as many images undecided as was stated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from forgery_lab.errors import DataError
+from forgery_pyfunc.calibration import REFERENCE_PIXELS, sigmoid
+
+MAX_FALSE_ALARMS = 0.03
+"""Share of authentic images that t_hi may call forged."""
+
+COVERAGE = 0.80
+"""Share of images (both classes equally weighted) that get a verdict."""
+
+_TEMPERATURES = (0.05, 20.0)
+_PRIOR_STRENGTH = 1e-3
+_LEAST_SIZE_SPREAD = 0.25
+"""Standard deviation, in doublings of the area, below which no size term is fitted."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The numbers of `forgery_pyfunc.calibration.Calibration`, and how they were chosen.
+
+    `false_alarms` and `coverage` are those on the images that chose the thresholds, so they are
+    optimistic; the evaluation states them on others.
+    """
+
+    temperature: float
+    bias: float
+    size_slope: float
+    t_lo: float
+    t_hi: float
+    chosen_on: str
+    false_alarms: float
+    coverage: float
+
+    def calibration(self) -> dict[str, Any]:
+        """Return what `Calibration.from_dict` reads."""
+        names = ("temperature", "bias", "size_slope", "t_lo", "t_hi", "chosen_on")
+        return {name: getattr(self, name) for name in names}
+
+
+def fit_calibration(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    pixels: np.ndarray,
+    camera_logits: np.ndarray | None = None,
+    camera_pixels: np.ndarray | None = None,
+    max_false_alarms: float = MAX_FALSE_ALARMS,
+    coverage: float = COVERAGE,
+) -> Fitted:
+    """Return temperature, bias, size term and thresholds.
+
+    Args:
+        logits: float[n] image logits of the validation split, float[n].
+        labels: bool[n], whether forged.
+        pixels: int[n], width × height of each image.
+        camera_logits: float[m], of held-out camera originals, all authentic; without them t_hi
+            is chosen on the authentic validation images.
+        camera_pixels: int[m], width × height of those.
+        max_false_alarms: share of authentic images at or above t_hi.
+        coverage: share of images, with equal class weights, outside the grey band.
+
+    Raises:
+        DataError: the validation images hold one class only.
+    """
+    labels = np.asarray(labels).astype(bool)
+    logits = np.asarray(logits, float)
+    if labels.all() or not labels.any():
+        raise DataError("calibration needs authentic and forged validation images, not one class")
+    doublings = np.log2(np.asarray(pixels, float) / REFERENCE_PIXELS)
+    temperature, bias, slope = _fit_probability(logits, labels, doublings)
+
+    probability = sigmoid(logits / temperature + bias + slope * doublings)
+    authentic, source = probability[~labels], "authentic validation images"
+    if camera_logits is not None and len(camera_logits):
+        if camera_pixels is None:
+            raise ValueError("camera_pixels must be given with camera_logits")
+        size = slope * np.log2(np.asarray(camera_pixels, float) / REFERENCE_PIXELS)
+        authentic = sigmoid(np.asarray(camera_logits, float) / temperature + bias + size)
+        source = "held-out camera originals"
+    t_hi = choose_t_hi(authentic, max_false_alarms)
+    t_lo = choose_t_lo(probability, labels, t_hi, coverage)
+    decided = (probability >= t_hi) | (probability < t_lo)
+    return Fitted(
+        temperature=temperature,
+        bias=bias,
+        size_slope=slope,
+        t_lo=t_lo,
+        t_hi=t_hi,
+        chosen_on=(
+            f"temperature, bias and t_lo on {len(labels)} validation images "
+            f"({int(labels.sum())} forged), classes weighted equally; t_hi on {len(authentic)} "
+            f"{source} for at most {max_false_alarms:.0%} false alarms; t_lo for a coverage of "
+            f"{coverage:.0%}"
+        ),
+        false_alarms=float((authentic >= t_hi).mean()),
+        coverage=float((decided[labels].mean() + decided[~labels].mean()) / 2),
+    )
+
+
+def choose_t_hi(authentic: np.ndarray, max_false_alarms: float = MAX_FALSE_ALARMS) -> float:
+    """Return the least threshold at which at most so many authentic images count as forged."""
+    ranked = np.sort(np.asarray(authentic, float))[::-1]
+    allowed = int(np.floor(max_false_alarms * len(ranked)))
+    return float(min(np.nextafter(ranked[min(allowed, len(ranked) - 1)], 2.0), 1.0))
+
+
+def choose_t_lo(
+    probability: np.ndarray, labels: np.ndarray, t_hi: float, coverage: float = COVERAGE
+) -> float:
+    """Return the least threshold, at most t_hi, that decides the share `coverage` of images.
+
+    The classes count equally. Below it an image is called authentic.
+    """
+    labels = np.asarray(labels).astype(bool)
+    weight = np.where(labels, 0.5 / labels.sum(), 0.5 / (~labels).sum())
+    order = np.argsort(probability, kind="stable")
+    above = weight[probability >= t_hi].sum()
+    decided = above + weight[order].cumsum()
+    needed = int(np.searchsorted(decided, coverage - 1e-9))
+    if needed >= len(order):
+        return t_hi
+    return float(min(np.nextafter(probability[order[needed]], 2.0), t_hi))
+
+
+def fit_block_calibration(logits: np.ndarray, forged: np.ndarray) -> tuple[float, float]:
+    """Return (block_temperature, block_bias) so that one half is the cut of the best F1.
+
+    Args:
+        logits: float[n], block logits of forged validation images.
+        forged: bool[n], whether each block is forged.
+
+    The temperature is that of the maximum likelihood; the bias then moves the cut with the best
+    F1 to a probability of one half, which protocol D fixes.
+    """
+    forged = np.asarray(forged).astype(bool)
+    logits = np.asarray(logits, float)
+    if forged.all() or not forged.any():
+        raise DataError("block calibration needs forged and intact blocks, not one kind")
+    temperature, _, _ = _fit_probability(logits, forged, np.zeros(len(logits)))
+    order = np.argsort(-logits, kind="stable")
+    found = forged[order].cumsum()
+    f1 = 2 * found / (np.arange(1, len(logits) + 1) + forged.sum())
+    return temperature, float(-logits[order[int(f1.argmax())]] / temperature)
+
+
+def _fit_probability(
+    logits: np.ndarray, labels: np.ndarray, doublings: np.ndarray
+) -> tuple[float, float, float]:
+    """Return temperature, bias and size slope of greatest likelihood under equal priors.
+
+    A weak prior towards temperature 1 and no slope keeps perfectly separated sets finite.
+    """
+    weight = np.where(labels, 0.5 / labels.sum(), 0.5 / (~labels).sum())
+    sign = np.where(labels, -1.0, 1.0)
+    with_size = doublings.std() >= _LEAST_SIZE_SPREAD
+
+    def loss(parameters: np.ndarray) -> float:
+        log_temperature, bias, slope = parameters
+        z = logits / np.exp(log_temperature) + bias + slope * doublings * with_size
+        likelihood = float((weight * np.logaddexp(0, sign * z)).sum())
+        return likelihood + _PRIOR_STRENGTH * float(log_temperature**2 + 10 * slope**2)
+
+    bounds = [tuple(np.log(_TEMPERATURES)), (None, None), (-2.0, 2.0)]
+    found = minimize(loss, np.zeros(3), method="L-BFGS-B", bounds=bounds).x
+    return float(np.exp(found[0])), float(found[1]), float(found[2] * with_size)
