@@ -44,6 +44,9 @@ LEFT_OUT = (
 )
 """Codes of issues whose file has no row in the manifest; with any other it has one."""
 
+OUR_RECORDS = ("records.jsonl",)
+"""What this project itself writes beside the folders: how each forgery of the demo was made."""
+
 _FEW = 64
 _FILES_PER_TASK = 16
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")
@@ -160,7 +163,7 @@ def _list_files(root: Path, layout: casia.Layout) -> _Files:
     parts = [layout.authentic, layout.tampered] + ([layout.masks] if layout.masks else [])
     authentic, tampered, *masks = [_pictures_in(root, part, issues) for part in parts]
     for path in sorted(layout.root.iterdir()):
-        if path not in parts:
+        if path not in parts and path.name not in OUR_RECORDS:
             file = path.relative_to(root).as_posix()
             issues.append(Issue(file, "foreign_file", "It is no part of a CASIA-style data set."))
     return _Files(authentic, tampered, masks[0] if masks else [], issues)
