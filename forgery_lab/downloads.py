@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,18 +66,28 @@ def download(
     """
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{hashlib.sha256(remote.address.encode()).hexdigest()[:16]}.part"
+    try:
+        _persist(remote, part, max_bytes, progress)
+    finally:
+        if not _size(part):
+            shutil.rmtree(folder)
+    return part
+
+
+def _persist(remote: Remote, part: Path, max_bytes: int, progress: Progress | None) -> None:
+    """Try until all has arrived, or several attempts in a row bring nothing."""
     failures = 0
     while True:
         before = _size(part)
         try:
             _continue(remote, part, max_bytes, progress)
-            return part
+            return
         except TransientError as error:
             failures = 1 if _size(part) > before else failures + 1
             if failures >= ATTEMPTS:
+                kept = f"; {_size(part):,} bytes are kept, and a new run goes on from there"
                 raise DataError(
-                    f"{remote.name}: the download failed ({error}); "
-                    f"{_size(part):,} bytes have arrived, and a new run goes on from there."
+                    f"{remote.name}: the download failed ({error}){kept if _size(part) else ''}."
                 ) from error
             pause = FIRST_PAUSE * 2 ** (failures - 1)
             logger.warning("%s: %s; next attempt in %.1f s", remote.name, error, pause)
@@ -131,9 +142,9 @@ def _http_answer(name: str, url: str, start: int, tag: str) -> Answer:
     try:
         response = requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT)
     except (requests.ConnectionError, requests.Timeout) as error:
-        raise TransientError(_why(error)) from error
+        raise TransientError(describe(error)) from error
     except (requests.RequestException, ValueError) as error:
-        raise DataError(f"{name}: this URL cannot be asked for ({_why(error)}).") from error
+        raise DataError(f"{name}: this URL cannot be asked for ({describe(error)}).") from error
     status = response.status_code
     if status == 416 and response.headers.get("Content-Range", "") == f"bytes */{start}":
         return Answer(start, start, tag, iter(()))
@@ -163,10 +174,10 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
     try:
         yield from response.iter_content(_CHUNK)
     except requests.RequestException as error:
-        raise TransientError(_why(error)) from error
+        raise TransientError(describe(error)) from error
 
 
-def _why(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """Return a few words; the full text of such errors holds addresses and objects."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
@@ -177,7 +188,7 @@ def _why(error: Exception) -> str:
     if isinstance(error, requests.ConnectionError):
         refused = "refused" in str(error)
         return "the connection is refused" if refused else "the server cannot be reached"
-    return type(error).__name__
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
 # --- S3

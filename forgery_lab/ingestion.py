@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,11 @@ LEFT_OUT = (
 
 OUR_RECORDS = ("records.jsonl",)
 """What this project itself writes beside the folders: how each forgery of the demo was made."""
+
+USUAL_PIXELS = 16_000_000
+"""Larger images are read one by one at the end, so that memory stays below 1 GB."""
+
+MOST_WORKERS = 4
 
 _FEW = 64
 _FILES_PER_TASK = 16
@@ -94,7 +99,7 @@ def ingest(
     Args:
         data_root: a folder with Au/, Tp/ and, optionally, Groundtruth/, also one level deeper.
         limits: of a file's bytes and pixels.
-        workers: processes; by default one per core. Each holds one image at a time.
+        workers: processes; by default one per core, at most 4. Each holds one image at a time.
         progress: called with the files read and their number.
 
     Raises:
@@ -207,7 +212,10 @@ def _require_both_classes(
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return min(cores, MOST_WORKERS)
 
 
 def _inspect(
@@ -217,12 +225,16 @@ def _inspect(
     images = [*files.authentic, *files.tampered]
     tasks: list[_Task] = [(inspect_image, root / path) for path in images]
     tasks += [(inspect_mask, root / path) for path in files.masks]
-    found = _map(partial(_call, limits), tasks, workers)
+    usual = replace(limits, max_pixels=min(limits.max_pixels, USUAL_PIXELS))
+    found = _map(partial(_call, usual), tasks, workers)
     facts: dict[str, Any] = {}
     for path, one in zip([*images, *files.masks], found, strict=True):
         facts[path] = one
         if progress:
             progress(len(facts), len(tasks))
+    for path, one in facts.items():
+        if isinstance(one, Refusal) and one.code == "too_many_pixels":
+            facts[path] = inspect_image(root / path, limits)
     return facts
 
 
@@ -316,7 +328,8 @@ def _usable_mask(
         colour = "white" if found.forged_share else "black"
         return None, Issue(mask, "mask_blank", f"The mask is {colour} all over: not used.")
     if found.grey_share > 0:
-        reason = f"{found.grey_share:.2%} of the mask is neither black nor white: cut at half."
+        grey = round(found.grey_share * found.width * found.height)
+        reason = f"{grey} pixels of the mask are neither black nor white: cut at half."
         return mask, Issue(mask, "mask_not_binary", reason)
     return mask, None
 

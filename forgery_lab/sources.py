@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from forgery_lab import casia
 from forgery_lab.archives import ArchiveLimits, Budget, inner_path, unpack
-from forgery_lab.downloads import Remote, download, http_remote, s3_objects, s3_remote
+from forgery_lab.downloads import Remote, describe, download, http_remote, s3_objects, s3_remote
 from forgery_lab.errors import DataError
 from forgery_lab.progress import Progress
 
@@ -145,9 +145,8 @@ def _kaggle(request: Request, folder: Path) -> None:
     except Exception as error:  # kagglehub passes on errors of several libraries.
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
-        said = " ".join(str(error).split())[:200].rstrip(".")
         raise DataError(
-            f"{request.source}: Kaggle does not give it ({type(error).__name__}: {said})."
+            f"{request.source}: Kaggle does not give it ({describe(error)})."
         ) from error
     _copy(casia.find_layout(Path(found)), folder, request.progress)
 
