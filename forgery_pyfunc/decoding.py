@@ -363,7 +363,7 @@ def _rgb(stored: Image.Image, header: JpegHeader | None) -> np.ndarray:
         picture = stored.convert("RGBA")
         stored = Image.new("RGB", stored.size, "white")
         stored.paste(picture, mask=picture.getchannel("A"))
-    return np.asarray(stored.convert("RGB"))
+    return np.asarray(stored if stored.mode == "RGB" else stored.convert("RGB"))
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
