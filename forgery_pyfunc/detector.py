@@ -15,16 +15,13 @@ from forgery_pyfunc import heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.decoding import DecodedImage, Limits, decode, oriented
 from forgery_pyfunc.errors import ImageError, ModelError
-from forgery_pyfunc.features import extract
+from forgery_pyfunc.features import SMALLEST_SIDE, extract
 
 FORMAT = 1
 """Version of the folder's layout; a detector of another format is refused."""
 
 DESCRIPTION_FILE = "detector.json"
 NETWORK_FILE = "network.onnx"
-
-MIN_SIDE = 64
-"""Pixels: below this, on either side, there are too few blocks to compare with each other."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +121,10 @@ class Detector:
             "format": image.format,
             "model_version": self.version,
         }
-        if min(image.width, image.height) < MIN_SIDE:
+        if min(image.width, image.height) < SMALLEST_SIDE:
             reason = (
                 f"too_small: the image has {image.width}×{image.height} pixels; "
-                f"the method needs at least {MIN_SIDE}×{MIN_SIDE}"
+                f"the method needs at least {SMALLEST_SIDE}×{SMALLEST_SIDE}"
             )
             return {**record, "verdict": "inconclusive", "reason": reason}
         evidence = self.evidence(image)

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forgery_pyfunc.calibration import REFERENCE_PIXELS, Calibration, sigmoid
+from forgery_pyfunc.errors import ModelError
+
+logits = st.floats(-50, 50)
+
+
+@given(logits, st.integers(64 * 64, 64_000_000))
+def test_a_probability_is_one(logit, pixels):
+    assert 0 <= Calibration(size_slope=-0.3).probability(logit, pixels) <= 1
+
+
+@given(logits, logits)
+def test_a_higher_logit_is_never_less_probable(first, second):
+    calibration = Calibration(temperature=2.5, bias=-1)
+    low, high = sorted((first, second))
+    assert calibration.probability(low, 10**6) <= calibration.probability(high, 10**6)
+
+
+def test_temperature_and_bias_act_on_the_logit():
+    calibration = Calibration(temperature=2.0, bias=1.0)
+    assert calibration.probability(3.0, REFERENCE_PIXELS) == pytest.approx(sigmoid(2.5))
+
+
+def test_the_size_term_counts_doublings():
+    calibration = Calibration(size_slope=-0.5)
+    assert calibration.probability(0.0, REFERENCE_PIXELS) == pytest.approx(0.5)
+    assert calibration.probability(0.0, 4 * REFERENCE_PIXELS) == pytest.approx(sigmoid(-1.0))
+
+
+@pytest.mark.parametrize(
+    ("probability", "verdict"),
+    [(0.0, "authentic"), (0.29, "authentic"), (0.3, "inconclusive"), (0.69, "inconclusive"),
+     (0.7, "forged"), (1.0, "forged")],
+)  # fmt: skip
+def test_the_grey_band_lies_between_the_thresholds(probability, verdict):
+    assert Calibration(t_lo=0.3, t_hi=0.7).verdict(probability) == verdict
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_threshold_leaves_no_grey_band(probability, threshold):
+    verdict = Calibration(t_lo=0.3, t_hi=0.7).verdict(probability, threshold)
+    assert verdict == ("forged" if probability >= threshold else "authentic")
+
+
+def test_blocks_have_their_own_numbers():
+    calibration = Calibration(block_temperature=0.5, block_bias=-1)
+    assert calibration.block_probabilities(np.array([[1.0]]))[0, 0] == pytest.approx(sigmoid(1.0))
+
+
+def test_it_survives_its_dict():
+    calibration = Calibration(1.2, 0.1, -0.2, 0.9, 0.3, 0.2, 0.8, "100 images")
+    assert Calibration.from_dict(calibration.to_dict()) == calibration
+
+
+def test_bad_numbers_are_refused():
+    with pytest.raises(ModelError, match="unknown keys: tempreature"):
+        Calibration.from_dict({"tempreature": 1.0})
+    with pytest.raises(ModelError, match=r"t_lo=0\.8 and t_hi=0\.2"):
+        Calibration(t_lo=0.8, t_hi=0.2)
+    with pytest.raises(ModelError, match="temperature"):
+        Calibration(temperature=0.0)
