@@ -232,9 +232,9 @@ def _inspect(
         facts[path] = one
         if progress:
             progress(len(facts), len(tasks))
-    for path, one in facts.items():
-        if isinstance(one, Refusal) and one.code == "too_many_pixels":
-            facts[path] = inspect_image(root / path, limits)
+    for (path, one), task in zip(facts.items(), tasks, strict=True):
+        if isinstance(one, Refusal) and one.code.endswith("too_many_pixels"):
+            facts[path] = _call(limits, task)
     return facts
 
 

@@ -102,9 +102,8 @@ def inspect_mask(path: Path, limits: Limits) -> MaskFacts | Refusal:
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > limits.max_pixels:
-                return Refusal(
-                    "mask_unreadable", f"The mask has {image.width} × {image.height} pixels."
-                )
+                size = f"{image.width} × {image.height}"
+                return Refusal("mask_too_many_pixels", f"The mask is {size} pixels, too many.")
             luma = np.asarray(image.convert("L"))
     except UnidentifiedImageError:
         return Refusal("mask_unreadable", "The mask is no picture that can be read.")
