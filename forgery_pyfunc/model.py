@@ -61,12 +61,12 @@ class ForgeryModel(PythonModel):
         with_heatmap = bool(params.get("heatmap", False))
         images = model_input["image"]
         if len(images) == 0:
-            raise bad_request("the request holds no image")
+            raise BadRequestError("the request holds no image")
         records = [self._record(image, threshold, with_heatmap) for image in images]
         if params.get("strict", True) and all(record["error"] for record in records):
-            raise bad_request(f"no image could be read; the first: {records[0]['error']}")
-        answer = pd.DataFrame.from_records(records, columns=list(RECORD_FIELDS))
-        return answer.astype(object).where(answer.notna(), None)
+            raise BadRequestError(f"no image could be read; the first: {records[0]['error']}")
+        columns = {name: [record[name] for record in records] for name in RECORD_FIELDS}
+        return pd.DataFrame(columns, dtype=object)
 
     def _record(self, image: Any, threshold: float | None, with_heatmap: bool) -> dict[str, Any]:
         try:
@@ -82,7 +82,7 @@ class ForgeryModel(PythonModel):
 def read_threshold(value: float | None) -> float | None:
     """Return the threshold as it is; raise where it is no probability."""
     if value is not None and not 0 <= value <= 1:
-        raise bad_request(f"threshold is {value}; allowed are numbers from 0 to 1")
+        raise BadRequestError(f"threshold is {value}; allowed are numbers from 0 to 1")
     return value
 
 
@@ -120,9 +120,24 @@ def registered_version(folder: Path) -> str | None:
     return f"{facts['model_name']}/{facts['model_version']}"
 
 
-def bad_request(message: str) -> MlflowException:
-    """Return the exception that MLflow's server answers with HTTP 400."""
-    return MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+class BadRequestError(MlflowException):
+    """Answered by MLflow's server with HTTP 400, and a message that stays as it is.
+
+    The server would put the whole payload in front of it.
+    """
+
+    def __init__(self, message: str) -> None:
+        self._said = message
+        super().__init__(message, error_code=INVALID_PARAMETER_VALUE)
+
+    @property
+    def message(self) -> str:
+        """What was wrong, and nothing else."""
+        return self._said
+
+    @message.setter
+    def message(self, wrapped: str) -> None:
+        """Refuse what the server would make of it."""
 
 
 mlflow.models.set_model(ForgeryModel())
