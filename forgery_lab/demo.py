@@ -25,18 +25,14 @@ from PIL import Image
 
 from forgery_lab import scenes
 from forgery_lab.errors import DataError
-from forgery_lab.forging import (
-    Forgery,
-    Pixels,
-    PublishedFile,
-    Save,
-    casia_name,
-    forge,
+from forgery_lab.forged_folder import (
     in_parallel,
+    publish_authentic,
+    publish_forgery,
     whole_folder,
-    write_mask,
     write_records,
 )
+from forgery_lab.forging import Pixels, Save, forge
 
 SMALLEST_COUNT = 12
 PHOTOGRAPHS = {
@@ -196,34 +192,13 @@ def _write_family(task: tuple[Path, int, _Plan]) -> list[dict[str, Any]]:
     pictures = [_picture(source, rng) for source in plan.sources]
     records = []
     for source, picture in zip(plan.sources, pictures, strict=True):
-        save, file = Save.drawn(rng), PublishedFile.drawn(rng)
-        name = f"Au_{source.category}_{source.number:05d}.{file.extension}"
-        (folder / "Au" / name).write_bytes(file.encoded(save.apply(picture)))
-        operations = [save.operation("editor_save"), file.operation()]
-        records.append(
-            {
-                "file": f"Au/{name}",
-                "kind": "authentic",
-                "photograph": source.photograph,
-                "operations": operations,
-            }
-        )
+        record = publish_authentic(folder, picture, source.category, source.number, rng)
+        records.append(record | {"photograph": source.photograph})
     for kind, host, donor, number in plan.forgeries:
         forgery = forge(pictures[host], [pictures[donor]], kind, rng)
         ids = plan.sources[host].source_id, plan.sources[donor].source_id
-        records.append(_write_forgery(folder, forgery, ids, number, rng))
+        records.append(publish_forgery(folder, forgery, ids, number, rng))
     return records
-
-
-def _write_forgery(
-    folder: Path, forgery: Forgery, ids: tuple[str, str], number: int, rng: np.random.Generator
-) -> dict[str, Any]:
-    file = PublishedFile.drawn(rng)
-    stem = casia_name(forgery.record, ids, number)
-    (folder / "Tp" / f"{stem}.{file.extension}").write_bytes(file.encoded(forgery.pixels))
-    write_mask(folder / "Groundtruth" / f"{stem}_gt.png", forgery.mask)
-    record = {"file": f"Tp/{stem}.{file.extension}", **forgery.record}
-    return {**record, "operations": [*record["operations"], file.operation()]}
 
 
 def _picture(source: _Source, rng: np.random.Generator) -> Pixels:

@@ -1,8 +1,8 @@
 """Home-made forgeries: splices, copy-moves and removals, each with its mask and its history.
 
 `forge` makes one forgery from pixels, `authentic_and_forged` a pair for training whose two sides
-went through the same geometry and the same saves, `forge_folder` a CASIA-style data set from a
-folder of photographs. The recipe (object-like masks of 1 to 25 % of the area, a donor with a
+went through the same geometry and the same saves; `forgery_lab.forged_folder` makes CASIA-style
+data sets of them. The recipe (object-like masks of 1 to 25 % of the area, a donor with a
 JPEG history of its own, geometry, colour, blur, feathered or blurred seams, a save by the editor)
 follows the trial described in the project's detector notes; blending over a membrane follows
 Farbman et al., "Convolution Pyramids", SIGGRAPH Asia 2011.
@@ -11,17 +11,9 @@ Farbman et al., "Convolution Pyramids", SIGGRAPH Asia 2011.
 from __future__ import annotations
 
 import io
-import json
-import multiprocessing
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,20 +21,22 @@ from PIL import Image
 from scipy import ndimage
 
 from forgery_lab.errors import DataError
+from forgery_lab.outlines import box_of, outline
 from forgery_pyfunc import jpeg
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Operation = dict[str, Any]
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 KINDS = ("splice", "copy-move", "removal")
 AREAS = (0.01, 0.25)
 SMALLEST_SIDE = 64
-_SEGMENTATION_SIDE = 112
-_WORKING_FRACTION = 0.6
+_CONTEXT = 4
+_BLENDS = {True: [0.6, 0.25, 0.15], False: [0.06, 0.22, 0.72]}
+"""How often `edge`, `feather` and `membrane` join objects and other parts."""
+_SPLICE_SHAPES = {"object": 0.82, "blob": 0.1, "polygon": 0.05, "ellipse": 0.03}
+_COPY_SHAPES = {"object": 0.6, "blob": 0.2, "polygon": 0.12, "ellipse": 0.08}
 
 
 @dataclass(frozen=True)
@@ -115,11 +109,9 @@ def forge(
     if kind == "splice" and not donors:
         raise DataError("donors: a splice needs at least one donor, got none")
     operations: list[Operation] = []
-    donor_index = None
+    donor = None
     if kind == "splice":
-        donor_index = int(rng.integers(len(donors)))
-        _check_picture(donors[donor_index], f"donors[{donor_index}]")
-        forged, mask = _splice(host, donors[donor_index], rng, operations)
+        forged, mask, donor = _splice(host, donors, rng, operations)
     elif kind == "copy-move":
         forged, mask = _copy_move(host, rng, operations)
     else:
@@ -128,11 +120,94 @@ def forge(
     operations.append(save.operation("editor_save"))
     record = {
         "kind": kind,
-        "donor": donor_index,
+        "donor": donor,
         "area": round(float(mask.mean()), 5),
         "operations": operations,
     }
     return Forgery(save.apply(forged), mask, record)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An authentic picture and a forgery of it that share all but the forging.
+
+    `authentic` is uint8[H, W, 3] like `forged.pixels`; `operations` is what both went through
+    before, and both went through the same editor's save after.
+    """
+
+    authentic: Pixels
+    forged: Forgery
+    operations: list[Operation]
+
+
+def authentic_and_forged(
+    photo: Pixels,
+    donors: Sequence[Pixels],
+    rng: np.random.Generator,
+    kind: str | None = None,
+    sides: tuple[int, int] | None = None,
+) -> Pair:
+    """One draw for training: the photograph and a forgery of it, with equal histories.
+
+    Args:
+        photo: uint8[H, W, 3], authentic.
+        donors: Authentic pictures of other sources; none allows no splice.
+        rng: The only source of randomness.
+        kind: One of `KINDS`; drawn (half of them splices) where None.
+        sides: Reduce or crop all pictures so that the longer side is in this range (`sized`).
+
+    Raises:
+        DataError: as `forge`.
+    """
+    operations: list[Operation] = []
+    if sides:
+        photo, operations = sized(photo, rng, sides)
+        donors = [sized(donor, rng, sides)[0] for donor in donors]
+    kind = kind or drawn_kind(rng, with_donors=len(donors) > 0)
+    save = Save.drawn(rng)
+    return Pair(save.apply(photo), forge(photo, donors, kind, rng, save), operations)
+
+
+def drawn_kind(rng: np.random.Generator, with_donors: bool = True) -> str:
+    """One of `KINDS`: half splices where there are donors, the rest mostly copy-moves."""
+    odds = [0.5, 0.35, 0.15] if with_donors else [0.0, 0.7, 0.3]
+    return str(rng.choice(KINDS, p=odds))
+
+
+def sized(
+    photo: Pixels, rng: np.random.Generator, sides: tuple[int, int]
+) -> tuple[Pixels, list[Operation]]:
+    """The photograph with its longer side within `sides`, and what was done to it.
+
+    A large one is reduced (Lanczos) or, three times in ten, cropped after a lesser reduction;
+    one within the range is left as it is half the time; a small one always.
+
+    Raises:
+        DataError: `sides` is not a range of at least 64 pixels.
+    """
+    if not SMALLEST_SIDE <= sides[0] <= sides[1]:
+        raise DataError(f"sides: got {sides}, allowed are two sides of 64 or more, in order")
+    height, width = photo.shape[:2]
+    longest = max(height, width)
+    if longest <= sides[0] or (longest <= sides[1] and rng.random() < 0.5):
+        return photo, []
+    target = float(np.exp(rng.uniform(np.log(sides[0]), np.log(min(sides[1], longest)))))
+    reduced = target
+    if rng.random() < 0.3:
+        reduced = float(np.exp(rng.uniform(np.log(target), np.log(min(longest, 2.5 * target)))))
+    scale = reduced / longest
+    size = (max(SMALLEST_SIDE, round(width * scale)), max(SMALLEST_SIDE, round(height * scale)))
+    image = Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    operations: list[Operation] = [{"name": "reduce", "size": list(size)}]
+    if reduced > target:
+        share = target / reduced
+        wide, tall = (max(SMALLEST_SIDE, round(side * share)) for side in size)
+        left, top = (
+            int(rng.integers(0, a - b + 1)) for a, b in zip(size, (wide, tall), strict=True)
+        )
+        image = image.crop((left, top, left + wide, top + tall))
+        operations.append({"name": "crop", "box": [left, top, left + wide, top + tall]})
+    return np.asarray(image), operations
 
 
 def _check_picture(pixels: Pixels, name: str) -> None:
@@ -151,29 +226,45 @@ def _check_picture(pixels: Pixels, name: str) -> None:
 
 
 def _splice(
-    host: Pixels, donor: Pixels, rng: np.random.Generator, operations: list[Operation]
-) -> tuple[Pixels, Mask]:
+    host: Pixels,
+    donors: Sequence[Pixels],
+    rng: np.random.Generator,
+    operations: list[Operation],
+) -> tuple[Pixels, Mask, int]:
+    """Of three parts, cut from drawn donors, the one whose surroundings look more like the host."""
+    best: tuple[float, int, Part, list[Operation]] | None = None
+    for _ in range(3):
+        cutting: list[Operation] = []
+        index = int(rng.integers(len(donors)))
+        _check_picture(donors[index], f"donors[{index}]")
+        part = _cut(donors[index], _drawn_area(rng, AREAS[1]), _SPLICE_SHAPES, rng, cutting)
+        cost = _strangeness(host, part, rng)
+        if best is None or cost < best[0]:
+            best = cost, index, part, cutting
+    assert best is not None  # noqa: S101
+    _, index, part, cutting = best
+    donor = donors[index]
     if rng.random() < 0.8:
         history = Save.drawn(rng, (55, 95), lossless=0.0)
-        donor = history.apply(donor)
+        box = _box_around(part.corner, part.alpha.shape, donor.shape, grow=0)
+        part = replace(part, pixels=history.apply(donor)[box].astype(np.float32))
         operations.append(history.operation("donor_save"))
-    part = _cut(donor, _drawn_area(rng), rng, operations)
-    wanted = part.area * host.shape[0] * host.shape[1] / (donor.shape[0] * donor.shape[1])
-    part = _transformed(
-        part, host, rng, operations, natural_scale=float(np.sqrt(wanted / part.area))
-    )
+    operations += cutting
+    enlargement = float(np.sqrt(host[..., 0].size / donor[..., 0].size))
+    part = _transformed(part, host, rng, operations, enlargement)
     corner = _place(host, part, rng, avoid=None)
     part = _matched_to_host(part, host, corner, rng, operations)
-    return _paste(host, part, corner, rng, operations)
+    forged, mask = _paste(host, part, corner, rng, operations)
+    return forged, mask, index
 
 
 def _copy_move(
     host: Pixels, rng: np.random.Generator, operations: list[Operation]
 ) -> tuple[Pixels, Mask]:
-    part = _cut(host, min(_drawn_area(rng), 0.15), rng, operations)
+    part = _cut(host, _drawn_area(rng, 0.14), _COPY_SHAPES, rng, operations)
     source = part.corner
     if rng.random() < 0.5:
-        part = _transformed(part, host, rng, operations, natural_scale=1.0)
+        part = _transformed(part, host, rng, operations, 1.0)
     corner = _place(host, part, rng, avoid=source)
     operations.append({"name": "move", "from": list(source), "to": list(corner)})
     return _paste(host, part, corner, rng, operations)
@@ -182,17 +273,25 @@ def _copy_move(
 def _removal(
     host: Pixels, rng: np.random.Generator, operations: list[Operation]
 ) -> tuple[Pixels, Mask]:
-    part = _cut(host, min(_drawn_area(rng), 0.12), rng, operations, margin=3)
-    source = _best_cover(host, part, rng)
+    """Of a few objects, the one that its surroundings cover best."""
+    best: tuple[float, Part, tuple[int, int], list[Operation]] | None = None
+    for _ in range(3):
+        cutting: list[Operation] = []
+        part = _cut(host, _drawn_area(rng, 0.1), _COPY_SHAPES, rng, cutting, swell=3)
+        source, cost = _best_cover(host, part, rng)
+        if best is None or cost < best[0]:
+            best = cost, part, source, cutting
+    assert best is not None  # noqa: S101
+    _, part, source, cutting = best
     height, width = part.alpha.shape
-    covering = host[source[0] : source[0] + height, source[1] : source[1] + width]
-    cover = Part(covering.astype(np.float32), part.alpha, part.corner, part.shape)
-    operations.append({"name": "cover", "from": list(source), "to": list(part.corner)})
-    return _paste(host, cover, part.corner, rng, operations)
+    cover = host[source[0] : source[0] + height, source[1] : source[1] + width]
+    part = replace(part, pixels=cover.astype(np.float32), shape="cover")
+    operations += [*cutting, {"name": "cover", "from": list(source), "to": list(part.corner)}]
+    return _paste(host, part, part.corner, rng, operations)
 
 
-def _drawn_area(rng: np.random.Generator) -> float:
-    return float(np.exp(rng.uniform(*np.log(AREAS))))
+def _drawn_area(rng: np.random.Generator, largest: float) -> float:
+    return float(np.exp(rng.uniform(np.log(AREAS[0] * 1.3), np.log(largest))))
 
 
 # Cutting out ----------------------------------------------------------------------------------
@@ -200,180 +299,48 @@ def _drawn_area(rng: np.random.Generator) -> float:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a picture: float32[h, w, 3] pixels, float32[h, w] coverage, its place (y, x)."""
+    """A part of a picture and a little around it.
+
+    float32[h, w, 3] pixels, float32[h, w] coverage in [0, 1], its place (y, x) in its picture,
+    what drew its outline, and whether the picture's lower edge cuts it off.
+    """
 
     pixels: Floats
     alpha: Floats
     corner: tuple[int, int]
     shape: str
-
-    @property
-    def area(self) -> float:
-        """Its area in pixels, at least 1."""
-        return max(1.0, float(self.alpha.sum()))
+    grounded: bool
 
 
 def _cut(
     picture: Pixels,
     area: float,
+    odds: dict[str, float],
     rng: np.random.Generator,
     operations: list[Operation],
-    margin: int = 0,
+    swell: int = 0,
 ) -> Part:
     """A part of about `area` (a fraction of the picture) with a natural or a drawn outline."""
-    shape = str(rng.choice(["object", "blob", "polygon", "ellipse"], p=[0.72, 0.16, 0.07, 0.05]))
+    shape = str(rng.choice(list(odds), p=list(odds.values())))
     coverage = outline(picture, shape, area, rng)
-    if margin:
-        coverage = ndimage.grey_dilation(coverage, size=(2 * margin + 1, 2 * margin + 1))
-    rows = np.flatnonzero(coverage.max(axis=1) > 0.02)
-    columns = np.flatnonzero(coverage.max(axis=0) > 0.02)
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    pixels = picture[top:bottom, left:right].astype(np.float32)
+    if swell:
+        coverage = ndimage.grey_dilation(coverage, size=(2 * swell + 1, 2 * swell + 1))
+    box = box_of(coverage > 0.02, coverage.shape, grow=_CONTEXT)
     operations.append(
         {
             "name": "cut",
             "shape": shape,
-            "box": [int(left), int(top), int(right), int(bottom)],
+            "box": [box[1].start, box[0].start, box[1].stop, box[0].stop],
             "area": round(float((coverage > 0.5).mean()), 5),
         }
     )
-    return Part(pixels, coverage[top:bottom, left:right], (int(top), int(left)), shape)
-
-
-def outline(picture: Pixels, shape: str, area: float, rng: np.random.Generator) -> Floats:
-    """Coverage float32[H, W] in [0, 1] of one region of about `area` (a fraction of the picture).
-
-    `object` follows the edges of the picture, `blob`, `polygon` and `ellipse` are free forms.
-    """
-    height, width = picture.shape[:2]
-    shrink = _SEGMENTATION_SIDE / max(height, width)
-    size = (max(12, round(width * shrink)), max(12, round(height * shrink)))
-    if shape == "object":
-        small = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
-        rough = _object(small.astype(np.float32), area, rng)
-    else:
-        rough = _free_form(size[1], size[0], shape, area, rng)
-    coverage = _enlarged(rough, height, width)
-    if shape == "object":
-        coverage = _snapped_to_edges(coverage, picture)
-    if float((coverage > 0.5).mean()) < 0.2 * area:
-        coverage = _enlarged(_free_form(size[1], size[0], "blob", area, rng), height, width)
-    return coverage
-
-
-def _enlarged(rough: Floats, height: int, width: int) -> Floats:
-    """Smooth, then sharp again at full size: the outline of a low-resolution mask."""
-    smooth = np.asarray(Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC))
-    slope = max(1.0, max(height, width) / _SEGMENTATION_SIDE)
-    return np.clip((smooth - 0.5) * 1.2 * slope + 0.5, 0.0, 1.0).astype(np.float32)
-
-
-def _object(small: Floats, area: float, rng: np.random.Generator) -> Floats:
-    """The most object-like of a few regions grown around drawn places: float32[h, w] of 0 and 1.
-
-    Each starts from an ellipse and alternates, as GrabCut does, between colour histograms of
-    inside and outside and the region they make likely. Rother et al., SIGGRAPH 2004.
-    """
-    height, width = small.shape[:2]
-    edges = ndimage.gaussian_gradient_magnitude(small.mean(axis=2), 1.0)
-    bins = (small / 256.0 * 8.0).astype(np.int32)
-    codes = (bins[..., 0] * 8 + bins[..., 1]) * 8 + bins[..., 2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    best, best_score = np.zeros((height, width), np.float32), -np.inf
-    for _ in range(4):
-        aspect = float(np.exp(rng.uniform(-0.6, 0.6)))
-        radius = np.sqrt(area * height * width / np.pi)
-        ry, rx = radius * aspect, radius / aspect
-        cy, cx = rng.uniform(0.25, 0.75) * height, rng.uniform(0.2, 0.8) * width
-        distance = np.sqrt(((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2)
-        region = _grown(codes, distance)
-        score = _objectness(region, edges, area)
-        if score > best_score:
-            best, best_score = region.astype(np.float32), score
-    return best
-
-
-def _grown(codes: NDArray[np.int32], distance: Floats) -> Mask:
-    inside = distance < 1.0
-    near = distance < 2.2
-    prior = 2.2 * (1.15 - distance)
-    for _ in range(3):
-        of_inside = np.bincount(codes[inside], minlength=512).astype(np.float32) + 0.5
-        of_outside = np.bincount(codes[near & ~inside], minlength=512).astype(np.float32) + 0.5
-        ratio = np.log(of_inside / of_inside.sum()) - np.log(of_outside / of_outside.sum())
-        evidence = ndimage.gaussian_filter(ratio[codes], 1.2)
-        inside = (evidence + prior > 0) & near
-        if not inside.any():
-            return distance < 1.0
-    opened = ndimage.binary_opening(inside, iterations=1)
-    labels, count = ndimage.label(opened)
-    if count == 0:
-        return distance < 1.0
-    largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    return np.asarray(ndimage.binary_fill_holes(labels == largest))
-
-
-def _objectness(region: Mask, edges: Floats, area: float) -> float:
-    """How much the outline follows edges, less what is wrong with place and size."""
-    border = region ^ ndimage.binary_erosion(region)
-    if not border.any():
-        return -np.inf
-    contrast = float(edges[border].mean() / (edges.mean() + 1.0))
-    cut_off = float(
-        region[0].mean() + region[-1].mean() * 0.3 + region[:, 0].mean() + region[:, -1].mean()
+    return Part(
+        picture[box].astype(np.float32),
+        coverage[box],
+        (box[0].start, box[1].start),
+        shape,
+        bool(coverage[-1].max() > 0.5),
     )
-    size = abs(float(np.log(max(region.mean(), 1e-4) / area)))
-    return contrast - 3.0 * cut_off - 0.5 * size
-
-
-def _snapped_to_edges(coverage: Floats, picture: Pixels) -> Floats:
-    """A guided filter (He et al., ECCV 2010) in the region's box pulls it onto strong edges."""
-    box = _box(coverage > 0.02, coverage.shape, grow=8)
-    guide = picture[box].mean(axis=2, dtype=np.float32) / 255.0
-    value = coverage[box]
-    side = 2 * max(3, round(max(picture.shape[:2]) / 90)) + 1
-    mean = lambda a: ndimage.uniform_filter(a, side)  # noqa: E731
-    guide_mean, value_mean = mean(guide), mean(value)
-    slope = (mean(guide * value) - guide_mean * value_mean) / (
-        mean(guide * guide) - guide_mean**2 + 1e-3
-    )
-    filtered = mean(slope) * guide + mean(value_mean - slope * guide_mean)
-    snapped = np.zeros_like(coverage)
-    snapped[box] = np.clip((filtered - 0.5) * 3.0 + 0.5, 0.0, 1.0)
-    return _largest(snapped)
-
-
-def _largest(coverage: Floats) -> Floats:
-    labels, count = ndimage.label(coverage > 0.5)
-    if count < 2:
-        return coverage
-    keep = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    return coverage * ndimage.binary_dilation(keep, iterations=2)
-
-
-def _free_form(
-    height: int, width: int, shape: str, area: float, rng: np.random.Generator
-) -> Floats:
-    """An outline around a drawn centre, as a radius for each direction."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    radius = np.sqrt(area * height * width / np.pi)
-    aspect = float(np.exp(rng.uniform(-0.35, 0.35)))
-    cy, cx = rng.uniform(0.3, 0.7) * height, rng.uniform(0.3, 0.7) * width
-    dy, dx = (y - cy) / aspect, (x - cx) * aspect
-    angle, distance = np.arctan2(dy, dx), np.hypot(dy, dx)
-    if shape == "blob":
-        limit = np.ones_like(angle)
-        for harmonic in range(2, 6):
-            limit += rng.normal(0, 0.22 / harmonic) * np.cos(
-                harmonic * angle + rng.uniform(0, 2 * np.pi)
-            )
-    elif shape == "polygon":
-        corners = int(rng.integers(3, 7))
-        turned = (angle + rng.uniform(0, 2 * np.pi)) % (2 * np.pi / corners)
-        limit = 1.15 * np.cos(np.pi / corners) / np.cos(turned - np.pi / corners)
-    else:
-        limit = np.ones_like(angle)
-    return (distance < radius * limit).astype(np.float32)
 
 
 # Fitting in -----------------------------------------------------------------------------------
@@ -388,9 +355,12 @@ def _transformed(
 ) -> Part:
     """Scaled, turned, mirrored and sometimes sheared, and made to fit into the host."""
     height, width = part.alpha.shape
+    room = host.shape[0] * host.shape[1] / max(1.0, float(part.alpha.sum()))
+    largest = min(0.8 * host.shape[0] / height, 0.8 * host.shape[1] / width)
+    largest = min(largest, float(np.sqrt(AREAS[1] * room)))
+    smallest = max(float(np.sqrt(AREAS[0] * room)), 12.0 / min(height, width))
     scale = natural_scale * float(np.exp(rng.normal(0, 0.18)))
-    largest = _WORKING_FRACTION * min(host.shape[0] / height, host.shape[1] / width) / 0.75
-    scale = float(np.clip(scale, 12.0 / min(height, width), max(largest, 1e-3)))
+    scale = float(np.clip(scale, min(smallest, largest), largest))
     if abs(scale - 1) < 0.06:
         scale = 1.0
     angle = float(rng.normal(0, 9)) if rng.random() < 0.45 else 0.0
@@ -408,9 +378,8 @@ def _transformed(
         pixels, alpha = _turned(pixels, alpha, angle, shear)
         operations.append({"name": "turn", "degrees": round(angle, 2), "shear": round(shear, 3)})
     limit_y, limit_x = host.shape[0] - 2, host.shape[1] - 2
-    return Part(
-        pixels[:limit_y, :limit_x], alpha[:limit_y, :limit_x].clip(0, 1), part.corner, part.shape
-    )
+    alpha = alpha[:limit_y, :limit_x].clip(0, 1)
+    return replace(part, pixels=pixels[:limit_y, :limit_x], alpha=alpha)
 
 
 def _resized(array: Floats, size: tuple[int, int]) -> Floats:
@@ -456,57 +425,78 @@ def _turned(pixels: Floats, alpha: Floats, angle: float, shear: float) -> tuple[
 def _place(
     host: Pixels, part: Part, rng: np.random.Generator, avoid: tuple[int, int] | None
 ) -> tuple[int, int]:
-    """Where (y, x) the part's seam differs least from the host, among a few drawn places.
+    """Where (y, x) the part's old surroundings differ least from the host's, of drawn places.
 
-    A part stays near its own height in the picture, as things stand where they stand.
+    A part stays near its own height in the picture, as things stand where they stand; one that
+    was cut off below stays on the lower edge.
     """
     height, width = part.alpha.shape
-    free_y, free_x = host.shape[0] - height, host.shape[1] - width
-    ring = _ring(part.alpha)
-    step = max(1, len(ring[0]) // 150)
-    ring = (ring[0][::step], ring[1][::step])
-    colours = part.pixels[ring]
-    best, best_cost = (free_y // 2, free_x // 2), np.inf
-    for _ in range(24):
-        y = int(np.clip(part.corner[0] + rng.normal(0, 0.2) * host.shape[0], 0, free_y))
-        x = int(rng.integers(0, free_x + 1))
-        cost = float(np.abs(host[ring[0] + y, ring[1] + x] - colours).mean())
+    free = host.shape[0] - height, host.shape[1] - width
+    rows, columns = _ring(part.alpha, 120)
+    colours = part.pixels[rows, columns]
+    best, best_cost = (free[0] // 2, free[1] // 2), np.inf
+    for y, x in _drawn_places(part.corner[0], host.shape[0], free, 40, rng):
+        y = free[0] if part.grounded else y
+        cost = float(np.abs(host[rows + y, columns + x] - colours).mean())
         if avoid is not None:
-            apart = max(abs(y - avoid[0]) / height, abs(x - avoid[1]) / width)
-            cost += 200.0 * max(0.0, 0.9 - apart)
+            cost += 200.0 * max(0.0, 0.9 - _apart((y, x), avoid, (height, width)))
         if cost < best_cost:
             best, best_cost = (y, x), cost
     return best
 
 
-def _best_cover(host: Pixels, part: Part, rng: np.random.Generator) -> tuple[int, int]:
-    """The place (y, x) of host whose pixels join best around the part's own place."""
+def _best_cover(
+    host: Pixels, part: Part, rng: np.random.Generator
+) -> tuple[tuple[int, int], float]:
+    """The place (y, x) whose pixels join best around the part's own place, and the mismatch."""
     height, width = part.alpha.shape
-    free_y, free_x = host.shape[0] - height, host.shape[1] - width
-    ring = _ring(part.alpha)
-    step = max(1, len(ring[0]) // 200)
-    ring = (ring[0][::step], ring[1][::step])
-    here = host[ring[0] + part.corner[0], ring[1] + part.corner[1]].astype(np.float32)
+    free = host.shape[0] - height, host.shape[1] - width
+    rows, columns = _ring(part.alpha, 160)
+    here = host[rows + part.corner[0], columns + part.corner[1]].astype(np.float32)
     best, best_cost = (0, 0), np.inf
-    for _ in range(60):
-        y = int(np.clip(part.corner[0] + rng.normal(0, 0.25) * host.shape[0], 0, free_y))
-        x = int(rng.integers(0, free_x + 1))
-        there = host[ring[0] + y, ring[1] + x]
-        apart = max(abs(y - part.corner[0]) / height, abs(x - part.corner[1]) / width)
-        cost = float(np.abs(there - here).mean()) + 150.0 * max(0.0, 0.8 - apart)
+    for y, x in _drawn_places(part.corner[0], host.shape[0], free, 60, rng):
+        cost = float(np.abs(host[rows + y, columns + x] - here).mean())
+        cost += 150.0 * max(0.0, 0.8 - _apart((y, x), part.corner, (height, width)))
         if cost < best_cost:
             best, best_cost = (y, x), cost
-    return best
+    return best, best_cost
 
 
-def _ring(alpha: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of the pixels just inside the outline."""
-    inside = alpha > 0.5
-    border = inside & ~ndimage.binary_erosion(inside, iterations=2)
-    if not border.any():
-        border = np.ones_like(inside)
-    rows, columns = np.nonzero(border)
-    return rows, columns
+def _strangeness(host: Pixels, part: Part, rng: np.random.Generator) -> float:
+    """How far the colours around the part are from the nearest of some places of the host."""
+    rows, columns = _ring(part.alpha, 80)
+    around = part.pixels[rows, columns]
+    places = rng.random((48, 2))
+    y = (places[:, 0] * (host.shape[0] - 8)).astype(int)
+    x = (places[:, 1] * (host.shape[1] - 8)).astype(int)
+    patches = np.stack([host[y + i, x + j] for i in (0, 3, 7) for j in (0, 3, 7)], axis=1)
+    patches = patches.astype(np.float32)
+    colour = np.abs(patches.mean(axis=1) - around.mean(axis=0)).mean(axis=1)
+    texture = np.abs(patches.std(axis=1).mean(axis=1) - around.std(axis=0).mean())
+    return float((colour + 0.5 * texture).min())
+
+
+def _drawn_places(
+    near: int, height: int, free: tuple[int, int], count: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Places (y, x) about as high in a picture of `height` as `near`, anywhere across it."""
+    y = np.clip(near + rng.normal(0, 0.2, count) * height, 0, max(0, free[0])).astype(int)
+    x = rng.integers(0, max(0, free[1]) + 1, count)
+    return list(zip(y.tolist(), x.tolist(), strict=True))
+
+
+def _apart(a: tuple[int, int], b: tuple[int, int], size: tuple[int, int]) -> float:
+    """How far two boxes of one size lie apart: 0 the same place, 1 side by side."""
+    return max(abs(a[0] - b[0]) / size[0], abs(a[1] - b[1]) / size[1])
+
+
+def _ring(alpha: Floats, most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of at most about `most` pixels just outside the outline, within the part's box."""
+    inside = alpha > 0.1
+    border = ndimage.binary_dilation(inside, iterations=3) & ~inside
+    rows, columns = np.nonzero(border if border.any() else np.ones_like(inside))
+    step = max(1, len(rows) // most)
+    return rows[::step], columns[::step]
 
 
 def _matched_to_host(
@@ -519,8 +509,9 @@ def _matched_to_host(
     """Brightness, contrast and colour drawn towards the host's around there; softened to it."""
     height, width = part.alpha.shape
     box = _box_around(corner, (height, width), host.shape[:2], grow=max(height, width) // 2)
-    around = host[box].reshape(-1, 3).astype(np.float32)
-    inside = part.pixels[part.alpha > 0.5]
+    around = host[box][::3, ::3].reshape(-1, 3).astype(np.float32)
+    inside = part.pixels[::2, ::2][part.alpha[::2, ::2] > 0.5]
+    inside = inside if len(inside) else part.pixels.reshape(-1, 3)
     strength = float(rng.uniform(0.15, 0.75))
     gain = (around.std(axis=0) + 8) / (inside.std(axis=0) + 8)
     gain = np.clip(gain, 0.75, 1.3) ** (0.5 * strength)
@@ -538,7 +529,7 @@ def _matched_to_host(
     if sigma > 0.25 and rng.random() < 0.7:
         pixels = ndimage.gaussian_filter(pixels, (sigma, sigma, 0))
         operations.append({"name": "soften", "sigma": round(sigma, 3)})
-    return Part(pixels, part.alpha, part.corner, part.shape)
+    return replace(part, pixels=pixels)
 
 
 def _softening(pixels: Floats, inside: Mask, around: Pixels) -> float:
@@ -571,7 +562,7 @@ def _paste(
     above = below.copy()
     above[place] = part.pixels
     natural = part.shape == "object"
-    blend = str(rng.choice(["edge", "feather", "membrane"], p=_blend_odds(natural)))
+    blend = str(rng.choice(["edge", "feather", "membrane"], p=_BLENDS[natural]))
     sigma = float(rng.uniform(0.5, 0.9) if blend == "edge" else rng.uniform(1.0, 2.5))
     if blend == "membrane":
         above += _membrane(below - above, alpha > 0.5)
@@ -590,10 +581,6 @@ def _paste(
     if not mask.any():
         mask[window] = soft >= soft.max()
     return forged, mask
-
-
-def _blend_odds(natural: bool) -> list[float]:
-    return [0.55, 0.25, 0.20] if natural else [0.10, 0.25, 0.65]
 
 
 def _membrane(difference: Floats, inside: Mask) -> Floats:
@@ -635,7 +622,8 @@ def _pull_push(weighted: Floats, weight: Floats) -> Floats:
         axis=-1,
     )
     own = np.minimum(weight, 1.0)[..., None]
-    return weighted / np.maximum(weight, 1e-6)[..., None] * own + coarse * (1.0 - own)
+    known = weighted / np.maximum(weight, 1e-6)[..., None]
+    return np.asarray(known * own + coarse * (1.0 - own), np.float32)
 
 
 def _halved(array: Floats) -> Floats:
@@ -654,16 +642,6 @@ def _blurred_seam(
     return joined + seam * (ndimage.gaussian_filter(joined, (sigma, sigma, 0)) - joined)
 
 
-def _box(mask: Mask, shape: tuple[int, ...], grow: int) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return slice(0, shape[0]), slice(0, shape[1])
-    return (
-        slice(max(0, rows[0] - grow), min(shape[0], rows[-1] + 1 + grow)),
-        slice(max(0, columns[0] - grow), min(shape[1], columns[-1] + 1 + grow)),
-    )
-
-
 def _box_around(
     corner: tuple[int, int], size: tuple[int, int], limits: tuple[int, ...], grow: int
 ) -> tuple[slice, slice]:
@@ -671,104 +649,3 @@ def _box_around(
         slice(max(0, corner[0] - grow), min(limits[0], corner[0] + size[0] + grow)),
         slice(max(0, corner[1] - grow), min(limits[1], corner[1] + size[1] + grow)),
     )
-
-
-# Files ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """The format in which a picture is published, drawn alike for authentic and forged ones."""
-
-    extension: str
-    save: Save
-
-    @classmethod
-    def drawn(cls, rng: np.random.Generator) -> PublishedFile:
-        """Mostly JPEG of quality 70 to 97; also TIFF, PNG, BMP and a little WebP."""
-        extension = str(
-            rng.choice(["jpg", "tif", "png", "bmp", "webp"], p=[0.64, 0.18, 0.1, 0.05, 0.03])
-        )
-        save = Save.drawn(rng, (70, 97), lossless=0.0)
-        lossless = extension in ("tif", "png", "bmp")
-        return cls(extension, Save(None) if lossless else save)
-
-    def encoded(self, pixels: Pixels) -> bytes:
-        """The bytes of the file of uint8[H, W, 3]."""
-        if self.extension == "jpg":
-            return jpeg.encode(pixels, quality=self.save.quality, subsampling=self.save.subsampling)
-        buffer = io.BytesIO()
-        options: dict[str, Any] = {"quality": self.save.quality} if self.save.quality else {}
-        formats = {"tif": "TIFF", "png": "PNG", "bmp": "BMP", "webp": "WEBP"}
-        Image.fromarray(pixels).save(buffer, formats[self.extension], **options)
-        return buffer.getvalue()
-
-    def operation(self) -> Operation:
-        """This file as the last entry of a record."""
-        return {"name": "publish", "format": self.extension, "quality": self.save.quality}
-
-
-def casia_name(record: dict[str, Any], ids: tuple[str, str], number: int) -> str:
-    """The name of a forgery in CASIA 2.0's manner, without extension.
-
-    `Tp_D_CRN_M_N_<host>_<donor>_<number>`: D(ifferent) or S(ame) image; then, each or N: C for
-    changed in size, R for rotated or mirrored, D for deformed; S(mall), M(edium) or L(arge);
-    B for a blurred seam. CASIA's authors never published what the letters mean; these are ours.
-    """
-    names = {operation["name"] for operation in record["operations"]}
-    deformed = any(operation.get("shear") for operation in record["operations"])
-    turned = "mirror" in names or any(
-        operation.get("degrees") for operation in record["operations"]
-    )
-    letters = ("C" if "scale" in names else "N") + ("R" if turned else "N")
-    letters += "D" if deformed else "N"
-    size = "S" if record["area"] < 0.06 else "M" if record["area"] < 0.16 else "L"
-    seam = "B" if "blur_seam" in names else "N"
-    origin = "D" if record["kind"] == "splice" else "S"
-    return f"Tp_{origin}_{letters}_{size}_{seam}_{ids[0]}_{ids[1]}_{number:05d}"
-
-
-def write_mask(path: Path, mask: Mask) -> None:
-    """A PNG of 0 and 255, three times smaller as one bit, but grey as CASIA's are."""
-    Image.fromarray(mask.astype(np.uint8) * 255).save(path, "PNG")
-
-
-def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """One JSON object a line."""
-    lines = [json.dumps(record, sort_keys=True) for record in records]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to fill; it becomes `folder` at the end, or vanishes on an error.
-
-    Raises:
-        DataError: `folder` exists and is not an empty folder.
-    """
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder}: exists already and is not an empty folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        partial.chmod(0o755)
-        yield partial
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def in_parallel(
-    function: Callable[[Task], Result], tasks: Sequence[Task], processes: int | None = None
-) -> Iterator[Result]:
-    """The results in the order of the tasks, each computed in one of a few fresh processes."""
-    processes = min(processes or os.cpu_count() or 1, len(tasks))
-    if processes <= 1:
-        yield from map(function, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        yield from pool.map(function, tasks, chunksize=1)

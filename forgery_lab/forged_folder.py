@@ -1,0 +1,325 @@
+"""CASIA-style folders of forgeries: file formats, names, masks, records, and `forge_folder`.
+
+Whatever is written here draws formats and qualities from one distribution for authentic and
+forged pictures, and saves both equally often, so that headers and saves give nothing away.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from forgery_lab.errors import DataError
+from forgery_lab.forging import (
+    SMALLEST_SIDE,
+    Forgery,
+    Mask,
+    Operation,
+    Pixels,
+    Save,
+    drawn_kind,
+    forge,
+    sized,
+)
+from forgery_pyfunc import jpeg
+from forgery_pyfunc.decoding import decode, oriented
+from forgery_pyfunc.errors import ImageError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+CATEGORY = "pho"
+"""The category in the names that `forge_folder` gives: a photograph of unknown subject."""
+
+MOST = 99_999
+"""The largest number that fits CASIA's names."""
+
+_GROUP = 4
+"""Photographs that may be donors of each other: small groups, so that a split finds many."""
+
+
+@dataclass(frozen=True)
+class ForgedFolder:
+    """What `forge_folder` made: numbers, and (path, reason) of the files it could not use."""
+
+    authentic: int
+    forged: int
+    kinds: dict[str, int]
+    unusable: list[tuple[str, str]]
+
+
+def forge_folder(
+    photos: Path,
+    output: Path,
+    count: int,
+    seed: int,
+    sides: tuple[int, int] = (500, 1500),
+    progress: Callable[[int, int], None] | None = None,
+    processes: int | None = None,
+) -> ForgedFolder:
+    """What was made of the photographs: a CASIA-style data set in `output`, all of it or nothing.
+
+    Half of the images are authentic, one of each photograph used (so fewer where there are fewer
+    photographs); the others are forgeries of them. Only as many photographs as are needed are
+    read, in an order drawn from the seed. `records.jsonl` holds every operation on every image,
+    and the files that could not be used. The same folder, count and seed give the same bytes.
+
+    Args:
+        photos: A folder of photographs, searched in depth; hidden files are left out.
+        output: A folder that does not exist yet or is empty.
+        count: Number of images to make, 2 to 99,999.
+        seed: Any non-negative integer.
+        sides: Larger photographs are reduced or cropped to a longer side in this range, in pixels.
+        progress: Called with (images done, images in all).
+        processes: Worker processes; one per core where None.
+
+    Raises:
+        DataError: a parameter is out of range, or there is no usable photograph.
+    """
+    if not 2 <= count <= MOST:
+        raise DataError(f"count: got {count}, allowed is 2 to {MOST}")
+    if not photos.is_dir():
+        raise DataError(f"{photos}: there is no such folder of photographs")
+    paths = sorted(p for p in photos.rglob("*") if p.is_file() and not _is_hidden(p, photos))
+    np.random.default_rng([seed, 3]).shuffle(paths)
+    with whole_folder(output) as partial:
+        usable, unusable = _usable(paths, photos, count // 2, processes)
+        if not usable:
+            found = f"none of its {len(paths)} files can be used" if paths else "it is empty"
+            reason = f" ({unusable[0][0]}: {unusable[0][1]})" if unusable else ""
+            raise DataError(f"{photos}: no usable photograph, {found}{reason}")
+        records: list[dict[str, Any]] = []
+        for part in ("Au", "Tp", "Groundtruth"):
+            (partial / part).mkdir()
+        tasks = list(_groups(partial, photos, usable, count, seed, sides))
+        for made in in_parallel(_write_group, tasks, processes):
+            records += made
+            if progress:
+                progress(len(records), count)
+        refused = [{"file": name, "kind": "unusable", "reason": why} for name, why in unusable]
+        write_records(partial / "records.jsonl", [*records, *refused])
+    kinds = Counter(record["kind"] for record in records)
+    authentic = kinds.pop("authentic")
+    return ForgedFolder(authentic, kinds.total(), dict(kinds), unusable)
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _usable(
+    paths: Sequence[Path], root: Path, wanted: int, processes: int | None
+) -> tuple[list[Path], list[tuple[str, str]]]:
+    """The first `wanted` photographs that can be read, and what is wrong with those before."""
+    usable: list[Path] = []
+    unusable: list[tuple[str, str]] = []
+    for path, problem in zip(paths, in_parallel(_problem_of, paths, processes), strict=False):
+        if problem:
+            unusable.append((path.relative_to(root).as_posix(), problem))
+        else:
+            usable.append(path)
+        if len(usable) == wanted:
+            break
+    return usable, unusable
+
+
+def _problem_of(path: Path) -> str | None:
+    try:
+        pixels = _read(path)
+    except ImageError as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or "cannot be read"
+    if min(pixels.shape[:2]) < SMALLEST_SIDE:
+        return f"{pixels.shape[1]}x{pixels.shape[0]} pixels, at least {SMALLEST_SIDE} are needed"
+    return None
+
+
+def _read(path: Path) -> Pixels:
+    image = decode(path.read_bytes())
+    return np.ascontiguousarray(oriented(image.pixels, image.orientation))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Photographs that lend each other parts: (path, its number, number of its forgeries)."""
+
+    folder: Path
+    root: Path
+    members: tuple[tuple[Path, int, int], ...]
+    first_number: int
+    seed: int
+    sides: tuple[int, int]
+
+
+def _groups(
+    folder: Path, root: Path, usable: list[Path], count: int, seed: int, sides: tuple[int, int]
+) -> Iterator[_Group]:
+    each, more = divmod(count - len(usable), len(usable))
+    members = [(path, i + 1, each + (i < more)) for i, path in enumerate(usable)]
+    number = 1
+    for start in range(0, len(members), _GROUP):
+        group = tuple(members[start : start + _GROUP])
+        yield _Group(folder, root, group, number, seed, sides)
+        number += sum(member[2] for member in group)
+
+
+def _write_group(group: _Group) -> list[dict[str, Any]]:
+    rng = np.random.default_rng([group.seed, 4, group.members[0][1]])
+    pictures, records, number = [], [], group.first_number
+    for path, serial, _ in group.members:
+        picture, operations = sized(_read(path), rng, group.sides)
+        pictures.append(picture)
+        origin = {"photograph": path.relative_to(group.root).as_posix(), "prepared": operations}
+        records.append(publish_authentic(group.folder, picture, CATEGORY, serial, rng) | origin)
+    for host, (path, serial, forgeries) in enumerate(group.members):
+        others = [i for i in range(len(pictures)) if i != host]
+        for _ in range(forgeries):
+            donor = int(rng.choice(others)) if others else host
+            kind = drawn_kind(rng, with_donors=bool(others))
+            forgery = forge(pictures[host], [pictures[donor]], kind, rng)
+            lender = group.members[donor][1] if kind == "splice" else serial
+            ids = f"{CATEGORY}{serial:05d}", f"{CATEGORY}{lender:05d}"
+            record = publish_forgery(group.folder, forgery, ids, number, rng)
+            records.append(record | {"photograph": path.relative_to(group.root).as_posix()})
+            number += 1
+    return records
+
+
+# Publishing -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """The format in which a picture is published, drawn alike for authentic and forged ones."""
+
+    extension: str
+    save: Save
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> PublishedFile:
+        """Mostly JPEG of quality 70 to 97; also TIFF, PNG, BMP and a little WebP."""
+        extension = str(
+            rng.choice(["jpg", "tif", "png", "bmp", "webp"], p=[0.64, 0.18, 0.1, 0.05, 0.03])
+        )
+        save = Save.drawn(rng, (70, 97), lossless=0.0)
+        lossless = extension in ("tif", "png", "bmp")
+        return cls(extension, Save(None) if lossless else save)
+
+    def encoded(self, pixels: Pixels) -> bytes:
+        """The bytes of the file of uint8[H, W, 3]."""
+        if self.extension == "jpg":
+            return jpeg.encode(pixels, quality=self.save.quality, subsampling=self.save.subsampling)
+        buffer = io.BytesIO()
+        options: dict[str, Any] = {"quality": self.save.quality} if self.save.quality else {}
+        formats = {"tif": "TIFF", "png": "PNG", "bmp": "BMP", "webp": "WEBP"}
+        Image.fromarray(pixels).save(buffer, formats[self.extension], **options)
+        return buffer.getvalue()
+
+    def operation(self) -> Operation:
+        """This file as the last entry of a record."""
+        return {"name": "publish", "format": self.extension, "quality": self.save.quality}
+
+
+def publish_authentic(
+    folder: Path, pixels: Pixels, category: str, number: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """The record of an authentic picture, saved by an editor and written to `folder/Au`."""
+    save, file = Save.drawn(rng), PublishedFile.drawn(rng)
+    name = f"Au/Au_{category}_{number:05d}.{file.extension}"
+    (folder / name).write_bytes(file.encoded(save.apply(pixels)))
+    operations = [save.operation("editor_save"), file.operation()]
+    return {"file": name, "kind": "authentic", "operations": operations}
+
+
+def publish_forgery(
+    folder: Path, forgery: Forgery, ids: tuple[str, str], number: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """The record of a forgery, written with its mask to `folder/Tp` and `folder/Groundtruth`."""
+    file = PublishedFile.drawn(rng)
+    stem = casia_name(forgery.record, ids, number)
+    name = f"Tp/{stem}.{file.extension}"
+    (folder / name).write_bytes(file.encoded(forgery.pixels))
+    write_mask(folder / "Groundtruth" / f"{stem}_gt.png", forgery.mask)
+    operations = [*forgery.record["operations"], file.operation()]
+    return {"file": name, **forgery.record, "donor": ids[1], "operations": operations}
+
+
+def casia_name(record: dict[str, Any], ids: tuple[str, str], number: int) -> str:
+    """The name of a forgery in CASIA 2.0's manner, without extension.
+
+    `Tp_D_CRN_M_N_<host>_<donor>_<number>`: D(ifferent) or S(ame) image; then, each or N: C for
+    changed in size, R for rotated or mirrored, D for deformed; S(mall), M(edium) or L(arge);
+    B for a blurred seam. CASIA's authors never published what the letters mean; these are ours.
+    """
+    names = {operation["name"] for operation in record["operations"]}
+    deformed = any(operation.get("shear") for operation in record["operations"])
+    turned = "mirror" in names or any(
+        operation.get("degrees") for operation in record["operations"]
+    )
+    letters = ("C" if "scale" in names else "N") + ("R" if turned else "N")
+    letters += "D" if deformed else "N"
+    size = "S" if record["area"] < 0.06 else "M" if record["area"] < 0.16 else "L"
+    seam = "B" if "blur_seam" in names else "N"
+    origin = "D" if record["kind"] == "splice" else "S"
+    return f"Tp_{origin}_{letters}_{size}_{seam}_{ids[0]}_{ids[1]}_{number:05d}"
+
+
+def write_mask(path: Path, mask: Mask) -> None:
+    """Write bool[H, W] as a grey PNG of 0 and 255."""
+    Image.fromarray(mask.astype(np.uint8) * 255).save(path, "PNG")
+
+
+def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    lines = [json.dumps(record, sort_keys=True) for record in records]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to fill; it becomes `folder` at the end, or vanishes on an error.
+
+    Raises:
+        DataError: `folder` exists and is not an empty folder.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(f"{folder}: exists already and is not an empty folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        partial.chmod(0o755)
+        yield partial
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def in_parallel(
+    function: Callable[[Task], Result], tasks: Sequence[Task], processes: int | None = None
+) -> Iterator[Result]:
+    """The results in the order of the tasks, each computed in one of a few fresh processes."""
+    processes = min(processes or os.cpu_count() or 1, len(tasks))
+    if processes <= 1:
+        yield from map(function, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield from pool.map(function, tasks, chunksize=1)
