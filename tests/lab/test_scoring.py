@@ -1,0 +1,98 @@
+"""Scoring: any model, by its own code, in processes of its own."""
+
+import importlib.util
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from forgery_lab.scoring import score
+from forgery_pyfunc.errors import ModelError
+
+
+def load_stand_in():
+    """The neighbouring module, loaded by its path: tests are no package."""
+    if "model_stand_in" not in sys.modules:
+        path = Path(__file__).with_name("model_stand_in.py")
+        spec = importlib.util.spec_from_file_location("model_stand_in", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["model_stand_in"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["model_stand_in"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return load_stand_in().save(tmp_path_factory.mktemp("model"))
+
+
+def png(bright_rows):
+    pixels = np.zeros((64, 80), np.uint8)
+    pixels[:bright_rows] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_every_image_gets_the_record_of_its_position(model):
+    images = [png(rows) for rows in range(40)]
+    seen = []
+    loads = [lambda data=data: data for data in images]
+    found = dict(score(model, loads, progress=lambda *step: seen.append(step)))
+    assert sorted(found) == list(range(40))
+    probabilities = [found[position]["probability"] for position in range(40)]
+    assert probabilities == sorted(probabilities)
+    assert len(set(probabilities)) == 40
+    assert seen[-1] == (40, 40)
+    assert all(record["heatmap"] is None for record in found.values())
+
+
+def test_two_models_each_run_their_own_code(model, tmp_path):
+    """Both bring a package `forgery_pyfunc`, and the checkout has a third of that name."""
+    other = load_stand_in().save(tmp_path, version="stand-in/2")
+    versions = [
+        next(score(uri, [lambda: png(9)], workers=1))[1]["model_version"] for uri in (model, other)
+    ]
+    assert versions == ["stand-in/1", "stand-in/2"]
+
+
+def test_heat_maps_and_errors_come_back_as_the_model_gives_them(model):
+    found = dict(score(model, [lambda: png(9), lambda: b"no image"], heatmap=True, workers=1))
+    assert found[0]["heatmap"]
+    assert found[1]["error"].startswith("not_an_image")
+    assert found[1]["probability"] is None
+
+
+def test_a_missing_model_is_one_clear_sentence(tmp_path):
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        list(score(tmp_path / "none", [lambda: png(1)]))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_process_that_dies_is_reported_and_leaves_nothing_behind(model):
+    with pytest.raises(ModelError, match="died"):
+        list(score(model, [lambda: png(1), lambda: b"die"], workers=1))
+
+
+def test_an_image_that_cannot_be_prepared_stops_the_scoring(model):
+    def broken():
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        list(score(model, [lambda: png(1), broken], workers=1))
+
+
+def test_images_are_loaded_only_when_their_turn_comes(model):
+    loaded = []
+
+    def load(number):
+        loaded.append(number)
+        return png(1)
+
+    stream = score(model, [lambda n=n: load(n) for n in range(400)], workers=1)
+    next(stream)
+    assert len(loaded) < 60
+    stream.close()
