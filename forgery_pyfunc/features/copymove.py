@@ -1,0 +1,342 @@
+"""Family "copymove": which blocks have a twin elsewhere in the image, and which agree on where.
+
+For two patch sizes, 16 and 8 pixels wide, each block looks for the most similar patch at least 16
+pixels away. Patches are compared by their 16 lowest DCT coefficients, taken from the image at half
+size; they stand at every second pixel, so twins are found at any displacement. The search is
+PatchMatch's idea (Barnes et al., SIGGRAPH 2009; for forgeries Cozzolino, Poggi & Verdoliva, IEEE
+TIFS 2015) with a better start: patches on a coarse lattice, sorted by brightness and compared where
+brightness agrees; then each match is refined, and the displacements of neighbours are tried. All of
+it is deterministic. Eight channels per patch size:
+
+- `distance`: log root mean square difference to the twin; `texture`: the same against the patch's
+  own contrast, 0 without a twin;
+- `agree.3`, `agree.5`: share of the neighbours, 3×3 and 5×5, with the same displacement, times 4;
+- `votes`: log number of blocks in the image with this displacement or its opposite;
+- `pointed`: log number of blocks that have their twin here;
+- `mutual`: 1 where the twin's twin is here again;
+- `length`: log length of the displacement in units of 64 pixels.
+
+Images above a million pixels are searched at a smaller scale, long strips in pieces, so time and
+memory grow no faster than the number of pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from forgery_pyfunc.decoding import DecodedImage
+from forgery_pyfunc.features import blocks
+
+PATCHES = (16, 8)
+CHANNELS = [
+    f"{patch}.{name}"
+    for patch in PATCHES
+    for name in (
+        "distance",
+        "texture",
+        "agree.3",
+        "agree.5",
+        "votes",
+        "pointed",
+        "mutual",
+        "length",
+    )
+]
+
+_MOST_PIXELS = 2**20
+_SHORTEST_SIDE = 64  # of the image that is searched, in pixels before it is halved
+_PITCH = 4  # between blocks, in pixels of the halved image, as are all lengths below
+_NEAREST = 8
+# Three is coprime to the pitch: a displacement that one block misses by a pixel, a neighbour meets.
+_LATTICE = 3
+_BASIS = 4
+_FLAT = 1.0  # contrast below which a patch has no twin
+_BRIGHTNESS_APART = 10.0
+_SLAB = 64
+_MOST_CANDIDATES = 4096
+_EQUAL = 1  # displacements this far apart are the same
+_NONE = np.float32(1e6)
+_NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
+
+
+@dataclass
+class _Matches:
+    """Displacement to the twin, and difference from it, float32[h, w]; `_NONE` without a twin."""
+
+    down: np.ndarray
+    right: np.ndarray
+    difference: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Patches:
+    """Descriptors of all patches [H, W, 16]; of those at blocks [h, w, 16], with places."""
+
+    all: np.ndarray
+    blocks: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @property
+    def contrast(self) -> np.ndarray:
+        """float32[h, w]: root mean square of the patch about its mean, in grey levels."""
+        return np.sqrt((self.blocks[..., 1:] ** 2).sum(2))
+
+
+def extract(image: DecodedImage) -> np.ndarray:
+    """float32[H // 8, W // 8, 16]: the channels named in `CHANNELS`."""
+    rows, columns = blocks.grid(image.height, image.width)
+    shrink = _shrink(8 * rows, 8 * columns)
+    halved = _reduce(image.luma[: 8 * rows, : 8 * columns], 2 * shrink)
+    down, across = -(-rows // shrink), -(-columns // shrink)
+    features = np.empty((down, across, len(CHANNELS)), np.float32)
+    longest = max(_MOST_PIXELS // (64 * min(down, across)), 1)
+    for start in range(0, max(down, across), longest):
+        piece = slice(start, start + longest)
+        here = np.s_[piece, :] if down >= across else np.s_[:, piece]
+        features[here] = _search_piece(halved[_in_halved(here[0]), _in_halved(here[1])])
+    return features.repeat(shrink, 0).repeat(shrink, 1)[:rows, :columns]
+
+
+def _shrink(height: int, width: int) -> int:
+    """By how much to reduce an image before it is searched."""
+    wanted = int(np.ceil(np.sqrt(height * width / _MOST_PIXELS)))
+    return max(1, min(wanted, min(height, width) // _SHORTEST_SIDE))
+
+
+def _in_halved(piece: slice) -> slice:
+    if piece.start is None:
+        return piece
+    return slice(_PITCH * piece.start, _PITCH * piece.stop)
+
+
+def _reduce(plane: np.ndarray, factor: int) -> np.ndarray:
+    """float32: means of squares of `factor` pixels, the last ones filled up by repeating the edge.
+
+    The result has whole blocks: multiples of 4 rows and columns.
+    """
+    multiple = factor * _PITCH
+    height, width = plane.shape
+    plane = np.pad(plane, ((0, -height % multiple), (0, -width % multiple)), mode="edge")
+    rows = np.add.reduce(plane.reshape(-1, factor, plane.shape[1]), axis=1, dtype=np.float32)
+    ones = np.full((factor, 1), 1 / factor**2, np.float32)
+    return (rows.reshape(-1, factor) @ ones).reshape(len(rows), -1)
+
+
+def _search_piece(halved: np.ndarray) -> np.ndarray:
+    parts = []
+    for patch in PATCHES:
+        patches = _patches(halved, patch // 2)
+        parts.append(_channels(patches, _matches(patches)))
+    return np.concatenate(parts, 2)
+
+
+def _patches(halved: np.ndarray, size: int) -> _Patches:
+    """Descriptors of the patches of `size`² pixels around every pixel, and around every block."""
+    before = size // 2
+    around = np.pad(halved, (before, size - 1 - before), mode="reflect")
+    descriptors = _low_frequencies(around, size)
+    rows = np.arange(_PITCH // 2, halved.shape[0], _PITCH)
+    columns = np.arange(_PITCH // 2, halved.shape[1], _PITCH)
+    return _Patches(descriptors, descriptors[rows[:, None], columns], rows, columns)
+
+
+def _low_frequencies(plane: np.ndarray, size: int) -> np.ndarray:
+    """float32[H - size + 1, W - size + 1, 16]: 4×4 DCT coefficients of every patch of `size`².
+
+    Scaled so that the squares sum to the mean square of what the coefficients hold.
+    """
+    basis = (blocks.dct_matrix(size)[:_BASIS] / np.sqrt(size)).astype(np.float32)
+    height, width = plane.shape[0] - size + 1, plane.shape[1] - size + 1
+    # Down: a band matrix holds the basis once per row, for some rows at a time.
+    down = np.empty((height, plane.shape[1], _BASIS), np.float32)
+    for top in range(0, height, 32):
+        count = min(32, height - top)
+        band = np.zeros((count, _BASIS, count + size - 1), np.float32)
+        for row in range(count):
+            band[row, :, row : row + size] = basis
+        product = band.reshape(count * _BASIS, -1) @ plane[top : top + count + size - 1]
+        down[top : top + count] = product.reshape(count, _BASIS, -1).transpose(0, 2, 1)
+    # Across: what a patch needs now lies in one stretch of memory, `size` times four numbers.
+    weights = np.einsum("ab,vs->sabv", np.eye(_BASIS), basis).reshape(size * _BASIS, _BASIS**2)
+    weights = weights.astype(np.float32)
+    result = np.empty((height, width, _BASIS**2), np.float32)
+    stretches = as_strided(
+        down, (height, width, size * _BASIS), (*down.strides[:2], down.itemsize), writeable=False
+    )
+    for top in range(0, height, 32):
+        np.matmul(
+            np.ascontiguousarray(stretches[top : top + 32]), weights, out=result[top : top + 32]
+        )
+    return result
+
+
+def _matches(patches: _Patches) -> _Matches:
+    matches = _first_matches(patches)
+    _try(patches, matches, [(matches.down + i, matches.right + j) for i, j in _NEIGHBOURS])
+    for _ in range(2):
+        down, right = (_shifted(plane, _NEIGHBOURS) for plane in (matches.down, matches.right))
+        _try(patches, matches, list(zip(down, right, strict=True)), patience=1.1)
+    return matches
+
+
+def _first_matches(patches: _Patches) -> _Matches:
+    """The nearest descriptor on the lattice whose brightness agrees, for blocks with contrast."""
+    shape = patches.blocks.shape[:2]
+    rows = np.arange(0, patches.all.shape[0], _LATTICE)
+    columns = np.arange(0, patches.all.shape[1], _LATTICE)
+    lattice = patches.all[::_LATTICE, ::_LATTICE].reshape(-1, _BASIS**2)
+    places = _places(rows, columns)
+    order = np.argsort(lattice[:, 0], kind="stable")
+    lattice, places = lattice[order], places[order]
+    brightness = np.ascontiguousarray(lattice[:, 0])
+    # The nearest to q maximises q·c - |c|²/2; likewise for the distance between places.
+    half_norms, place_norms = (lattice**2).sum(1) / 2, (places**2).sum(1) / 2
+
+    wanted = patches.blocks.reshape(-1, _BASIS**2)
+    block_places = _places(patches.rows, patches.columns)
+    found = np.full((len(wanted), 2), _NONE)
+    difference = np.full(len(wanted), _NONE)
+    live = np.nonzero(patches.contrast.ravel() > _FLAT)[0]
+    live = live[np.argsort(wanted[live, 0], kind="stable")]
+    for start in range(0, len(live), _SLAB):
+        slab = live[start : start + _SLAB]
+        lowest, highest = wanted[slab[0], 0], wanted[slab[-1], 0]
+        first = np.searchsorted(brightness, lowest - _BRIGHTNESS_APART)
+        last = np.searchsorted(brightness, highest + _BRIGHTNESS_APART, "right")
+        some = slice(first, last, -(-(last - first) // _MOST_CANDIDATES) or 1)
+        here = block_places[slab]
+        likeness = wanted[slab] @ lattice[some].T
+        likeness -= half_norms[some]
+        closeness = here @ places[some].T
+        closeness -= place_norms[some]
+        limit = ((here**2).sum(1) - _NEAREST**2) / 2
+        likeness[closeness > limit[:, None]] = -np.inf
+        if not likeness.size:
+            continue
+        best = likeness.argmax(1)
+        some_found = likeness[np.arange(len(slab)), best] > -np.inf
+        slab, best = slab[some_found], best[some_found]
+        twins, twin_places = lattice[some][best], places[some][best]
+        difference[slab] = np.sqrt(((wanted[slab] - twins) ** 2).sum(1))
+        found[slab] = twin_places - block_places[slab]
+    return _Matches(
+        found[:, 0].reshape(shape), found[:, 1].reshape(shape), difference.reshape(shape)
+    )
+
+
+def _places(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """float32[n, 2] of all pairs of a row and a column."""
+    return np.stack(np.meshgrid(rows, columns, indexing="ij"), 2).reshape(-1, 2).astype(np.float32)
+
+
+def _try(
+    patches: _Patches,
+    matches: _Matches,
+    proposals: list[tuple[np.ndarray, np.ndarray]],
+    patience: float = 1.0,
+) -> None:
+    """Take over the best of the proposed displacements where it differs at most as much as now.
+
+    `patience` above 1 prefers it, being a neighbour's, to a match that is better by less.
+    """
+    height, width = patches.all.shape[:2]
+    down = np.stack([proposal[0] for proposal in proposals])
+    right = np.stack([proposal[1] for proposal in proposals])
+    row = patches.rows[:, None] + down
+    column = patches.columns + right
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    inside &= down**2 + right**2 >= _NEAREST**2
+    inside &= patches.contrast > _FLAT
+    place = np.where(inside, row * width + column, 0).astype(np.intp)
+    twins = patches.all.reshape(-1, _BASIS**2)[place]
+    twins -= patches.blocks
+    difference = np.sqrt(np.einsum("nhwc,nhwc->nhw", twins, twins))
+    difference[~inside] = _NONE
+    best = difference.argmin(0)[None]
+    least = np.take_along_axis(difference, best, 0)[0]
+    better = least < patience * matches.difference
+    for now, proposed in (
+        (matches.down, np.take_along_axis(down, best, 0)[0]),
+        (matches.right, np.take_along_axis(right, best, 0)[0]),
+        (matches.difference, least),
+    ):
+        np.copyto(now, proposed, where=better)
+
+
+def _shifted(plane: np.ndarray, offsets: list[tuple[int, int]]) -> list[np.ndarray]:
+    """Views of the plane's values so far below and right of each place, `_NONE` beyond its edge."""
+    reach = 2
+    height, width = plane.shape
+    padded = np.full((height + 2 * reach, width + 2 * reach), _NONE)
+    padded[reach:-reach, reach:-reach] = plane
+    return [
+        padded[reach + i : reach + i + height, reach + j : reach + j + width] for i, j in offsets
+    ]
+
+
+def _channels(patches: _Patches, matches: _Matches) -> np.ndarray:
+    """float32[h, w, 8] of one patch size."""
+    matched = matches.difference < _NONE
+    contrast = patches.contrast
+    difference = np.where(matched, matches.difference, contrast)
+    three, five = _agreement(matches, matched)
+    length = np.where(matched, np.hypot(matches.down, matches.right), 0)
+    row, column = _blocks_of_twins(patches, matches, matched)
+    pointed = np.zeros(matched.shape, np.float32)
+    np.add.at(pointed, (row[matched], column[matched]), 1)
+    back = np.abs(matches.down[row, column] + matches.down) <= _PITCH // 2
+    back &= np.abs(matches.right[row, column] + matches.right) <= _PITCH // 2
+    return np.stack(
+        [
+            np.log(difference + 0.25),
+            np.log((difference + 0.5) / (contrast + 0.5)),
+            4 * three,
+            4 * five,
+            np.log1p(_votes(matches, matched & (three > 0.2))),
+            np.log1p(pointed),
+            (back & matched).astype(np.float32),
+            np.log1p(length / 32),
+        ],
+        2,
+    )
+
+
+def _agreement(matches: _Matches, matched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the neighbours, 3×3 and 5×5, whose displacement equals the block's own."""
+    offsets = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if i or j]
+    inner = np.zeros(matched.shape, np.uint8)
+    outer = np.zeros(matched.shape, np.uint8)
+    down, right = _shifted(matches.down, offsets), _shifted(matches.right, offsets)
+    for offset, its_down, its_right in zip(offsets, down, right, strict=True):
+        same = np.abs(its_down - matches.down) <= _EQUAL
+        same &= np.abs(its_right - matches.right) <= _EQUAL
+        ring = inner if offset in _NEIGHBOURS else outer
+        ring += same
+    share = matched.astype(np.float32)
+    return share * inner / 8, share * (inner + outer) / 24
+
+
+def _blocks_of_twins(
+    patches: _Patches, matches: _Matches, matched: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Block row and column in which the twin's centre lies; 0 where there is no twin."""
+    row = np.where(matched, patches.rows[:, None] + matches.down, 0) // _PITCH
+    column = np.where(matched, patches.columns + matches.right, 0) // _PITCH
+    return row.astype(np.intp), column.astype(np.intp)
+
+
+def _votes(matches: _Matches, voting: np.ndarray) -> np.ndarray:
+    """float32[h, w]: number of voting blocks with this displacement or its opposite (± 1)."""
+    votes = np.zeros(voting.shape, np.float32)
+    if not voting.any():
+        return votes
+    down, right = matches.down[voting].astype(np.intp), matches.right[voting].astype(np.intp)
+    reach_down, reach_right = np.abs(down).max() + 1, np.abs(right).max() + 1
+    ballot = np.zeros((2 * reach_down + 1, 2 * reach_right + 1), np.float32)
+    np.add.at(ballot, (reach_down + down, reach_right + right), 1)
+    ballot += ballot[::-1, ::-1]
+    near = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    votes[voting] = sum(ballot[reach_down + down + i, reach_right + right + j] for i, j in near)
+    return votes
