@@ -108,6 +108,22 @@ class Registry:
                 self.client.delete_registered_model_alias(self.name, alias)
 
 
+def resolve(model: str, registered_model: str) -> tuple[str, str]:
+    """Return the URI to load, fixed to a version, and the name that answers shall carry."""
+    registry = Registry(registered_model)
+    prefix = f"models:/{registered_model}@"
+    alias = model.removeprefix(prefix) if model.startswith(prefix) else ""
+    if model and not alias:
+        return model, ""
+    version = registry.by_alias(alias or CHAMPION)
+    if version is None:
+        raise TrackingError(
+            f"the registry has no {alias or CHAMPION} of {registered_model}; "
+            "run `make pipeline` first, or name another model with `-P model=…`"
+        )
+    return registry.uri(version), f"{registered_model}/{number(version)}"
+
+
 def number(version: ModelVersion) -> int:
     """Return the version's number; some of MLflow's stores give it as text."""
     return int(version.version)

@@ -12,7 +12,7 @@ from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.model import VERSION_VARIABLE
 from steps.configuration import Workspace
 from steps.entities import ServeSettings
-from steps.registry import CHAMPION, Registry, number
+from steps.registry import resolve
 
 logger = logging.getLogger(__name__)
 
@@ -27,22 +27,6 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
     logger.info("serving %s on http://%s:%d", version, LOOPBACK, settings.port)
     if Supervisor(services(uri, version, settings.port, settings.scoring_port)).run():
         raise ForgeryError("a service kept dying; the lines above say why")
-
-
-def resolve(model: str, registered_model: str) -> tuple[str, str]:
-    """Return the URI to serve, fixed to a version, and the name that answers shall carry."""
-    registry = Registry(registered_model)
-    prefix = f"models:/{registered_model}@"
-    alias = model.removeprefix(prefix) if model.startswith(prefix) else ""
-    if model and not alias:
-        return model, ""
-    version = registry.by_alias(alias or CHAMPION)
-    if version is None:
-        raise ForgeryError(
-            f"the registry has no {alias or CHAMPION} of {registered_model}; "
-            "run `make pipeline` first, or name another model with `-P model=…`"
-        )
-    return registry.uri(version), f"{registered_model}/{number(version)}"
 
 
 def services(uri: str, version: str, port: int, scoring_port: int) -> list[Service]:
@@ -60,8 +44,8 @@ def services(uri: str, version: str, port: int, scoring_port: int) -> list[Servi
         [
             f"{bin_folder}/gunicorn",
             "--config",
-            "python:webui.gunicorn_config",
-            "webui:create_app()",
+            "python:webui.gunicorn_settings",
+            "webui.application:create_app()",
         ],
         {"PORT": str(port), "SCORING_URL": f"http://{LOOPBACK}:{scoring_port}"},
     )

@@ -1,0 +1,67 @@
+"""From a source of images to a data root and its manifest."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import mlflow
+from matplotlib import pyplot
+from mlflow.data.pandas_dataset import from_pandas
+
+from forgery_lab import ingestion, manifest, sources
+from forgery_lab.manifest_figures import summary_figures
+from forgery_lab.progress import shown
+from steps.configuration import Workspace
+from steps.entities import IngestSettings
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: IngestSettings, workspace: Workspace) -> None:
+    """Fetch the images, look at every one, write the manifest and report what was wrong."""
+    with shown(f"fetching {settings.source}", "files") as progress:
+        root = sources.fetch(
+            settings.source,
+            workspace.path("raw"),
+            settings.checksum or None,
+            seed=settings.seed,
+            demo_count=settings.demo_count,
+            progress=progress,
+        )
+    with shown("reading", "images") as progress:
+        frame, summary = ingestion.ingest(root, progress=progress)
+    report = workspace.path("ingest_report")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+    manifest.write(frame, workspace.path("manifest"))
+    log(summary, workspace, settings.source)
+    say(summary)
+
+
+def log(summary: Mapping[str, Any], workspace: Workspace, source: str) -> None:
+    """Log the data set, its figures and its faults to the step's run."""
+    frame = manifest.read(workspace.path("manifest"))
+    columns = ["path", "label", "kind", "category", "group", "sha256", "format", "width", "height"]
+    data = from_pandas(
+        frame[columns], source=source, name="manifest", digest=summary["digest"][:36]
+    )
+    mlflow.log_input(data, context="ingest")
+    mlflow.set_tag("data_digest", summary["digest"])
+    mlflow.log_metrics({name: summary[name] for name in ("images", "authentic", "forged", "masks")})
+    mlflow.log_metrics({f"issues.{code}": count for code, count in summary["counts"].items()})
+    mlflow.log_artifact(str(workspace.path("ingest_report")))
+    for name, figure in summary_figures(frame).items():
+        mlflow.log_figure(figure, f"figures/{name}.png")
+        pyplot.close(figure)
+
+
+def say(summary: Mapping[str, Any]) -> None:
+    """Say in a few lines what there is and what was wrong."""
+    logger.info(
+        "%d images: %d authentic, %d forged, %d masks, %d groups of shared sources",
+        *(summary[name] for name in ("images", "authentic", "forged", "masks")),
+        summary["groups"]["number"],
+    )
+    for code, count in summary["counts"].items():
+        logger.info("%s: %d (listed in the report)", code, count)
