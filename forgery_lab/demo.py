@@ -177,7 +177,10 @@ def _photograph_family(
 
 
 def _scene_family(index: int, numbers: _Numbers, rng: np.random.Generator) -> _Plan:
-    sources = tuple(numbers.source(str(rng.choice(scenes.CATEGORIES))) for _ in range(3))
+    categories = [str(category) for category in rng.choice(scenes.CATEGORIES, 3)]
+    if rng.random() < 0.5:
+        categories[1] = categories[0]
+    sources = tuple(numbers.source(category) for category in categories)
     splice = numbers.forgery("splice", 0, 1)
     return _Plan(index, sources, (splice, _move(2 if rng.random() < 0.7 else 0, numbers, rng)))
 

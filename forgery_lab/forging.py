@@ -33,9 +33,11 @@ KINDS = ("splice", "copy-move", "removal")
 AREAS = (0.01, 0.25)
 SMALLEST_SIDE = 64
 _CONTEXT = 4
+_FREE_FORM_COST = 12.0
+"""How much better its surroundings must match before a free form is preferred to an object."""
 _BLENDS = {True: [0.6, 0.25, 0.15], False: [0.06, 0.22, 0.72]}
 """How often `edge`, `feather` and `membrane` join objects and other parts."""
-_SPLICE_SHAPES = {"object": 0.82, "blob": 0.1, "polygon": 0.05, "ellipse": 0.03}
+_SPLICE_SHAPES = {"object": 0.66, "blob": 0.22, "polygon": 0.07, "ellipse": 0.05}
 _COPY_SHAPES = {"object": 0.6, "blob": 0.2, "polygon": 0.12, "ellipse": 0.08}
 
 
@@ -238,7 +240,7 @@ def _splice(
         index = int(rng.integers(len(donors)))
         _check_picture(donors[index], f"donors[{index}]")
         part = _cut(donors[index], _drawn_area(rng, AREAS[1]), _SPLICE_SHAPES, rng, cutting)
-        cost = _strangeness(host, part, rng)
+        cost = _strangeness(host, part, rng) + (0 if part.shape == "object" else _FREE_FORM_COST)
         if best is None or cost < best[0]:
             best = cost, index, part, cutting
     assert best is not None  # noqa: S101
