@@ -21,7 +21,7 @@ from PIL import Image
 from scipy import ndimage
 
 from forgery_lab.errors import DataError
-from forgery_lab.outlines import box_of, outline
+from forgery_lab.outlines import AREAS, box_of, outline
 from forgery_pyfunc import jpeg
 
 Pixels = NDArray[np.uint8]
@@ -30,7 +30,6 @@ Floats = NDArray[np.float32]
 Operation = dict[str, Any]
 
 KINDS = ("splice", "copy-move", "removal")
-AREAS = (0.01, 0.25)
 SMALLEST_SIDE = 64
 _CONTEXT = 4
 _FREE_FORM_COST = 12.0
@@ -363,7 +362,7 @@ def _transformed(
     smallest = max(float(np.sqrt(AREAS[0] * room)), 12.0 / min(height, width))
     scale = natural_scale * float(np.exp(rng.normal(0, 0.18)))
     scale = float(np.clip(scale, min(smallest, largest), largest))
-    if abs(scale - 1) < 0.06:
+    if abs(scale - 1) < 0.06 and smallest <= 1 <= largest:
         scale = 1.0
     angle = float(rng.normal(0, 9)) if rng.random() < 0.45 else 0.0
     shear = float(rng.normal(0, 0.08)) if rng.random() < 0.15 else 0.0

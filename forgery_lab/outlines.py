@@ -9,6 +9,9 @@ from scipy import ndimage
 
 Floats = NDArray[np.float32]
 
+AREAS = (0.01, 0.25)
+"""The smallest and the largest part, as fractions of the picture."""
+
 _SEGMENTATION_SIDE = 112
 
 
@@ -30,7 +33,8 @@ def outline(
     coverage = _enlarged(rough, height, width)
     if shape == "object":
         coverage = _snapped_to_edges(coverage, picture)
-    if float((coverage > 0.5).mean()) < 0.2 * area:
+    found = float((coverage > 0.5).mean())
+    if not max(AREAS[0], 0.3 * area) <= found <= AREAS[1]:
         coverage = _enlarged(_free_form(size[1], size[0], "blob", area, rng), height, width)
     return coverage
 
