@@ -232,14 +232,20 @@ def _splice(
     rng: np.random.Generator,
     operations: list[Operation],
 ) -> tuple[Pixels, Mask, int]:
-    """Of three parts, cut from drawn donors, the one whose surroundings look more like the host."""
+    """Of four parts, cut from drawn donors, the one whose surroundings look more like the host."""
     best: tuple[float, int, Part, list[Operation]] | None = None
-    for _ in range(3):
+    for _ in range(4):
         cutting: list[Operation] = []
         index = int(rng.integers(len(donors)))
         _check_picture(donors[index], f"donors[{index}]")
-        part = _cut(donors[index], _drawn_area(rng, AREAS[1]), _SPLICE_SHAPES, rng, cutting)
-        cost = _strangeness(host, part, rng) + (0 if part.shape == "object" else _FREE_FORM_COST)
+        part = _cut(
+            donors[index],
+            _drawn_area(rng, float(rng.choice([0.12, AREAS[1]]))),
+            _SPLICE_SHAPES,
+            rng,
+            cutting,
+        )
+        cost = _strangeness(host, part, rng) + _dullness(part)
         if best is None or cost < best[0]:
             best = cost, index, part, cutting
     assert best is not None  # noqa: S101
@@ -475,6 +481,12 @@ def _strangeness(host: Pixels, part: Part, rng: np.random.Generator) -> float:
     colour = np.abs(patches.mean(axis=1) - around.mean(axis=0)).mean(axis=1)
     texture = np.abs(patches.std(axis=1).mean(axis=1) - around.std(axis=0).mean())
     return float((colour + 0.5 * texture).min())
+
+
+def _dullness(part: Part) -> float:
+    """What speaks against a part that is no object, or all one colour."""
+    flat = float(part.pixels[part.alpha > 0.5].std()) < 8.0
+    return _FREE_FORM_COST * (part.shape != "object") + 40.0 * flat
 
 
 def _drawn_places(

@@ -58,7 +58,7 @@ def _object(small: Floats, area: float, rng: np.random.Generator) -> Floats:
     codes = (bins[..., 0] * 8 + bins[..., 1]) * 8 + bins[..., 2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     best, best_score = np.zeros((height, width), np.float32), -np.inf
-    for _ in range(5):
+    for _ in range(3):
         aspect = float(np.exp(rng.uniform(-0.6, 0.6)))
         radius = np.sqrt(area * height * width / np.pi)
         ry, rx = radius * aspect, radius / aspect
