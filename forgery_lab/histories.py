@@ -89,8 +89,9 @@ class HistoryMatcher:
         forged = rows[rows["label"] == 1].sort_values("sha256")
         if forged.empty:
             raise DataError("histories cannot be matched: the data hold no forged image")
+        seen: dict[History, History] = {}
         pool = [
-            history
+            seen.setdefault(history, history)  # one object each, so that pickles stay small
             for path in forged.loc[forged["format"] == "JPEG", "path"]
             if (history := history_of(read(root / path))) is not None
         ]
