@@ -163,17 +163,25 @@ def apply(
     pixels: np.ndarray, handling: Handling, mask: np.ndarray | None = None
 ) -> tuple[bytes, np.ndarray | None]:
     """Return `pixels` uint8[H, W, 3] after `handling` as JPEG bytes, and the mask moved along."""
-    window = _window(pixels.shape[:2], handling)
-    pixels, mask = pixels[window], None if mask is None else mask[window]
+    pixels = pixels[_window(pixels.shape[:2], handling)]
     if handling.scale != 1.0:
-        height, width = pixels.shape[:2]
-        size = max(round(width * handling.scale), 1), max(round(height * handling.scale), 1)
+        size = _scaled(pixels.shape[:2], handling.scale)
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-        mask = None if mask is None else _resize_mask(mask, size)
     if handling.blur > 0:
         blurred = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(handling.blur))
         pixels = np.asarray(blurred)
-    return encode(pixels, quality=handling.quality, subsampling=FINAL_SUBSAMPLING), mask
+    data = encode(pixels, quality=handling.quality, subsampling=FINAL_SUBSAMPLING)
+    return data, None if mask is None else move(mask, handling)
+
+
+def move(mask: np.ndarray, handling: Handling) -> np.ndarray:
+    """Return the mask (uint8 or bool[H, W]) cut and scaled as `handling` does to the image."""
+    mask = mask[_window(mask.shape, handling)]
+    if handling.scale == 1.0:
+        return mask
+    levels = Image.fromarray(mask.astype(np.uint8))
+    size = _scaled(mask.shape, handling.scale)
+    return np.asarray(levels.resize(size, Image.Resampling.NEAREST)).astype(mask.dtype)
 
 
 def history_of(data: bytes) -> History | None:
@@ -219,6 +227,6 @@ def _window(shape: tuple[int, ...], handling: Handling) -> tuple[slice, slice]:
     return slice(first_row + top, last_row), slice(first_column + left, last_column)
 
 
-def _resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    levels = Image.fromarray(mask.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(levels).astype(mask.dtype)
+def _scaled(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
+    """Return the width and height of an image of this shape after scaling."""
+    return max(round(shape[1] * scale), 1), max(round(shape[0] * scale), 1)

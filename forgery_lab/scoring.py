@@ -50,6 +50,7 @@ def score(
         model: MLflow model URI, or the folder of an MLflow model.
         images: one callable per image, which returns its bytes.
         heatmap: whether to ask for heat maps.
+        threshold: replaces the model's grey band by one cut.
         threshold: replaces the model's grey band.
         workers: processes, each of which loads the model.
         tracking_uri: of the MLflow server that knows the model; by default the environment's.
@@ -60,6 +61,10 @@ def score(
         ForgeryError: an image could not be prepared (whatever its callable raised).
     """
     params = {"heatmap": heatmap, "threshold": threshold, "strict": False}
+    # `strict` off: a batch without a readable image is no reason to stop.
+    params: dict[str, Any] = {"heatmap": heatmap, "strict": False}
+    if threshold is not None:
+        params["threshold"] = threshold
     workers = max(1, min(workers, (len(images) + BATCH - 1) // BATCH))
     positions = iter(range(0, len(images), BATCH))
     taking = threading.Lock()

@@ -45,8 +45,10 @@ class StandIn(PythonModel):
             return {**empty, "error": "not_an_image: this is no image"}
         bright = luma > 200
         probability = float(1 / (1 + np.exp(-self.sharpness * (bright.mean() - 0.3))))
-        verdict = ("forged" if probability >= 0.6 else
-                   "authentic" if probability < 0.4 else "inconclusive")
+        cut = params.get("threshold")
+        low, high = (0.4, 0.6) if cut is None else (cut, cut)
+        verdict = ("forged" if probability >= high else
+                   "authentic" if probability < low else "inconclusive")
         heatmap = None
         if params.get("heatmap"):
             buffer = io.BytesIO()
@@ -75,7 +77,9 @@ def save(folder: Path, version: str = "stand-in/1", sharpness: float = 5.0) -> P
         code_paths=[str(code)],
         signature=ModelSignature(
             inputs=Schema([ColSpec("binary", "image")]),
-            params=ParamSchema([ParamSpec("heatmap", "boolean", False)]),
+            params=ParamSchema(
+                [ParamSpec("heatmap", "boolean", False), ParamSpec("threshold", "double", None)]
+            ),
         ),
         pip_requirements=["mlflow"],
     )

@@ -66,6 +66,11 @@ def test_heat_maps_and_errors_come_back_as_the_model_gives_them(model):
     assert found[1]["probability"] is None
 
 
+def test_a_threshold_reaches_the_model(model):
+    records = [next(score(model, [lambda: png(9)], threshold=t, workers=1))[1] for t in (0.1, 0.9)]
+    assert [record["verdict"] for record in records] == ["forged", "authentic"]
+
+
 def test_a_missing_model_is_one_clear_sentence(tmp_path):
     with pytest.raises(ModelError, match="cannot be loaded") as caught:
         list(score(tmp_path / "none", [lambda: png(1)]))
