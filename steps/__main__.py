@@ -36,7 +36,8 @@ def run_step(step: str, options: dict[str, str]) -> None:
     module = importlib.import_module(f"steps.{step}")
     try:
         tracking.configure(manager.config.experiment)
-        with tracking.step_run(step, settings, workspace):
+        unfinished = getattr(module, "unfinished_run", None)
+        with tracking.step_run(step, settings, workspace, unfinished):
             module.run(settings, workspace)
     except MlflowException as error:
         raise tracking.explain(error) from error

@@ -138,6 +138,7 @@ class RegisterSettings(Entity):
 class PromoteSettings(Entity):
     """Through the gate to a stage."""
 
+    seed: Seed
     stage: Stage = Field("Production", description="Staging, Production or Archived")
     version: int | None = Field(None, ge=1, description="by default the challenger")
     margin: float = Field(

@@ -5,11 +5,13 @@ for a server such as DagsHub, or by default `mlflow.db` in the project's root.
 """
 
 import json
+import logging
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import yaml
@@ -22,11 +24,18 @@ from steps.configuration import PROJECT_ROOT, Workspace
 from steps.entities import Entity
 from steps.errors import GateRefusedError, TrackingError
 
+logger = logging.getLogger(__name__)
+
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 OUTCOME_TAG, REASON_TAG = "outcome", "reason"
 """Tags of a run that ended with an error: what it came to, and why in one sentence."""
 FAILED, REFUSED = "failed", "refused"
+CONTINUED_TAG = "continued_run"
+"""Tag of a run that did its work in an earlier one, which had been stopped."""
+
+Unfinished = Callable[[Any, Workspace], str | None]
+"""Returns the id of the run that a step would continue with these settings, or None."""
 
 
 def configure(experiment: str) -> None:
@@ -39,21 +48,37 @@ def configure(experiment: str) -> None:
 
 
 @contextmanager
-def step_run(step: str, settings: Entity, workspace: Workspace) -> Iterator[Run]:
+def step_run(
+    step: str, settings: Entity, workspace: Workspace, unfinished: Unfinished | None = None
+) -> Iterator[Run]:
     """Open the step's MLflow run, log its resolved settings and note the run's id on success.
 
-    Settings are logged as `train.epochs`, since `mlflow run` logs the bare names itself.
+    Settings are logged as `train.epochs`, since `mlflow run` logs the bare names itself. Where
+    `unfinished` names a run that was killed, that one goes on, and the new one says so in a tag.
     """
-    with mlflow.start_run(run_name=step, log_system_metrics=True) as run:
-        mlflow.log_params({f"{step}.{key}": value for key, value in settings.model_dump().items()})
-        mlflow.set_tags({"step": step, **provenance(workspace)})
+    with mlflow.start_run(run_name=step, log_system_metrics=True) as opened, ExitStack() as stack:
+        run = opened
         try:
+            if unfinished:
+                run = _continued(unfinished(settings, workspace), stack) or opened
+            values = settings.model_dump()
+            mlflow.log_params({f"{step}.{key}": value for key, value in values.items()})
+            mlflow.set_tags({"step": step, **provenance(workspace)})
             yield run
         except ForgeryError as error:
             outcome = REFUSED if isinstance(error, GateRefusedError) else FAILED
-            mlflow.set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(error)})
+            mlflow.set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(error)[:5000]})
             raise
         note_run(workspace.run_file(step), run)
+
+
+def _continued(run_id: str | None, stack: ExitStack) -> Run | None:
+    """Open the run again inside the active one; None where this server does not have it."""
+    if not run_id or existing_run(run_id) is None:
+        return None
+    mlflow.set_tag(CONTINUED_TAG, run_id)
+    logger.info("continuing run %s, which was stopped", run_id)
+    return stack.enter_context(mlflow.start_run(run_id=run_id, nested=True))
 
 
 def current_run() -> Run:
@@ -97,7 +122,11 @@ def find_run(path: Path) -> Run | None:
     """
     if not path.is_file():
         return None
-    run_id = json.loads(path.read_text("utf-8"))["run_id"]
+    return existing_run(json.loads(path.read_text("utf-8"))["run_id"])
+
+
+def existing_run(run_id: str) -> Run | None:
+    """Return the run, or None where the current server does not have it."""
     try:
         return MlflowClient().get_run(run_id)
     except MlflowException as error:

@@ -1,0 +1,71 @@
+"""From a manifest to splits and cached features."""
+
+import json
+import logging
+
+import mlflow
+import pandas as pd
+
+from forgery_lab import feature_store, manifest, splits
+from forgery_lab.feature_store import FeatureStore, ManifestSource
+from forgery_lab.histories import HistoryMatcher
+from forgery_lab.progress import shown
+from steps.configuration import Workspace
+from steps.entities import PreprocessSettings
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: PreprocessSettings, workspace: Workspace) -> None:
+    """Assign every image to a side, and compute the features that training will read."""
+    frame = split(settings, workspace)
+    learnt = frame[frame["split"].isin(["train", "validation"])]
+    with shown("features", "images") as progress:
+        store = feature_store.build(
+            source(settings, workspace, learnt),
+            workspace.path("features"),
+            settings.features,
+            settings.disk_budget_gb * 1e9,
+            progress=progress,
+        )
+    report_failures(store, workspace)
+
+
+def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
+    """Write and log the splits with the report that proves what they claim; return them."""
+    last = 1 - settings.train_fraction - settings.validation_fraction
+    fractions = (settings.train_fraction, settings.validation_fraction, last)
+    found = splits.assign(
+        manifest.read(workspace.path("manifest")), settings.split, fractions, settings.seed
+    )
+    report = workspace.path("split_report")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(found.report, indent=1) + "\n", "utf-8")
+    found.frame.to_parquet(workspace.path("splits"))
+    mlflow.log_artifact(str(report))
+    for side, count in found.frame["split"].value_counts().items():
+        mlflow.log_metric(f"images.{side}", count)
+        logger.info("%s: %d images", side, count)
+    return found.frame
+
+
+def source(
+    settings: PreprocessSettings, workspace: Workspace, rows: pd.DataFrame
+) -> ManifestSource:
+    """Return the images to learn from, with matched histories or as shipped."""
+    root = workspace.path("raw")
+    if settings.history == "raw":
+        return ManifestSource(rows, root)
+    # The pool of histories is the training forgeries': nothing of the test images enters.
+    matcher = HistoryMatcher.fit(rows[rows["split"] == "train"], root, settings.seed)
+    return ManifestSource(rows, root, matcher, settings.draws)
+
+
+def report_failures(store: FeatureStore, workspace: Workspace) -> None:
+    """Log how many examples there are, and say which images could not be used and why."""
+    failed = feature_store.failures(workspace.path("features"))
+    mlflow.log_metrics({"examples": len(store), "examples.failed": len(failed)})
+    if len(failed):
+        mlflow.log_table(failed[["path", "draw", "error"]], "failed_examples.json")
+    for _, row in failed.drop_duplicates("path").iterrows():
+        logger.warning("left out: %s: %s", row["path"], row["error"])

@@ -1,0 +1,166 @@
+"""From cached features to a detector."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import mlflow
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+
+from forgery_lab import calibrating, export, networks, training
+from forgery_lab.errors import DataError
+from forgery_lab.feature_store import FeatureStore
+from forgery_lab.training import TrainingResult, TrainingSettings
+from steps.configuration import Workspace
+from steps.entities import TrainSettings
+
+logger = logging.getLogger(__name__)
+
+EXPORT_SAMPLES = 8
+"""Validation images on which the exported network must agree with the trained one."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that `training.fit` needs."""
+
+    model: keras.Model
+    train: FeatureStore
+    validation: FeatureStore
+    settings: TrainingSettings
+    checkpoint: Path
+
+
+def run(settings: TrainSettings, workspace: Workspace) -> None:
+    """Train, calibrate and export a network; a training that was killed is continued."""
+    task = prepare(settings, workspace)
+    active = mlflow.active_run()
+    result = training.fit(
+        task.model,
+        task.train,
+        task.validation,
+        task.settings,
+        checkpoint=task.checkpoint,
+        context={"run_id": active.info.run_id if active else ""},
+        on_epoch=log_epoch,
+    )
+    write_report(result, workspace)
+    write_detector(settings, task, result, workspace)
+    task.checkpoint.unlink()
+
+
+def unfinished_run(settings: TrainSettings, workspace: Workspace) -> str | None:
+    """Return the id of the run whose training `run` would continue, or None."""
+    task = prepare(settings, workspace)
+    context = training.resumable(
+        task.checkpoint, task.model, task.train, task.validation, task.settings
+    )
+    return context["run_id"] if context else None
+
+
+def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
+    """Return a new network and what it shall learn from.
+
+    The checkpoint is named after the training, so that one with other settings starts anew.
+    """
+    store = FeatureStore.open(workspace.path("features"))
+    suits = store.families == ("ela",)
+    if suits != (settings.network == "classic"):
+        raise DataError(
+            f"train.network is {settings.network!r}, and the cached features are "
+            f"{', '.join(store.families)}: the classic network takes ela, and only ela"
+        )
+    side = store.index["split"]
+    train, validation = store.select(side == "train"), store.select(side == "validation")
+    details = TrainingSettings(
+        epochs=settings.epochs,
+        patience=settings.patience,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+    )
+    model = networks.build(settings.network, len(store.channels), seed=settings.seed)
+    name = training.fingerprint(model, train, validation, details)[:16]
+    checkpoint = workspace.path("checkpoints") / f"{name}.npz"
+    return Task(model, train, validation, details, checkpoint)
+
+
+def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
+    """Log and say how an epoch went."""
+    figures = {name: value for name, value in row.items() if name != "epoch"}
+    mlflow.log_metrics(figures, step=epoch)
+    logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+
+
+def write_report(result: TrainingResult, workspace: Workspace) -> None:
+    """Write and log the learning curves and the figures of the best epoch."""
+    plots = workspace.path("training_plots")
+    plots.mkdir(parents=True, exist_ok=True)
+    result.history.to_csv(plots / "history.csv", index=False)
+    best = result.history.iloc[result.best_epoch - 1].drop("seconds")
+    figures = {**best.to_dict(), "epochs": len(result.history)}
+    report = workspace.path("training_report")
+    report.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    mlflow.log_metrics({f"best.{name}": value for name, value in best.items()})
+    mlflow.log_artifact(str(plots / "history.csv"))
+    figure = learning_curves(result.history)
+    mlflow.log_figure(figure, "figures/learning_curves.png")
+    pyplot.close(figure)
+
+
+def learning_curves(history: pd.DataFrame) -> Figure:
+    """Return a figure of losses beside one of validation scores, by epoch."""
+    figure, sides = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    scores = [name for name in history if name.startswith("val_") and name != "val_loss"]
+    for axes, names in zip(sides, (["loss", "val_loss"], scores), strict=True):
+        for name in names:
+            axes.plot(history["epoch"], history[name], marker="o", label=name)
+        axes.set_xlabel("epoch")
+        axes.legend()
+    return figure
+
+
+def write_detector(
+    settings: TrainSettings, task: Task, result: TrainingResult, workspace: Workspace
+) -> None:
+    """Write the detector's folder and log it."""
+    validation = task.validation
+    positions = np.linspace(0, len(validation) - 1, EXPORT_SAMPLES).astype(int)
+    rows = pd.read_parquet(workspace.path("splits"))
+    learnt = rows[rows["sha256"].isin({*task.train.index["id"], *validation.index["id"]})]
+    scores = training.predict(result.model, validation)
+    description = {
+        "name": settings.network,
+        "network": settings.network,
+        "features": list(task.train.families),
+        "calibration": calibration(scores, validation),
+        "training": {**asdict(task.settings), "best_epoch": result.best_epoch},
+    }
+    folder = workspace.path("detector")
+    samples = [validation.features(position) for position in positions]
+    difference = export.write_detector(folder, result.model, samples, description, learnt)
+    mlflow.log_metric("onnx_max_difference", difference)
+    mlflow.log_params({"parameters": result.model.count_params()})
+    mlflow.log_artifacts(str(folder), "detector")
+    logger.info("wrote %s; ONNX and Keras differ by at most %.2g", folder, difference)
+
+
+def calibration(scores: training.Scores, store: FeatureStore) -> dict[str, Any]:
+    """Return the calibration for `detector.json`, fitted on validation images."""
+    pixels = (store.index["width"] * store.index["height"]).to_numpy()
+    label = store.index["label"].to_numpy()
+    values = calibrating.fit_calibration(scores.image, label, pixels).calibration()
+    if scores.blocks is None:
+        return values
+    known = training.known_blocks(scores, store)
+    if known is None:
+        return values
+    temperature, bias = calibrating.fit_block_calibration(*known)
+    return {**values, "block_temperature": temperature, "block_bias": bias}
