@@ -45,9 +45,6 @@ _LEAST_FOR_PROCESSES = 64
 Load = Callable[[], bytes]
 
 
-# --- features -----------------------------------------------------------------------------------
-
-
 def header_features(data: bytes) -> np.ndarray:
     """Return float32[146] of what a file's header stores; neither dimensions nor bytes.
 
@@ -159,9 +156,6 @@ def _extract_chunk(chunk: tuple[Sequence[Load], Sequence[str]]) -> list[list[np.
         data = load()
         rows.append([_FEATURES[name](data) for name in families])
     return rows
-
-
-# --- rules and models ---------------------------------------------------------------------------
 
 
 def predict(

@@ -88,9 +88,6 @@ def codes(names: Any) -> np.ndarray:
     return np.unique(np.asarray(names), return_inverse=True)[1].reshape(-1)
 
 
-# --- point values -------------------------------------------------------------------------------
-
-
 def measure(scores: Scores) -> dict[str, float]:
     """Return every metric of `METRICS`; NaN where it is undefined, such as AUC of one class."""
     values = _measure(scores, np.ones((1, len(scores))), resampled=False)
@@ -199,9 +196,6 @@ def _equal_mass(number: int) -> np.ndarray:
     """Return where each of the calibration bins starts in sorted scores."""
     bins = min(CALIBRATION_BINS, number)
     return np.floor(np.arange(bins) * number / bins).astype(int)
-
-
-# --- intervals ----------------------------------------------------------------------------------
 
 
 def estimate(
@@ -325,9 +319,6 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-# --- curves -------------------------------------------------------------------------------------
-
-
 def roc_curve(scores: Scores) -> dict[str, list[float]]:
     """Return false-positive and true-positive rate at every distinct score, from 0 to 1."""
     true, false = _cumulative(scores)
@@ -381,9 +372,6 @@ def _cumulative(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
     ranked = scores.take(order)
     ends = np.append(np.flatnonzero(np.diff(ranked.probability)), len(ranked) - 1)
     return ranked.label.cumsum()[ends].astype(float), (~ranked.label).cumsum()[ends].astype(float)
-
-
-# --- where --------------------------------------------------------------------------------------
 
 
 def localisation(heatmap: np.ndarray, mask: np.ndarray) -> dict[str, float]:

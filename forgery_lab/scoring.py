@@ -60,7 +60,6 @@ def score(
         ModelError: the model cannot be loaded, or its process died.
         ForgeryError: an image could not be prepared (whatever its callable raised).
     """
-    params = {"heatmap": heatmap, "threshold": threshold, "strict": False}
     # `strict` off: a batch without a readable image is no reason to stop.
     params: dict[str, Any] = {"heatmap": heatmap, "strict": False}
     if threshold is not None:

@@ -145,9 +145,6 @@ def folds(manifest: pd.DataFrame, k: int = 5, seed: int = 0) -> Splits:
     return Splits(manifest.assign(fold=side.astype(np.int8)), report)
 
 
-# --- who shares what ----------------------------------------------------------------------------
-
-
 def _links(manifest: pd.DataFrame) -> _Links:
     ids = [sorted(set(row)) for row in manifest["source_ids"]]
     known = {name: i for i, name in enumerate(sorted({i for row in ids for i in row}))}
@@ -223,9 +220,6 @@ def _connected(edges: np.ndarray, vertices: int) -> tuple[int, np.ndarray]:
 def _component_of_image(links: _Links, images: int) -> np.ndarray:
     edges = np.column_stack([links.image, images + links.source])
     return _connected(edges, images + links.sources)[1][:images]
-
-
-# --- dividing -----------------------------------------------------------------------------------
 
 
 def _shuffle(manifest: pd.DataFrame, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -398,9 +392,6 @@ def _cost(side: np.ndarray, strata: np.ndarray, label: np.ndarray, shares: np.nd
     return max(worst, dropped / MAX_DROPPED)
 
 
-# --- proving ------------------------------------------------------------------------------------
-
-
 def _report(
     manifest: pd.DataFrame, links: _Links, side: np.ndarray, names: list[str], cut: int
 ) -> dict[str, Any]:
@@ -478,9 +469,6 @@ def _counts(values: np.ndarray) -> dict[str, int]:
 
 def _ratio(part: Any, whole: Any) -> float:
     return round(float(part) / float(whole), 4) if whole else 0.0
-
-
-# --- refusing -----------------------------------------------------------------------------------
 
 
 def _require_enough(manifest: pd.DataFrame, sides: int) -> None:

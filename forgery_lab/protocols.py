@@ -1,0 +1,453 @@
+"""Protocols A to F: which images may judge a model, how they are saved, what is measured.
+
+A protocol is a pair of how the training data were split and how the test data were saved. Only
+images that share neither SHA-256 nor source with the model's logged training manifest count;
+what that leaves out is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forgery_lab import baselines, metrics, scoring
+from forgery_lab.figures import (
+    LEAST_PER_CLASS,
+    compare,
+    figures,
+    has_classes,
+    robustness_figures,
+    sources,
+    where_figures,
+)
+from forgery_lab.histories import HistoryMatcher
+from forgery_lab.progress import Progress
+from forgery_lab.trials import (
+    PREDICTION_COLUMNS,
+    Trial,
+    control_trials,
+    load_masks,
+    matched_trials,
+    predict,
+    predict_baselines,
+    raw_trials,
+    read_heatmap,
+    robustness_trials,
+)
+from forgery_pyfunc.decoding import decode
+
+PROTOCOLS = {
+    "A": "raw files, random split",
+    "B": "raw files, source-disjoint",
+    "C": "source-disjoint, histories matched: the headline",
+    "C-shift": "as C, shifted by 0 to 7 pixels before the last save",
+    "C-scale": "as C, scaled by 0.7 to 0.95 before the last save",
+    "control": "background only: crops without a forged pixel, under C; 0.5 is right",
+    "D": "where: heat map against mask",
+    "E": "elsewhere: other data sets, thresholds fixed beforehand",
+    "F": "robustness: AUC under C against quality, scale and blur",
+}
+_RANDOM_SPLIT_LEAK = 0.05
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Which rows may judge a model under which protocols.
+
+    `rows` maps "A" and "B" (which stands for B, C, C′, D, control and F) to manifest rows.
+    """
+
+    rows: dict[str, pd.DataFrame]
+    left_out: list[dict[str, str]]
+    notes: list[str]
+
+
+def permit(frame: pd.DataFrame, training: pd.DataFrame | None) -> Permission:
+    """Return which test rows of `frame` may judge a model, and what is left out and why.
+
+    Args:
+        frame: manifest with `split`; rows of "test" are candidates.
+        training: the model's training manifest (sha256, source_ids, group, split), or None.
+    """
+    test = frame[frame["split"] == "test"]
+    if training is None:
+        reason = "the model brings no training manifest, so no image can be shown to be new to it"
+        left_out = [{"protocol": p, "reason": reason} for p in ("A", "B", "C", "C′", "D", "F")]
+        return Permission({}, left_out, [])
+    new = test[~test["sha256"].isin(set(training["sha256"]))]
+    seen_sources = {name for names in sources(training) for name in names}
+    shared = np.array([bool(set(names) & seen_sources) for names in sources(new)], bool)
+    clean = new[~shared]
+    leak = float(shared.mean()) if len(new) else 0.0
+    notes = []
+    if len(test) > len(new):
+        notes.append(f"{len(test) - len(new)} test images were left out: the model trained on them")
+    if leak > _RANDOM_SPLIT_LEAK and has_classes(new):
+        reason = (
+            f"the model was trained on a random split: {leak:.1%} of the test images that it has "
+            "not seen share a source photograph with its training images"
+        )
+        rest = [{"protocol": p, "reason": reason} for p in ("B", "C", "C′", "D", "F")]
+        return Permission({"A": new}, rest, notes)
+    left_out = [
+        {
+            "protocol": "A",
+            "reason": "the model was trained source-disjoint; protocol A comes from a training "
+            "run of its own (preprocess and train with split=random)",
+        }
+    ]
+    if len(new) > len(clean):
+        notes.append(f"{len(new) - len(clean)} test images were left out: shared sources")
+    if not has_classes(clean):
+        count = f"{int((clean['label'] == 0).sum())} and {int((clean['label'] == 1).sum())}"
+        reason = (
+            f"only {count} (authentic and forged) test images are new to the model by SHA-256 "
+            f"and source; {LEAST_PER_CLASS} of each are needed"
+        )
+        rest = [{"protocol": p, "reason": reason} for p in ("B", "C", "C′", "D", "F")]
+        return Permission({}, left_out + rest, notes)
+    return Permission({"B": clean}, left_out, notes)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an evaluation is done.
+
+    Attributes:
+        seed: of histories, crops and resamples.
+        draws: matched histories per test image.
+        resamples: behind every interval.
+        robustness: whether F is measured.
+        workers: processes.
+        tracking_uri: of the server that knows the model.
+    """
+
+    seed: int = 0
+    draws: int = 3
+    resamples: int = 2000
+    robustness: bool = False
+    workers: int = 2
+    tracking_uri: str | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was scored: test rows by protocol, predictions of the model and of the baselines.
+
+    `matcher` is what gave the images their histories.
+    """
+
+    rows: dict[str, pd.DataFrame]
+    matcher: HistoryMatcher
+    predictions: pd.DataFrame
+    baselines: pd.DataFrame
+    left_out: list[dict[str, str]]
+    notes: list[str]
+
+
+def judge(
+    model: str | Path,
+    frame: pd.DataFrame,
+    root: Path,
+    training: pd.DataFrame | None,
+    options: Options,
+    progress: Callable[[str], Progress | None] = lambda what: None,
+) -> Judged:
+    """Score a model and the baselines on all that its training manifest allows.
+
+    Args:
+        model: MLflow model URI, or the folder of an MLflow model.
+        frame: manifest with `split`.
+        root: of its paths.
+        training: the model's training manifest, or None.
+        options: how.
+        progress: called with the name of a part of the work; returns what to call in it.
+    """
+    permission = permit(frame, training)
+    matcher = HistoryMatcher.fit(frame[frame["split"] != "dropped"], root, options.seed)
+    masks = {
+        sha: mask
+        for rows in permission.rows.values()
+        for sha, mask in load_masks(rows, root).items()
+    }
+    trials, beside = [], []
+    learnt = frame[frame["split"].isin(["train", "validation"])]
+    for name, rows in permission.rows.items():
+        trials += raw_trials(rows, root, name)
+        conditions = [name]
+        if name == "B":
+            trials += disjoint_trials(rows, root, matcher, masks, options)
+            conditions.append("C")
+        beside.append(
+            predict_baselines(
+                learnt,
+                rows,
+                root,
+                matcher,
+                conditions,
+                options.draws,
+                options.seed,
+                options.workers,
+                progress("baselines"),
+            )
+        )
+    return Judged(
+        permission.rows,
+        matcher,
+        predict(model, trials, masks, options.workers, options.tracking_uri, progress("scoring")),
+        pd.concat(beside, ignore_index=True) if beside else _no_predictions(),
+        permission.left_out,
+        permission.notes,
+    )
+
+
+def disjoint_trials(
+    rows: pd.DataFrame,
+    root: Path,
+    matcher: HistoryMatcher,
+    masks: Mapping[str, np.ndarray],
+    options: Options,
+) -> list[Trial]:
+    """Return the trials of C, C′, the control and, if wanted, F."""
+    trials = [
+        trial
+        for condition in ("C", "C-shift", "C-scale")
+        for trial in matched_trials(rows, root, matcher, options.draws, condition)
+    ]
+    trials += control_trials(rows, root, matcher, masks, options.draws, options.seed)
+    if options.robustness:
+        trials += robustness_trials(rows, root, matcher)
+    return trials
+
+
+def _no_predictions() -> pd.DataFrame:
+    return pd.DataFrame(columns=["baseline", *PREDICTION_COLUMNS])
+
+
+TrainFold = Callable[[pd.DataFrame, pd.DataFrame], str | Path]
+"""Trains on (train rows, validation rows) and returns the URI or folder of an MLflow model."""
+
+
+def judge_out_of_fold(
+    train_fold: TrainFold,
+    frame: pd.DataFrame,
+    root: Path,
+    options: Options,
+    progress: Callable[[str], Progress | None] = lambda what: None,
+) -> Judged:
+    """Score every image of `frame` by a model that saw neither it nor its sources.
+
+    Args:
+        train_fold: trains a model for a fold.
+        frame: manifest with `fold` (see `splits.folds`); fold i is judged by the model that was
+            trained on the others, of which fold i + 1 is its validation split.
+        root: of its paths.
+        options: how.
+        progress: as in `judge`.
+    """
+    kept = frame[frame["fold"] >= 0]
+    number = int(kept["fold"].max()) + 1
+    masks = load_masks(kept, root)
+    matcher = HistoryMatcher.fit(kept, root, options.seed)
+    found, beside = [], []
+    for fold in range(number):
+        test = kept[kept["fold"] == fold]
+        validation = kept[kept["fold"] == (fold + 1) % number]
+        train = kept.drop(test.index).drop(validation.index)
+        model = train_fold(train.assign(split="train"), validation.assign(split="validation"))
+        trials = raw_trials(test, root, "B")
+        trials += disjoint_trials(test, root, matcher, masks, options)
+        what = f"fold {fold + 1} of {number}"
+        found.append(
+            predict(model, trials, masks, options.workers, options.tracking_uri, progress(what))
+        )
+        learnt = pd.concat([train, validation])
+        beside.append(
+            predict_baselines(
+                learnt,
+                test,
+                root,
+                matcher,
+                ("B", "C"),
+                options.draws,
+                options.seed,
+                options.workers,
+                progress(f"{what}, baselines"),
+            )
+        )
+    dropped = len(frame) - len(kept)
+    notes = [f"out-of-fold over {number} source-disjoint folds of {len(kept)} images"]
+    notes += [f"{dropped} images lie on the cut between folds and were dropped"] if dropped else []
+    return Judged(
+        {"B": kept},
+        matcher,
+        pd.concat(found, ignore_index=True),
+        pd.concat(beside, ignore_index=True),
+        [{"protocol": "A", "reason": "out-of-fold figures are source-disjoint"}],
+        notes,
+    )
+
+
+def summarise(judged: Judged, options: Options) -> dict[str, Any]:
+    """Return all figures of an evaluation as plain values that can be written as JSON."""
+    resamples, seed = options.resamples, options.seed
+    found: dict[str, Any] = {
+        "protocols": {},
+        "baselines": {},
+        "where": {},
+        "left_out": judged.left_out,
+        "notes": judged.notes,
+    }
+    for name, rows in judged.rows.items():
+        conditions = ["A"] if name == "A" else ["B", "C", "C-shift", "C-scale", "control"]
+        for condition in conditions:
+            if (judged.predictions["condition"] == condition).any():
+                figure = figures(judged.predictions, rows, condition, resamples, seed)
+                found["protocols"][condition] = {"title": PROTOCOLS[condition], **figure}
+        for condition in (name, "C"):
+            mine = judged.baselines[judged.baselines["condition"] == condition]
+            for baseline, predictions in mine.groupby("baseline", sort=False):
+                figure = figures(predictions, rows, condition, resamples, seed)
+                found["baselines"].setdefault(condition, {})[baseline] = {
+                    "title": baselines.BASELINES[str(baseline)],
+                    "metrics": figure["metrics"],
+                }
+            where = where_figures(judged.predictions, rows, condition, resamples, seed)
+            if where:
+                found["where"][condition] = where
+        found["against_baseline"] = against_baseline(judged, rows, resamples, seed)
+        robustness = robustness_figures(judged.predictions, rows, resamples, seed)
+        if robustness:
+            found["robustness"] = robustness
+    if judged.rows and not found["where"]:
+        reason = "the model gives no heat map, or no test image has a mask of its size"
+        found["left_out"] = [*judged.left_out, {"protocol": "D", "reason": reason}]
+    return found
+
+
+def against_baseline(
+    judged: Judged, rows: pd.DataFrame, resamples: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """Return how much the model differs from the last baseline, paired, per condition."""
+    last = judged.baselines[judged.baselines["baseline"] == baselines.LAST]
+    compared = compare(last, judged.predictions, rows, resamples, seed)
+    return {name: {**one["metrics"]["auc"]} for name, one in compared.items()}
+
+
+def judge_elsewhere(
+    model: str | Path,
+    name: str,
+    rows: pd.DataFrame,
+    root: Path,
+    training: pd.DataFrame | None,
+    options: Options,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Return the figures of protocol E on one other data set, thresholds as they are.
+
+    Raw files give the false-positive rate of the authentic images; where there are two classes
+    they also give the metrics, and matched histories give those of C.
+    """
+    seen = set() if training is None else set(training["sha256"])
+    new = rows[~rows["sha256"].isin(seen)].drop_duplicates("sha256")
+    trials = raw_trials(new, root, "E")
+    two_classes = has_classes(new)
+    if two_classes:
+        matcher = HistoryMatcher.fit(new, root, options.seed)
+        trials += matched_trials(new, root, matcher, options.draws)
+    found = predict(model, trials, None, options.workers, options.tracking_uri, progress)
+    shas = set(new.loc[new["label"] == 0, "sha256"])
+    authentic = found[(found["condition"] == "E") & found["sha256"].isin(shas)]
+    scored = authentic[authentic["probability"].notna()]
+    result: dict[str, Any] = {
+        "name": name,
+        "images": len(new),
+        "authentic": int((new["label"] == 0).sum()),
+        "forged": int((new["label"] == 1).sum()),
+        "left_out_as_seen_in_training": len(rows) - len(new),
+        "not_scored": int(found.loc[found["condition"] == "E", "probability"].isna().sum()),
+        "false_positives": metrics.proportion(
+            int((scored["verdict"] == "forged").sum()), len(scored)
+        ),
+        "inconclusive": float((scored["verdict"] == "inconclusive").mean()) if len(scored) else 0.0,
+    }
+    if two_classes:
+        for condition in ("E", "C"):
+            key = "raw" if condition == "E" else "matched"
+            result[key] = figures(found, new, condition, options.resamples, options.seed)["metrics"]
+    return result
+
+
+def examples(
+    judged: Judged, root: Path, options: Options, number: int = 6
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the worst mistakes and the best finds of the first draw of C (or of A), with pictures.
+
+    Each has path, label, kind, probability, verdict, the picture as scored (uint8[H, W, 3]), its
+    heat map (uint8[H, W] or None) and its mask (bool[H, W] or None).
+    """
+    condition = "C" if "B" in judged.rows else "A"
+    rows = judged.rows.get("B", judged.rows.get("A"))
+    if rows is None:
+        return {"worst": [], "best": []}
+    first = judged.predictions[
+        (judged.predictions["condition"] == condition) & (judged.predictions["draw"] == 0)
+    ].dropna(subset=["probability"])
+    table = first.merge(rows[["sha256", "label"]], on="sha256")
+    table["error_size"] = (table["label"] - table["probability"]).abs()
+    table = table.sort_values("error_size", ascending=False)
+    groups = {
+        "worst": table[table["error_size"] > 0.5].head(number),
+        "best": table[(table["label"] == 1) & (table["error_size"] < 0.5)].tail(number)[::-1],
+    }
+    return {
+        name: list(_pictures(chosen, rows, root, judged.matcher, condition, options))
+        for name, chosen in groups.items()
+    }
+
+
+def _pictures(
+    chosen: pd.DataFrame,
+    rows: pd.DataFrame,
+    root: Path,
+    matcher: HistoryMatcher,
+    condition: str,
+    options: Options,
+) -> Iterator[dict[str, Any]]:
+    """Score the chosen images once more, now with heat maps."""
+    for model, some in chosen.groupby("model", sort=False):
+        mine = _rows_of_sha(rows, some["sha256"])
+        if condition == "C":
+            trials = matched_trials(mine, root, matcher, 1)
+        else:
+            trials = raw_trials(mine, root, condition)
+        masks = load_masks(mine, root)
+        scored = scoring.score(
+            str(model),
+            [trial.rendition for trial in trials],
+            heatmap=True,
+            workers=1,
+            tracking_uri=options.tracking_uri,
+        )
+        for position, record in sorted(scored):
+            row, trial = mine.iloc[position], trials[position]
+            mask = masks.get(trial.sha256)
+            yield {
+                "path": row["path"],
+                "label": int(row["label"]),
+                "kind": row["kind"],
+                "probability": record["probability"],
+                "verdict": record["verdict"],
+                "picture": decode(trial.rendition()).pixels,
+                "heatmap": read_heatmap(record["heatmap"]) if record.get("heatmap") else None,
+                "mask": None if mask is None else trial.rendition.moved(mask),
+            }
+
+
+def _rows_of_sha(rows: pd.DataFrame, wanted: pd.Series) -> pd.DataFrame:
+    return rows.set_index("sha256", drop=False).loc[wanted]
