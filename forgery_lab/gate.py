@@ -50,8 +50,7 @@ def probabilities(uri: str, images: Sequence[Load]) -> pd.Series:
 def judge(
     label: pd.Series,
     source: pd.Series,
-    challenger: pd.Series,
-    champion: pd.Series,
+    models: tuple[pd.Series, pd.Series],
     margin: float,
     seed: int,
 ) -> Judgement:
@@ -60,10 +59,11 @@ def judge(
     Args:
         label: whether each image is forged.
         source: the source photographs that the paired bootstrap draws.
-        challenger, champion: probability of each image, from the same images.
+        models: probabilities that challenger and champion give to the same images.
         margin: of AUC.
         seed: of the bootstrap.
     """
+    challenger, champion = models
     both = (challenger.notna() & champion.notna()).to_numpy()
     scores = [
         metrics.Scores.at_threshold(

@@ -3,6 +3,7 @@
 import getpass
 import json
 import logging
+from functools import partial
 
 import mlflow
 import pandas as pd
@@ -66,8 +67,9 @@ def judge(
         logger.warning("there is no champion to compare with; scores of this version: %s", said)
         return Judgement(True, "it is sound, and there was no champion", {})
     rows, images = test_images(settings.seed, workspace)
-    found = [gate.probabilities(registry.uri(one), images) for one in (version, champion)]
-    return gate.judge(rows["label"], rows["group"], *found, settings.margin, settings.seed)
+    challenger = gate.probabilities(registry.uri(version), images)
+    models = challenger, gate.probabilities(registry.uri(champion), images)
+    return gate.judge(rows["label"], rows["group"], models, settings.margin, settings.seed)
 
 
 def test_images(seed: int, workspace: Workspace) -> tuple[pd.DataFrame, list[Load]]:
@@ -79,4 +81,4 @@ def test_images(seed: int, workspace: Workspace) -> tuple[pd.DataFrame, list[Loa
     def saved(row: dict) -> bytes:
         return matcher.save(row, (root / row["path"]).read_bytes(), draw=0)[0]
 
-    return rows, [lambda row=row: saved(row) for row in rows.to_dict("records")]
+    return rows, [partial(saved, row) for row in rows.to_dict("records")]

@@ -118,7 +118,7 @@ def write_report(result: TrainingResult, workspace: Workspace) -> None:
 def learning_curves(history: pd.DataFrame) -> Figure:
     """Return a figure of losses beside one of validation scores, by epoch."""
     figure, sides = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    scores = [name for name in history if name.startswith("val_") and name != "val_loss"]
+    scores = [name for name in map(str, history) if name.startswith("val_") and name != "val_loss"]
     for axes, names in zip(sides, (["loss", "val_loss"], scores), strict=True):
         for name in names:
             axes.plot(history["epoch"], history[name], marker="o", label=name)
