@@ -1,0 +1,26 @@
+"""Labelled forgeries of one's own photographs, in CASIA layout, with a record of every step."""
+
+import logging
+
+import mlflow
+
+from forgery_lab.forged_folder import forge_folder
+from forgery_lab.progress import shown
+from steps.configuration import Workspace
+from steps.entities import ForgeSettings
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: ForgeSettings, workspace: Workspace) -> None:
+    """Forge the photographs of a folder and say what was made and what could not be used."""
+    with shown("forging", "images") as progress:
+        made = forge_folder(
+            settings.input, settings.output, settings.count, settings.seed, progress=progress
+        )
+    mlflow.log_metrics({"authentic": made.authentic, "forged": made.forged})
+    mlflow.log_artifact(str(settings.output / "records.jsonl"))
+    for path, reason in made.unusable:
+        logger.warning("left out: %s: %s", path, reason)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in made.kinds.items())
+    logger.info("wrote %s: %d authentic, %s", settings.output, made.authentic, kinds)

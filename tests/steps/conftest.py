@@ -1,0 +1,98 @@
+"""One clone of the project in which the whole way was gone once, for all tests of this room."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from steps.configuration import PROJECT_ROOT
+
+BIN = Path(sys.executable).parent
+
+SMALL = {
+    "ingest": {"demo_count": 60},
+    "preprocess": {"draws": 1},
+    "train": {"epochs": 2},
+    "evaluate": {"draws": 1, "bootstrap": 100},
+}
+"""The way in a minute: too little to learn anything, enough to go through every step."""
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A clone of the project with a tracking store of its own."""
+
+    root: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that the Makefile would give to its commands."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        return {
+            **inherited,
+            "PATH": f"{BIN}:{inherited['PATH']}",
+            "MLFLOW_TRACKING_URI": f"sqlite:///{self.root}/mlflow.db",
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+
+    def run(self, *command: str, expect: int | None = 0, **environment: str) -> str:
+        """Return what a command printed; fail the test when its exit status is another."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert expect is None or done.returncode == expect, done.stdout
+        return done.stdout
+
+    def step(self, name: str, *options: str, expect: int | None = 0, **environment: str) -> str:
+        """Return what `python -m steps NAME --key value …` printed."""
+        return self.run("python", "-m", "steps", name, *options, expect=expect, **environment)
+
+
+def make_clone(folder: Path) -> Clone:
+    """Copy what git tracks or would track into a new repository, with small parameters."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in listed:
+        if (PROJECT_ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT_ROOT / name, folder / name)
+    params = yaml.safe_load((folder / "params.yaml").read_text("utf-8"))
+    for step, changes in SMALL.items():
+        params[step].update(changes)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    clone = Clone(folder)
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c",
+                    "user.email=t@example.invalid", "commit", "-qm", "start"]):  # fmt: skip
+        clone.run("git", *command)
+    return clone
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory):
+    """A clone in which nothing has run yet; for tests that bring it into no other state."""
+    return make_clone(tmp_path_factory.mktemp("clones") / "fresh")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A clone in which `dvc repro`, `register` and `promote` have run."""
+    clone = make_clone(tmp_path_factory.mktemp("clones") / "trained")
+    clone.run("dvc", "repro")
+    clone.step("register")
+    clone.step("promote")
+    return clone

@@ -1,0 +1,67 @@
+"""What users read when something is wrong: one sentence, a status, nothing half-written."""
+
+import pytest
+
+from tests.conftest import encoded, picture
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "sentence"),
+    [
+        ("train", ("--epochz", "3"), "unknown key train.epochz; did you mean train.epochs?"),
+        ("train", ("--epochs", "many"), "train.epochs is 'many'"),
+        ("trian", (), "unknown entry point trian; did you mean train?"),
+        ("score", ("--output", "x.csv"), "score.input is missing"),
+    ],
+)
+def test_a_bad_setting_ends_with_status_2(clone, step, options, sentence):
+    said = clone.step(step, *options, expect=2)
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def write_folder(root, authentic=(), tampered=()):
+    for name, files in (("Au", authentic), ("Tp", tampered)):
+        (root / name).mkdir(parents=True)
+        for number, data in enumerate(files):
+            (root / name / f"{number}.jpg").write_bytes(data)
+    return root
+
+
+@pytest.mark.parametrize("case", ["empty", "no classes", "one class", "dead url", "checksum"])
+def test_a_bad_source_is_refused_in_one_sentence(clone, tmp_path, case):
+    source, options = tmp_path / "source", []
+    source.mkdir()
+    if case == "no classes":
+        (source / "a.jpg").write_bytes(encoded(picture()))
+    if case == "one class":
+        write_folder(source, authentic=[encoded(picture())])
+    if case == "checksum":
+        source = tmp_path / "data.zip"
+        source.write_bytes(b"PK\3\4")
+        options = ["--checksum", "0" * 64]
+    url = "http://127.0.0.1:9/data.zip" if case == "dead url" else str(source)
+    workspace = tmp_path / "workspace"
+    said = clone.step("ingest", "--source", url, *options, "--workspace", str(workspace), expect=1)
+    assert "Traceback" not in said
+    assert [line for line in said.splitlines() if line.startswith("ingest: ")]
+    assert not (workspace / "data/manifest.parquet").exists()
+    assert not (workspace / "reports").exists()
+
+
+def test_a_tracking_server_that_is_down_is_named(clone):
+    said = clone.step(
+        "ingest",
+        expect=1,
+        MLFLOW_TRACKING_URI="http://127.0.0.1:9",
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
+    )
+    assert "ingest: the tracking server http://127.0.0.1:9" in said
+    assert "Traceback" not in said
+
+
+def test_a_missing_model_is_named(clone):
+    said = clone.step("serve", expect=1)
+    assert "serve: the registry has no champion of forgery-detector" in said
+    said = clone.step("promote", "--version", "7", expect=1)
+    assert "the registry has no version 7 of forgery-detector" in said
