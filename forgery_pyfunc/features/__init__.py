@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forgery_pyfunc.decoding import DecodedImage
-from forgery_pyfunc.features import classic, copymove, residual
+from forgery_pyfunc.features import classic, copymove, dct, residual
 
 SMALLEST_SIDE = 64
 
@@ -26,6 +26,7 @@ class Family:
 FAMILIES = {
     "residual": Family(tuple(residual.CHANNELS), residual.extract),
     "copymove": Family(tuple(copymove.CHANNELS), copymove.extract),
+    "dct": Family(tuple(dct.CHANNELS), dct.extract),
     "ela": Family(tuple(classic.CHANNELS), classic.extract, on_blocks=False),
 }
 

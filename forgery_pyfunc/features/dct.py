@@ -1,0 +1,49 @@
+"""Family "dct": the quantised coefficients as the file holds them, and the steps they were cut by.
+
+40 channels: `level.F`, the level (coefficient over step, a whole number from -5 to 5) of the F-th
+frequency in zigzag order, 1 … 20; and `step.F`, the base-2 logarithm of its quantisation step less
+3, the same at every block. A network turns the levels into one-hot form and takes the steps as the
+condition under which to read them (Kwon et al., *CAT-Net*, WACV 2021; much smaller here).
+
+Levels are found by transforming the decoded luma again, which is exact but for clipped pixels and
+steps of 1. An image without luma tables (PNG, TIFF, …) is taken as if saved once at quality 95.
+"""
+
+import numpy as np
+
+from forgery_pyfunc.decoding import DecodedImage, decode
+from forgery_pyfunc.features import blocks
+from forgery_pyfunc.jpeg import ZIGZAG, encode
+
+FREQUENCIES = 20
+CLIP = 5
+SAVE_QUALITY = 95
+CHANNELS = [f"{of}.{f}" for of in ("level", "step") for f in range(1, FREQUENCIES + 1)]
+
+_PLACES = ZIGZAG[1 : FREQUENCIES + 1]
+
+
+def extract(image: DecodedImage) -> np.ndarray:
+    """float32[H // 8, W // 8, 40]: the channels named in `CHANNELS`, tile by tile."""
+    if not _has_luma_table(image):
+        image = decode(encode(image.pixels, SAVE_QUALITY))
+    assert image.jpeg is not None  # noqa: S101 (for the type checker)
+    steps = image.jpeg.luma_table.ravel()[_PLACES]
+    rows, columns = blocks.grid(image.height, image.width)
+    features = np.empty((rows, columns, len(CHANNELS)), np.float32)
+    features[..., FREQUENCIES:] = np.log2(steps) - 3
+    for down, across in blocks.tiles(rows, columns):
+        luma = image.luma[blocks.in_pixels(down), blocks.in_pixels(across)]
+        coefficients = blocks.dct(luma)[:, _PLACES]
+        levels = np.clip(np.rint(coefficients / steps), -CLIP, CLIP)
+        here = features[down, across]
+        here[..., :FREQUENCIES] = levels.reshape(*here.shape[:2], -1)
+    return features
+
+
+def _has_luma_table(image: DecodedImage) -> bool:
+    """Whether `luma` is a component that the file itself quantised."""
+    if image.jpeg is None or image.mode not in ("RGB", "L"):
+        return False
+    stored_as_rgb = image.jpeg.adobe_transform == 0 and "JFIF" not in image.jpeg.markers
+    return image.mode == "L" or not stored_as_rgb
