@@ -15,7 +15,7 @@ from steps.configuration import PROJECT_ROOT
 BIN = Path(sys.executable).parent
 
 SMALL = {
-    "ingest": {"demo_count": 60},
+    "ingest": {"demo_count": 90},
     "preprocess": {"draws": 1},
     "train": {"epochs": 2},
     "evaluate": {"draws": 1, "bootstrap": 100},
