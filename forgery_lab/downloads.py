@@ -20,7 +20,8 @@ FIRST_PAUSE = 0.5
 """Seconds before the second attempt; each further pause is twice as long."""
 
 _TIMEOUT = (10, 60)
-_CHUNK = 2**20
+_CHUNK = 2**16
+"""Bytes; what of a chunk has come when a connection breaks is lost."""
 
 logger = logging.getLogger(__name__)
 
