@@ -1,6 +1,5 @@
 """From a trained Keras network to the files of a detector's folder."""
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -93,7 +92,6 @@ def write_detector(
             **description.get("training", {}),
             "onnx_max_difference": difference,
             "parameters": model.count_params(),
-            "keras_sha256": hashlib.sha256((new / KERAS_FILE).read_bytes()).hexdigest(),
         }
         (new / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         if folder.exists():

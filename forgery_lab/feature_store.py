@@ -5,7 +5,6 @@ shards of two arrays each, `float16[blocks, C]` features and `float16[blocks]` t
 memory-mapped. A shard that is complete is kept when the work is stopped and started again.
 """
 
-import errno
 import functools
 import hashlib
 import io
@@ -26,6 +25,7 @@ from PIL import Image
 
 import forgery_pyfunc
 from forgery_lab.errors import DataError
+from forgery_lab.files import write_whole
 from forgery_pyfunc.decoding import decode
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import FAMILIES, SMALLEST_SIDE, channels, extract
@@ -121,7 +121,8 @@ class ManifestSource:
             mask = None
         if self.matcher is None:
             return Example(data, mask)
-        return Example(*self.matcher.save(row.to_dict(), data, draw, mask=mask))
+        known = {"label": row["label"], "sha256": row["sha256"]}
+        return Example(*self.matcher.save(known, data, draw, mask=mask))
 
     def settings(self) -> dict[str, Any]:
         """Return what identifies the images, their splits and histories."""
@@ -271,7 +272,7 @@ def build(
     index = pd.concat([pd.read_parquet(f"{shard}.parquet") for _, shard in jobs], ignore_index=True)
     if index["error"].notna().all():
         raise DataError(f"none of {len(index)} images could be read: {index['error'].iloc[0]}")
-    _write_atomically(folder / "index.parquet", index.to_parquet())
+    write_whole(folder / "index.parquet", index.to_parquet())
     return FeatureStore.open(folder)
 
 
@@ -334,7 +335,7 @@ def _prepare(folder: Path, digest: str, families: tuple[str, ...]) -> None:
     for old in folder.iterdir():
         old.unlink()
     description = {"digest": digest, "families": families, "channels": channels(families)}
-    _write_atomically(note, json.dumps(description, indent=1).encode())
+    write_whole(note, json.dumps(description, indent=1).encode())
 
 
 Job = tuple[pd.DataFrame, Path]
@@ -361,9 +362,7 @@ def _in_parallel(
             for future in as_completed([pool.submit(_write_in_worker, *job) for job in jobs]):
                 yield future.result()
         except BrokenProcessPool as error:
-            raise DataError(
-                "a process that computes features was killed: out of memory?"
-            ) from error
+            raise DataError("a process of the feature store was killed: out of memory?") from error
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -404,7 +403,7 @@ def _write_shard(source: Source, rows: pd.DataFrame, shard: Path, families: tupl
     )
     _write_array(shard.with_suffix(".features.npy"), flat)
     _write_array(shard.with_suffix(".targets.npy"), known)
-    _write_atomically(shard.with_suffix(".parquet"), table.to_parquet())
+    write_whole(shard.with_suffix(".parquet"), table.to_parquet())
     return len(rows)
 
 
@@ -428,16 +427,4 @@ def _compute(
 def _write_array(path: Path, array: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array.astype(np.float16), allow_pickle=False)
-    _write_atomically(path, buffer.getbuffer())
-
-
-def _write_atomically(path: Path, data: bytes | memoryview) -> None:
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno == errno.ENOSPC:
-            raise DataError(f"the disk of {path.parent} is full") from error
-        raise
+    write_whole(path, buffer.getbuffer())

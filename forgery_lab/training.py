@@ -22,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 from forgery_lab import augmentation, losses
 from forgery_lab.errors import DataError
 from forgery_lab.feature_store import FeatureStore
+from forgery_lab.files import write_whole
 
 STATISTICS_EXAMPLES = 400
 """Examples from which the mean and deviation of the features are taken."""
@@ -310,21 +311,34 @@ def validation_scores(scores: Scores, store: FeatureStore) -> dict[str, float]:
     loss = np.where(label == 1, np.logaddexp(0, -scores.image), np.logaddexp(0, scores.image))
     balanced = np.mean([loss[label == side].mean() for side in (0, 1)])
     result = {"val_auc": float(roc_auc_score(label, scores.image)), "val_loss": float(balanced)}
-    if scores.blocks is None:
+    known = known_blocks(scores, store)
+    if known is None:
         return result
-    truth, said = [], []
-    for position in np.flatnonzero(label == 1):
-        targets = store.targets(int(position))
-        if not np.isnan(targets).any():
-            truth.append((targets >= 0.5).ravel())
-            said.append(scores.blocks[position].ravel())
-    if not truth or not 0 < np.concatenate(truth).mean() < 1:
-        return result
-    forged, logits = np.concatenate(truth), np.concatenate(said)
+    logits, forged = known
     return result | {
         "val_block_auc": float(roc_auc_score(forged, logits)),
         "val_block_f1": _best_f1(forged, logits),
     }
+
+
+def known_blocks(scores: Scores, store: FeatureStore) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return float32[n] logits and bool[n] truth of the blocks of forged images with masks.
+
+    A block is forged from half of its pixels on. None where there is no map, no mask, or one kind
+    of block alone.
+    """
+    if scores.blocks is None:
+        return None
+    truth, said = [np.empty(0, bool)], [np.empty(0, np.float32)]
+    for position in np.flatnonzero(store.index["label"] == 1):
+        targets = store.targets(int(position))
+        if not np.isnan(targets).any():
+            truth.append((targets >= 0.5).ravel())
+            said.append(scores.blocks[position].ravel())
+    forged = np.concatenate(truth)
+    if not forged.any() or forged.all():
+        return None
+    return np.concatenate(said), forged
 
 
 def _best_f1(forged: np.ndarray, logits: np.ndarray) -> float:
@@ -413,10 +427,7 @@ def _save(checkpoint: Path | None, model: keras.Model, state: _State) -> None:
     arrays |= {f"best_{n}": weights for n, weights in enumerate(state.best)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    temporary = checkpoint.with_name(checkpoint.name + ".part")
-    temporary.write_bytes(buffer.getbuffer())
-    temporary.replace(checkpoint)
+    write_whole(checkpoint, buffer.getbuffer())
 
 
 def _read(checkpoint: Path, digest: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

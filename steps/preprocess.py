@@ -8,6 +8,7 @@ import pandas as pd
 
 from forgery_lab import feature_store, manifest, splits
 from forgery_lab.feature_store import FeatureStore, ManifestSource
+from forgery_lab.files import write_whole
 from forgery_lab.histories import HistoryMatcher
 from forgery_lab.progress import shown
 from steps.configuration import Workspace
@@ -39,9 +40,8 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
         manifest.read(workspace.path("manifest")), settings.split, fractions, settings.seed
     )
     report = workspace.path("split_report")
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps(found.report, indent=1) + "\n", "utf-8")
-    found.frame.to_parquet(workspace.path("splits"))
+    write_whole(report, json.dumps(found.report, indent=1) + "\n")
+    write_whole(workspace.path("splits"), found.frame.to_parquet())
     mlflow.log_artifact(str(report))
     for side, count in found.frame["split"].value_counts().items():
         mlflow.log_metric(f"images.{side}", count)

@@ -17,9 +17,11 @@ from matplotlib.figure import Figure
 from forgery_lab import calibrating, export, networks, training
 from forgery_lab.errors import DataError
 from forgery_lab.feature_store import FeatureStore
+from forgery_lab.files import write_whole
 from forgery_lab.training import TrainingResult, TrainingSettings
 from steps.configuration import Workspace
 from steps.entities import TrainSettings
+from steps.tracking import current_run
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +43,13 @@ class Task:
 def run(settings: TrainSettings, workspace: Workspace) -> None:
     """Train, calibrate and export a network; a training that was killed is continued."""
     task = prepare(settings, workspace)
-    active = mlflow.active_run()
     result = training.fit(
         task.model,
         task.train,
         task.validation,
         task.settings,
         checkpoint=task.checkpoint,
-        context={"run_id": active.info.run_id if active else ""},
+        context={"run_id": current_run().info.run_id},
         on_epoch=log_epoch,
     )
     write_report(result, workspace)
@@ -102,12 +103,10 @@ def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
 def write_report(result: TrainingResult, workspace: Workspace) -> None:
     """Write and log the learning curves and the figures of the best epoch."""
     plots = workspace.path("training_plots")
-    plots.mkdir(parents=True, exist_ok=True)
-    result.history.to_csv(plots / "history.csv", index=False)
+    write_whole(plots / "history.csv", result.history.to_csv(index=False))
     best = result.history.iloc[result.best_epoch - 1].drop("seconds")
     figures = {**best.to_dict(), "epochs": len(result.history)}
-    report = workspace.path("training_report")
-    report.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    write_whole(workspace.path("training_report"), json.dumps(figures, indent=1) + "\n")
     mlflow.log_metrics({f"best.{name}": value for name, value in best.items()})
     mlflow.log_artifact(str(plots / "history.csv"))
     figure = learning_curves(result.history)
