@@ -1,57 +1,81 @@
 """Keeps the scoring server and the web page running, and stops both together.
 
 One process that passes signals on, restarts what dies with growing pauses, and gives up, with
-a non-zero exit status, when a service keeps dying.
+a non-zero exit status, when a service keeps dying. As process 1 of a container it also collects
+the orphans that a killed process leaves.
 """
 
+import contextlib
+import http.client
 import logging
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
+from urllib.parse import urlsplit
 
 logger = logging.getLogger("supervisor")
 
 MAX_DEATHS = 5
 """A service that dies this often within `DEATH_WINDOW` seconds is given up."""
-DEATH_WINDOW = 120.0
+DEATH_WINDOW = 300.0
 FIRST_PAUSE = 0.5
+"""Seconds before the first restart; each one after it waits twice as long."""
 DRAIN_SECONDS = 18.0
 """Time for requests in flight after SIGTERM; then what still runs is killed."""
+ASK_SECONDS = 2.0
+"""How often a service with a `ping` is asked, and how long it may take to answer."""
 
 
 @dataclass
 class Service:
-    """A command that is to run for as long as the supervisor does."""
+    """A command that is to run for as long as the supervisor does.
+
+    Attributes:
+        name: for the log.
+        command: program and arguments; it becomes the leader of a process group of its own.
+        environment: what is added to the supervisor's.
+        ping: an http URL that answers 200 while the service is sound; empty: nothing is asked.
+        start_seconds: how long the first answer may take.
+        silence_seconds: how long a running service may stay without an answer.
+    """
 
     name: str
     command: Sequence[str]
     environment: dict[str, str] = field(default_factory=dict)
+    ping: str = ""
+    start_seconds: float = 90.0
+    silence_seconds: float = 30.0
     process: subprocess.Popen[bytes] | None = None
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DEATHS))
     restart_at: float = 0.0
+    patience_ends: float = float("inf")
 
     def start(self) -> None:
-        """Start the command in a process group of its own."""
+        """Start the command; one that cannot be started counts as having died."""
+        self.patience_ends = time.monotonic() + self.start_seconds if self.ping else float("inf")
         environment = {**os.environ, **self.environment}
-        self.process = subprocess.Popen(self.command, env=environment, start_new_session=True)
+        try:
+            self.process = subprocess.Popen(self.command, env=environment, start_new_session=True)
+        except OSError as error:
+            self._plan_restart(f"could not be started: {error}")
+            return
         logger.info("%s started as process %d", self.name, self.process.pid)
 
     def died(self) -> bool:
-        """Return whether the process has ended; plan its restart, each pause twice the last."""
+        """Return whether the process has ended; end what it left behind and plan a restart."""
         if self.process is None or self.process.poll() is None:
             return False
-        status, self.process = self.process.returncode, None
-        now = time.monotonic()
-        self.deaths.append(now)
-        recent = sum(now - death < DEATH_WINDOW for death in self.deaths)
-        pause = FIRST_PAUSE * 2 ** (recent - 1)
-        self.restart_at = now + pause
-        logger.error("%s ended with status %s; restart in %.1f s", self.name, status, pause)
+        status = self.process.returncode
+        self.signal(signal.SIGKILL)
+        self.process = None
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended: {status}"
+        self._plan_restart(how)
         return True
 
     def hopeless(self) -> bool:
@@ -60,9 +84,41 @@ class Service:
         return full and self.deaths[-1] - self.deaths[0] < DEATH_WINDOW
 
     def signal(self, number: int) -> None:
-        """Send a signal to the whole process group, if it still runs."""
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, number)
+        """Send a signal to the process group, also where its leader has gone already."""
+        process = self.process  # the thread that asks must not see it vanish
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+
+    def gone(self) -> bool:
+        """Return whether nothing of the process group is left."""
+        if self.process is None:
+            return True
+        self.process.poll()
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    def ask(self) -> None:
+        """Ask the service whether it is sound, and kill it when it has been silent too long."""
+        if self.process is None or not self.ping:
+            return
+        asked, process = time.monotonic(), self.process
+        if answers(self.ping):
+            self.patience_ends = asked + self.silence_seconds
+        elif time.monotonic() > self.patience_ends and self.process is process:
+            logger.error("%s gives no answer on %s; it is killed", self.name, self.ping)
+            self.signal(signal.SIGKILL)
+
+    def _plan_restart(self, how: str) -> None:
+        now = time.monotonic()
+        self.deaths.append(now)
+        recent = sum(now - death < DEATH_WINDOW for death in self.deaths)
+        pause = FIRST_PAUSE * 2 ** (recent - 1)
+        self.restart_at = now + pause
+        logger.error("%s %s; restart in %.1f s", self.name, how, pause)
 
 
 class Supervisor:
@@ -71,6 +127,7 @@ class Supervisor:
     def __init__(self, services: Sequence[Service]) -> None:
         self.services = services
         self.stopping = False
+        self.hurried = False
 
     def run(self) -> int:
         """Run until stopped; return 0 after SIGTERM or SIGINT, 1 after giving up."""
@@ -78,35 +135,73 @@ class Supervisor:
             signal.signal(number, self._stop)
         for service in self.services:
             service.start()
+        threading.Thread(target=self._ask, daemon=True).start()
         status = 0
         while not self.stopping and status == 0:
             time.sleep(0.1)
+            self._collect_orphans()
             status = self._restart_the_dead()
         self._drain()
         return status
 
     def _restart_the_dead(self) -> int:
         for service in self.services:
-            if service.died() and service.hopeless():
+            service.died()
+            if service.process is None and service.hopeless():
                 logger.critical("%s died %d times; giving up", service.name, MAX_DEATHS)
                 return 1
             if service.process is None and time.monotonic() >= service.restart_at:
                 service.start()
         return 0
 
+    def _ask(self) -> None:
+        while not self.stopping:
+            time.sleep(ASK_SECONDS)
+            for service in self.services:
+                service.ask()
+
     def _drain(self) -> None:
         """Stop in reverse order: the page first, so that its last requests are still scored."""
+        self.stopping = True
         deadline = time.monotonic() + DRAIN_SECONDS
         for service in reversed(self.services):
             service.signal(signal.SIGTERM)
-            if service.process is not None:
-                try:
-                    service.process.wait(max(deadline - time.monotonic(), 0.1))
-                except subprocess.TimeoutExpired:
+            while not service.gone():
+                if self.hurried or time.monotonic() > deadline:
                     logger.error("%s did not end in time and is killed", service.name)
                     service.signal(signal.SIGKILL)
-                    service.process.wait()
+                    break
+                self._collect_orphans()
+                time.sleep(0.05)
+            logger.info("%s stopped", service.name)
+
+    def _collect_orphans(self) -> None:
+        """Reap what was adopted from a dead process; a service's own end is left to `died`."""
+        own = {service.process.pid for service in self.services if service.process}
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None or ended.si_pid in own:
+                return
+            os.waitpid(ended.si_pid, 0)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        logger.info("%s received", signal.Signals(number).name)
+        logger.info("%s received; %s", signal.Signals(number).name,
+                    "stopping at once" if self.stopping else "draining")  # fmt: skip
+        self.hurried = self.stopping
         self.stopping = True
+
+
+def answers(url: str) -> bool:
+    """Return whether an http URL on this machine answers 200 within `ASK_SECONDS`."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=ASK_SECONDS)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

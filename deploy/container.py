@@ -1,0 +1,138 @@
+"""What the container runs: `python -m deploy.container`.
+
+Reads its settings, sees to the model, and supervises the scoring server and the web page. It
+imports nothing heavy, because it lives as long as the service does.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import model
+from deploy.errors import DeployError
+from deploy.services import (
+    LOOPBACK,
+    available_cpus,
+    check_port_free,
+    scoring_server,
+    web_page,
+)
+from deploy.supervisor import Supervisor
+
+logger = logging.getLogger("container")
+
+BAKED_MODEL = Path("/opt/model")
+SCRATCH_BYTES = 64 * 2**20
+"""What uploads, gunicorn and a fetched model need at least in the temporary folder."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may be set from outside, beside the settings of the web page.
+
+    Attributes:
+        port: PORT, of the web page.
+        scoring_port: SCORING_PORT, on loopback inside the container.
+        workers: SCORING_WORKERS, processes of the scoring server; 0: one per CPU.
+        model_uri: MODEL_URI, fetched at start; empty: the model inside the image.
+        host: HOST, the address of the web page.
+    """
+
+    port: int
+    scoring_port: int
+    workers: int
+    model_uri: str
+    host: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Return the settings; raise `DeployError` for a value that is not allowed."""
+        settings = cls(
+            port=whole_number(environment, "PORT", 8080, 1, 65535),
+            scoring_port=whole_number(environment, "SCORING_PORT", 5001, 1, 65535),
+            workers=whole_number(environment, "SCORING_WORKERS", 0, 0, 64),
+            model_uri=environment.get("MODEL_URI", ""),
+            host=environment.get("HOST") or "0.0.0.0",  # noqa: S104 the container's own network
+        )
+        if settings.port == settings.scoring_port:
+            raise DeployError(f"PORT and SCORING_PORT are both {settings.port}; they must differ")
+        return settings
+
+
+def whole_number(
+    environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int
+) -> int:
+    """Return a variable as a number; raise `DeployError` where it is none or out of bounds."""
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
+        raise DeployError(
+            f"{name} is {text!r}; allowed are whole numbers from {lowest} to {highest}"
+        )
+    return int(text)
+
+
+def run(settings: Settings) -> int:
+    """Serve until stopped; return the exit status.
+
+    Raises:
+        DeployError: what is needed to start is not there.
+    """
+    check_scratch()
+    check_port_free(settings.host, settings.port)
+    check_port_free(LOOPBACK, settings.scoring_port)
+    folder = prepare_model(settings.model_uri)
+    workers = settings.workers or available_cpus()
+    logger.info("serving %s on port %d, %d workers", folder, settings.port, workers)
+    return Supervisor(
+        [
+            scoring_server(str(folder), settings.scoring_port, workers),
+            web_page(settings.host, settings.port, settings.scoring_port),
+        ]
+    ).run()
+
+
+def prepare_model(uri: str) -> Path:
+    """Return the folder of the model to serve, fetched where a URI is given, and checked."""
+    if not uri:
+        model.check(BAKED_MODEL)
+        return BAKED_MODEL
+    folder = Path(tempfile.gettempdir()) / "model"
+    if subprocess.run([sys.executable, "-m", "deploy.model", uri, str(folder)]).returncode:
+        raise DeployError(f"without the model {uri} there is nothing to serve")
+    return folder
+
+
+def check_scratch() -> None:
+    """Raise `DeployError` where there is no temporary folder with some space in it."""
+    try:
+        folder = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise DeployError(
+            "no temporary folder can be written; with a read-only root file system mount one: "
+            "--tmpfs /tmp"
+        ) from error
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    if free < SCRATCH_BYTES:
+        raise DeployError(
+            f"no disk: {folder} has {free >> 20} MiB left; needed are {SCRATCH_BYTES >> 20} MiB"
+        )
+
+
+def main() -> int:
+    """Run from the environment; return the exit status."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
+    try:
+        return run(Settings.from_environment(os.environ))
+    except DeployError as error:
+        logger.critical("%s", error)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
