@@ -263,14 +263,15 @@ def _arrange(content: Path, target: Path, source: str) -> None:
     try:
         layout = casia.find_layout(content)
     except DataError as error:
-        raise DataError(str(error).replace(str(content), _public_source(source))) from error
+        raise DataError(str(error).replace(str(content), public_name(source))) from error
     names = {layout.authentic: "Au", layout.tampered: "Tp", layout.masks: "Groundtruth"}
     target.mkdir()
     for path in sorted(layout.root.iterdir()):
         path.rename(target / names.get(path, path.name))
 
 
-def _public_source(source: str) -> str:
+def public_name(source: str) -> str:
+    """Return a source as it may be logged: a URL without its password and its signature."""
     return _public(source) if "://" in source else source
 
 
