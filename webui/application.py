@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
-from webui import errors, health, invocations, observability, openapi, predict
+from webui import analyze, errors, health, invocations, observability, openapi, predict
 from webui.observability import Metrics
 from webui.scoring import Scoring
 from webui.settings import Settings
@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["scoring"] = Scoring(settings, metrics)
     observability.register(app, metrics)
     errors.register(app)
-    for room in (predict, invocations, health, openapi):
+    for room in (predict, analyze, invocations, health, openapi):
         app.register_blueprint(room.blueprint)
 
     @app.after_request

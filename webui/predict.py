@@ -18,6 +18,13 @@ def index() -> str:
     return render_template("index.html")
 
 
+THRESHOLD = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 1,
+    "description": "replaces the calibrated grey band",
+}
+FLAG = {"type": "boolean", "default": False}
 FORM = {
     "type": "object",
     "required": ["file"],
@@ -28,13 +35,8 @@ FORM = {
             "items": {"type": "string", "format": "binary"},
             "description": "JPEG, PNG, TIFF, BMP or WebP; one or many",
         },
-        "threshold": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "description": "replaces the calibrated grey band",
-        },
-        "heatmap": {"type": "boolean", "description": "draw the map of where"},
+        "threshold": THRESHOLD,
+        "heatmap": {**FLAG, "description": "draw the map of where"},
     },
 }
 

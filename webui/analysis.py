@@ -1,0 +1,246 @@
+"""Verdict and evidence for one picture: what the page shows, the API answers, the report prints."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from forgery_pyfunc.decoding import DecodedImage, Limits, decode, oriented
+from forgery_pyfunc.ela import error_levels
+from forgery_pyfunc.evidence import (
+    GHOST_CELL,
+    GRID_CELL,
+    Ghosts,
+    block_grid,
+    jpeg_ghosts,
+    noise_residual,
+)
+from webui import pictures
+from webui.file_facts import FileFacts, read_file_facts
+from webui.records import Record
+
+ELA_QUALITY = 90
+LIMITS_OF_THE_METHOD = (
+    "A verdict is a statistical estimate, not proof. The detector looks for traces of splices and "
+    "copy-moves in the compression and noise of the pixels. It cannot see staging, false captions "
+    "or pictures generated as a whole, it misses some forgeries, and it sometimes suspects honest "
+    "pictures, above all heavily compressed, filtered or rescaled ones. The probability is "
+    "calibrated for equal numbers of forged and honest pictures."
+)
+
+
+class View(BaseModel):
+    """One evidence view."""
+
+    name: str
+    title: str
+    explanation: str
+    image: str = Field(description="data URI, JPEG or PNG, upright, at most 1280 pixels on a side")
+
+
+class Evidence(BaseModel):
+    """What can be seen in a picture without any trained model."""
+
+    picture: str = Field(description="data URI of the picture itself, upright")
+    views: list[View]
+    facts: FileFacts
+
+
+class Analysis(BaseModel):
+    """Verdict and evidence for one picture."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    filename: str
+    sha256: str
+    analysed_at: str = Field(description="UTC, ISO 8601")
+    record: Record
+    headline: str = Field(description="the verdict in words")
+    meaning: str = Field(description="what the verdict means, and what it does not")
+    heat_overlay: str | None = Field(description="data URI, transparent PNG to lay over it")
+    mask_overlay: str | None = Field(description="data URI, transparent PNG of where it is ≥ 0.5")
+    evidence: Evidence
+    limits_of_the_method: str = LIMITS_OF_THE_METHOD
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What the views are made from."""
+
+    image: DecodedImage
+    ela_quality: int
+    ghosts: Ghosts | None
+
+    def upright(self, array: np.ndarray) -> np.ndarray:
+        """Return an array [H, W, …] the way a viewer shows the picture."""
+        return np.ascontiguousarray(oriented(array, self.image.orientation))
+
+
+def analyse(
+    filename: str,
+    data: bytes,
+    record: Record,
+    limits: Limits,
+    with_location: bool = False,
+    ela_quality: int = ELA_QUALITY,
+) -> Analysis:
+    """Return verdict and evidence for an encoded image that has been scored.
+
+    Args:
+        filename: to show.
+        data: the encoded image.
+        record: the scoring server's answer, with a heat map if there is one.
+        limits: of size.
+        with_location: whether to tell where the picture was taken.
+        ela_quality: quality of the save behind the error levels.
+
+    Raises:
+        ImageError: the bytes cannot be read as an image.
+    """
+    levels = pictures.decode_levels(record.heatmap) if record.heatmap else None
+    headline, meaning = in_words(record)
+    return Analysis(
+        filename=filename,
+        sha256=hashlib.sha256(data).hexdigest(),
+        analysed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        record=record,
+        headline=headline,
+        meaning=meaning,
+        heat_overlay=None if levels is None else pictures.data_uri(pictures.heat_overlay(levels)),
+        mask_overlay=None if levels is None else pictures.data_uri(pictures.mask_overlay(levels)),
+        evidence=gather(data, limits, tuple(VIEWS), with_location, ela_quality),
+    )
+
+
+def gather(
+    data: bytes,
+    limits: Limits,
+    views: Sequence[str],
+    with_location: bool = False,
+    ela_quality: int = ELA_QUALITY,
+) -> Evidence:
+    """Return what can be seen in an encoded image without a trained model.
+
+    Args:
+        data: the encoded image.
+        limits: of size.
+        views: names of `VIEWS`; one for which the picture is too small is left out.
+        with_location: whether to tell where the picture was taken.
+        ela_quality: quality of the save behind the error levels, 1 to 100.
+
+    Raises:
+        ImageError: the bytes cannot be read as an image.
+    """
+    image = decode(data, limits)
+    ghosts = jpeg_ghosts(image.luma) if min(image.luma.shape) >= GHOST_CELL else None
+    material = Material(image, ela_quality, ghosts)
+    drawn = [(name, VIEWS[name].draw(material)) for name in views]
+    return Evidence(
+        picture=pictures.data_uri(pictures.to_jpeg(material.upright(image.pixels))),
+        views=[
+            View(
+                name=name,
+                title=VIEWS[name].title,
+                explanation=VIEWS[name].explanation,
+                image=pictures.data_uri(pictures.to_jpeg(pixels)),
+            )
+            for name, pixels in drawn
+            if pixels is not None
+        ],
+        facts=read_file_facts(data, image, ghosts, with_location),
+    )
+
+
+def in_words(record: Record) -> tuple[str, str]:
+    """Return the verdict of a record as a headline, and a sentence on what it means."""
+    if record.verdict == "forged":
+        return (
+            "Signs of forgery",
+            "Parts of this picture carry traces that do not fit the rest, as after a splice or a "
+            "copy-move. Look at the map and the views before you decide; this is not proof.",
+        )
+    if record.verdict == "authentic":
+        return (
+            "No signs of forgery",
+            "The traces in this picture fit together. This does not prove it genuine: careful or "
+            "heavily recompressed forgeries leave few traces.",
+        )
+    if record.reason and record.reason.startswith("too_small"):
+        return (
+            "Too small to judge",
+            "The picture has too few pixels for the method. Look for a larger original.",
+        )
+    return (
+        "Inconclusive",
+        "The traces are neither clear enough to call this picture forged nor clean enough to clear "
+        "it. A less compressed original would help.",
+    )
+
+
+def _draw_ela(material: Material) -> np.ndarray:
+    levels = error_levels(material.image.pixels, material.ela_quality)
+    return pictures.stretched(material.upright(levels))
+
+
+def _draw_noise(material: Material) -> np.ndarray:
+    return material.upright(noise_residual(material.image.luma))
+
+
+def _draw_ghosts(material: Material) -> np.ndarray | None:
+    if material.ghosts is None:
+        return None
+    return _cells(material, material.ghosts.deviation, GHOST_CELL)
+
+
+def _draw_grid(material: Material) -> np.ndarray | None:
+    if min(material.image.luma.shape) < GRID_CELL:
+        return None
+    return _cells(material, block_grid(material.image.luma).displaced, GRID_CELL)
+
+
+def _cells(material: Material, cells: np.ndarray, cell: int) -> np.ndarray:
+    """Return a map of cells at the size of the picture; what no cell covers is black."""
+    height, width = cells.shape[0] * cell, cells.shape[1] * cell
+    full = np.zeros(material.image.luma.shape, np.uint8)
+    full[:height, :width] = pictures.enlarged(cells, width, height)
+    return material.upright(full)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a view is made, and what it says."""
+
+    title: str
+    explanation: str
+    draw: Callable[[Material], np.ndarray | None]
+
+
+VIEWS = {
+    "ela": Drawing(
+        "Error levels",
+        "How much each place changes when saved as JPEG once more. Look for areas that are "
+        "brighter or darker than others with similar texture.",
+        _draw_ela,
+    ),
+    "noise": Drawing(
+        "Noise",
+        "The fine grain that a smoothing filter removes. Look for areas whose grain is coarser, "
+        "finer or missing.",
+        _draw_noise,
+    ),
+    "ghosts": Drawing(
+        "JPEG ghosts",
+        "Areas that seem to have been saved before at another quality than the rest are bright. "
+        "Strong texture shines here too: look for shapes that follow objects.",
+        _draw_ghosts,
+    ),
+    "grid": Drawing(
+        "Block grid",
+        "Areas whose 8×8 compression grid lies elsewhere than the picture's are bright: they may "
+        "have been moved there.",
+        _draw_grid,
+    ),
+}

@@ -1,0 +1,86 @@
+"""Maps and photographs as pictures for a page: turned upright, reduced, encoded, as data URIs."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from forgery_pyfunc import jpeg
+
+MAX_SIDE = 1280
+"""Pixels: larger pictures are reduced to this for display; all analysis uses the full size."""
+
+MASK_LEVEL = 128
+"""Evidence from which a pixel belongs to the mask: the fixed value 0.5 of the evaluation."""
+
+_HEAT = np.array(  # level 0 … 255 → red, green, blue, opacity; anchors in between are interpolated
+    [
+        (0, 255, 214, 80, 0),
+        (64, 255, 190, 60, 40),
+        (128, 255, 120, 30, 140),
+        (192, 232, 48, 60, 200),
+        (255, 176, 0, 96, 230),
+    ],
+    float,
+)
+
+
+def to_jpeg(pixels: np.ndarray) -> bytes:
+    """Return a JPEG of uint8[H, W, 3] or uint8[H, W], at most 1280 pixels on a side."""
+    return jpeg.encode(np.asarray(_reduced(Image.fromarray(pixels))), quality=88)
+
+
+def heat_overlay(levels: np.ndarray) -> bytes:
+    """Return a transparent PNG that lays evidence uint8[H, W] in warm colours over a picture."""
+    steps = np.arange(256)
+    palette = [np.interp(steps, _HEAT[:, 0], _HEAT[:, channel]) for channel in range(1, 5)]
+    return _paletted(levels, np.stack(palette, axis=1).astype(np.uint8))
+
+
+def mask_overlay(levels: np.ndarray) -> bytes:
+    """Return a transparent PNG that covers where evidence uint8[H, W] is 0.5 or more."""
+    palette = np.zeros((256, 4), np.uint8)
+    palette[MASK_LEVEL:] = (226, 32, 88, 190)
+    return _paletted(levels, palette)
+
+
+def data_uri(data: bytes) -> str:
+    """Return the bytes of a JPEG or PNG as a data URI."""
+    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def decode_levels(png: str) -> np.ndarray:
+    """Return uint8[H, W] from the base64 PNG of a record's `heatmap`."""
+    with Image.open(io.BytesIO(base64.b64decode(png)), formats=["PNG"]) as stored:
+        return np.asarray(stored.convert("L"))
+
+
+def stretched(levels: np.ndarray, top: float = 99.5) -> np.ndarray:
+    """Return uint8 levels stretched so that the given percentile becomes white."""
+    white = max(float(np.percentile(levels, top)), 8.0)
+    return np.clip(levels * (255 / white), 0, 255).astype(np.uint8)
+
+
+def enlarged(cells: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return uint8[height, width] from a map with a value per cell of pixels."""
+    resized = Image.fromarray(cells).resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(resized)
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    factor = MAX_SIDE / max(image.size)
+    if factor >= 1:
+        return image
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return image.resize(size, Image.Resampling.BOX)
+
+
+def _paletted(levels: np.ndarray, palette: np.ndarray) -> bytes:
+    image = _reduced(Image.fromarray(levels)).convert("L")
+    indexed = Image.frombytes("P", image.size, image.tobytes())
+    indexed.putpalette(palette[:, :3].tobytes(), "RGB")
+    buffer = io.BytesIO()
+    indexed.save(buffer, "PNG", transparency=palette[:, 3].tobytes(), compress_level=6)
+    return buffer.getvalue()
