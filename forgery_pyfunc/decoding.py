@@ -234,6 +234,36 @@ def _decode(data: bytes, name: str, header: JpegHeader | None, limits: Limits) -
     return DecodedImage(pixels, luma, name, mode, orientation, header, frames)
 
 
+@dataclass(frozen=True)
+class StoredMetadata:
+    """EXIF tags, the bytes they were read from (without the "Exif" mark), and the XMP packet.
+
+    Empty where the file has none or Pillow cannot read them; `damaged` tells the two apart.
+    """
+
+    exif: Image.Exif
+    exif_bytes: bytes
+    xmp: bytes
+    damaged: bool = False
+
+
+def read_metadata(data: bytes) -> StoredMetadata:
+    """What a file that `decode` has accepted carries beside its pixels; no pixel is decoded."""
+    name = sniff(data)
+    if name not in _PLUGINS:
+        raise _refusal(name)
+    try:
+        stored = _open(name, data, Limits())
+        exif = stored.getexif()
+        xmp = stored.info.get("xmp") or stored.info.get("XML:com.adobe.xmp") or b""
+    except ImageError:
+        raise
+    except Exception:  # Metadata are often damaged, and the picture sound all the same.
+        return StoredMetadata(Image.Exif(), b"", b"", damaged=True)
+    exif_bytes = stored.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    return StoredMetadata(exif, exif_bytes, xmp.encode() if isinstance(xmp, str) else xmp)
+
+
 def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
     """A view of `array` [H, W, ...] turned as EXIF `orientation` 1 … 8 asks a viewer to."""
     turns: dict[int, Callable[[np.ndarray], np.ndarray]] = {

@@ -70,6 +70,7 @@ _APPLICATION_MARKS = [
     (0xE1, b"http://ns.adobe.com/", "XMP"),
     (0xE2, b"ICC_PROFILE\0", "ICC"),
     (0xE2, b"MPF\0", "MPF"),
+    (0xEB, b"JP", "JUMBF"),
     (0xEC, b"Ducky", "Ducky"),
     (0xED, b"Photoshop 3.0\0", "Photoshop"),
     (0xEE, b"Adobe", "Adobe"),

@@ -25,7 +25,7 @@ _PLACES = ZIGZAG[1 : FREQUENCIES + 1]
 
 def extract(image: DecodedImage) -> np.ndarray:
     """float32[H // 8, W // 8, 40]: the channels named in `CHANNELS`, tile by tile."""
-    if not _has_luma_table(image):
+    if not has_luma_table(image):
         image = decode(encode(image.pixels, SAVE_QUALITY))
     assert image.jpeg is not None  # noqa: S101 (for the type checker)
     steps = image.jpeg.luma_table.ravel()[_PLACES]
@@ -41,7 +41,7 @@ def extract(image: DecodedImage) -> np.ndarray:
     return features
 
 
-def _has_luma_table(image: DecodedImage) -> bool:
+def has_luma_table(image: DecodedImage) -> bool:
     """Whether `luma` is a component that the file itself quantised."""
     if image.jpeg is None or image.mode not in ("RGB", "L"):
         return False
