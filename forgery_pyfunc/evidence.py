@@ -375,7 +375,7 @@ def embedded_thumbnail(data: bytes, image: DecodedImage) -> Thumbnail | None:
         correlation,
         difference,
         differs,
-        "The embedded preview shows another picture or crop: the image was changed after it was made."
+        "The embedded preview shows another picture or crop: the image was changed afterwards."
         if differs
         else "The embedded preview shows the same picture.",
     )
