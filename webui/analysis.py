@@ -10,19 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from forgery_pyfunc.decoding import DecodedImage, Limits, decode, oriented
 from forgery_pyfunc.ela import error_levels
-from forgery_pyfunc.evidence import (
-    GHOST_CELL,
-    GRID_CELL,
-    Ghosts,
-    block_grid,
-    jpeg_ghosts,
-    noise_residual,
-)
+from forgery_pyfunc.evidence import block_grid, jpeg_ghosts, noise_residual
 from webui import pictures
 from webui.file_facts import FileFacts, read_file_facts
 from webui.records import Record
 
 ELA_QUALITY = 90
+GHOST_QUALITIES = tuple(range(55, 100, 5))
+BLOCK = 8
+MIN_SIDE = 64
+"""Pixels: on smaller pictures ghosts and grid show nothing."""
 LIMITS_OF_THE_METHOD = (
     "A verdict is a statistical estimate, not proof. The detector looks for traces of splices and "
     "copy-moves in the compression and noise of the pixels. It cannot see staging, false captions "
@@ -72,7 +69,6 @@ class Material:
 
     image: DecodedImage
     ela_quality: int
-    ghosts: Ghosts | None
 
     def upright(self, array: np.ndarray) -> np.ndarray:
         """Return an array [H, W, …] the way a viewer shows the picture."""
@@ -135,8 +131,7 @@ def gather(
         ImageError: the bytes cannot be read as an image.
     """
     image = decode(data, limits)
-    ghosts = jpeg_ghosts(image.luma) if min(image.luma.shape) >= GHOST_CELL else None
-    material = Material(image, ela_quality, ghosts)
+    material = Material(image, ela_quality)
     drawn = [(name, VIEWS[name].draw(material)) for name in views]
     return Evidence(
         picture=pictures.data_uri(pictures.to_jpeg(material.upright(image.pixels))),
@@ -150,7 +145,7 @@ def gather(
             for name, pixels in drawn
             if pixels is not None
         ],
-        facts=read_file_facts(data, image, ghosts, with_location),
+        facts=read_file_facts(data, image, with_location),
     )
 
 
@@ -186,27 +181,21 @@ def _draw_ela(material: Material) -> np.ndarray:
 
 
 def _draw_noise(material: Material) -> np.ndarray:
-    return material.upright(noise_residual(material.image.luma))
+    return material.upright(noise_residual(material.image).values)
 
 
 def _draw_ghosts(material: Material) -> np.ndarray | None:
-    if material.ghosts is None:
+    if min(material.image.luma.shape) < MIN_SIDE:
         return None
-    return _cells(material, material.ghosts.deviation, GHOST_CELL)
+    ghosts = jpeg_ghosts(material.image, GHOST_QUALITIES)
+    upright = [material.upright(cells) for cells in ghosts.maps]
+    return pictures.contact_sheet(upright, [f"{quality}" for quality in GHOST_QUALITIES], BLOCK)
 
 
 def _draw_grid(material: Material) -> np.ndarray | None:
-    if min(material.image.luma.shape) < GRID_CELL:
+    if min(material.image.luma.shape) < MIN_SIDE:
         return None
-    return _cells(material, block_grid(material.image.luma).displaced, GRID_CELL)
-
-
-def _cells(material: Material, cells: np.ndarray, cell: int) -> np.ndarray:
-    """Return a map of cells at the size of the picture; what no cell covers is black."""
-    height, width = cells.shape[0] * cell, cells.shape[1] * cell
-    full = np.zeros(material.image.luma.shape, np.uint8)
-    full[:height, :width] = pictures.enlarged(cells, width, height)
-    return material.upright(full)
+    return pictures.enlarged(material.upright(block_grid(material.image).map), BLOCK)
 
 
 @dataclass(frozen=True)
@@ -233,14 +222,14 @@ VIEWS = {
     ),
     "ghosts": Drawing(
         "JPEG ghosts",
-        "Areas that seem to have been saved before at another quality than the rest are bright. "
-        "Strong texture shines here too: look for shapes that follow objects.",
+        "The distance to the picture saved anew at nine qualities. A part that is dark at another "
+        "quality than the rest was saved at that quality before.",
         _draw_ghosts,
     ),
     "grid": Drawing(
         "Block grid",
-        "Areas whose 8×8 compression grid lies elsewhere than the picture's are bright: they may "
-        "have been moved there.",
+        "Bright where the 8×8 grid of JPEG blocks seems to lie elsewhere than in the rest: such a "
+        "part may have been moved there.",
         _draw_grid,
     ),
 }

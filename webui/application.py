@@ -4,7 +4,18 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
-from webui import analyze, errors, health, invocations, observability, openapi, predict
+from webui import (
+    analyze,
+    errors,
+    feedback,
+    health,
+    invocations,
+    observability,
+    openapi,
+    predict,
+    report,
+)
+from webui.feedback import Store
 from webui.observability import Metrics
 from webui.scoring import Scoring
 from webui.settings import Settings
@@ -42,9 +53,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics = Metrics()
     app.extensions["metrics"] = metrics
     app.extensions["scoring"] = Scoring(settings, metrics)
+    if settings.feedback_db:
+        app.extensions["feedback"] = Store(settings.feedback_db)
     observability.register(app, metrics)
     errors.register(app)
-    for room in (predict, analyze, invocations, health, openapi):
+    for room in (predict, analyze, report, feedback, invocations, health, openapi):
         app.register_blueprint(room.blueprint)
 
     @app.after_request

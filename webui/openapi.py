@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, render_template
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
@@ -62,6 +62,12 @@ def describe(
 def openapi_json() -> dict[str, Any]:
     """Give this document."""
     return document(current_app)
+
+
+@blueprint.get("/docs")
+def docs() -> str:
+    """Show the document to people."""
+    return render_template("docs.html", document=document(current_app))
 
 
 def document(app: Flask) -> dict[str, Any]:

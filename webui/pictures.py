@@ -2,9 +2,10 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from forgery_pyfunc import jpeg
 
@@ -63,10 +64,26 @@ def stretched(levels: np.ndarray, top: float = 99.5) -> np.ndarray:
     return np.clip(levels * (255 / white), 0, 255).astype(np.uint8)
 
 
-def enlarged(cells: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return uint8[height, width] from a map with a value per cell of pixels."""
-    resized = Image.fromarray(cells).resize((width, height), Image.Resampling.NEAREST)
-    return np.asarray(resized)
+def enlarged(cells: np.ndarray, cell: int) -> np.ndarray:
+    """Return uint8[h * cell, w * cell] from a map uint8[h, w] with a value per cell of pixels."""
+    return cells.repeat(cell, axis=0).repeat(cell, axis=1)
+
+
+def contact_sheet(maps: Sequence[np.ndarray], labels: Sequence[str], scale: int) -> np.ndarray:
+    """Return uint8[H, W], nine maps uint8[h, w] of one shape in three rows, each with its label."""
+    height, width = maps[0].shape
+    side = 3
+    factor = max(1, min(scale, MAX_SIDE // side // max(height, width)))
+    sheet = Image.new("L", (side * width * factor, side * height * factor))
+    pen = ImageDraw.Draw(sheet)
+    size = max(10, sheet.width // 40)
+    for place, (cells, label) in enumerate(zip(maps, labels, strict=True)):
+        x, y = place % side * width * factor, place // side * height * factor
+        sheet.paste(Image.fromarray(enlarged(cells, factor)), (x, y))
+        box = pen.textbbox((x + 3, y + 2), label, font_size=size)
+        pen.rectangle((x, y, box[2] + 3, box[3] + 3), fill=0)
+        pen.text((x + 3, y + 2), label, fill=255, font_size=size)
+    return np.asarray(sheet)
 
 
 def _reduced(image: Image.Image) -> Image.Image:

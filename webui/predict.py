@@ -1,7 +1,10 @@
 """`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
 
-from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from dataclasses import dataclass
 
+from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
+
+from webui.analysis import Analysis, analyse
 from webui.errors import STATUS_OF_CODE, ApiError, wants_html
 from webui.errors import answer as error_answer
 from webui.openapi import UPLOAD_ERRORS, describe
@@ -15,7 +18,8 @@ blueprint = Blueprint("predict", __name__)
 @blueprint.get("/")
 def index() -> str:
     """Show the page."""
-    return render_template("index.html")
+    settings = current_app.config["SETTINGS"]
+    return render_template("index.html", limits=settings.limits, max_files=settings.max_files)
 
 
 THRESHOLD = {
@@ -52,14 +56,46 @@ def predict() -> Response | str | tuple[Response | str, int]:
     html = wants_html()
     heatmap = html or read_flag("heatmap", request.values.get("heatmap"))
     records = score_uploads(uploads, threshold, heatmap)
-    if html:
-        return render_template("results.html", results=list(zip(records, uploads, strict=True)))
+    status = 200
     if all(record.error for record in records):
+        status = STATUS_OF_CODE.get(records[0].error_code or "", 422)
+    if html:
+        return show(uploads, records), status
+    if status != 200:
         code, message = records[0].error_code or "", records[0].error_message or ""
         if len(records) > 1:
             message = f"No file could be read; the first: {message}"
-        return error_answer(code, message, STATUS_OF_CODE.get(code, 422))
+        return error_answer(code, message, status)
     return jsonify(Predictions(predictions=records).model_dump())
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the page shows of one file."""
+
+    record: FileRecord
+    analysis: Analysis | None
+
+
+def show(uploads: list[Upload], records: list[FileRecord]) -> str:
+    """Return the page with verdict and evidence for every file, or why there is none."""
+    with_location = read_flag("location", request.values.get("location"))
+    limits = current_app.config["SETTINGS"].limits
+    cards = [
+        Card(
+            record,
+            None
+            if record.error
+            else analyse(record.filename, upload.data, record, limits, with_location),
+        )
+        for upload, record in zip(uploads, records, strict=True)
+    ]
+    return render_template(
+        "results.html",
+        cards=cards,
+        token=g.request_id[:12],  # keeps ids apart when several answers meet in one page
+        feedback="feedback" in current_app.extensions,
+    )
 
 
 def score_uploads(

@@ -32,6 +32,9 @@ class Record(BaseModel):
         default=None, description="why the verdict is inconclusive, if special"
     )
 
+    t_lo: float | None = Field(default=None, description="below it the verdict is authentic")
+    t_hi: float | None = Field(default=None, description="from it on the verdict is forged")
+
     @property
     def error_code(self) -> str | None:
         """The machine-readable part of `error`."""

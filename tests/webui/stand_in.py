@@ -26,6 +26,8 @@ FIELDS = [
     "model_version",
     "error",
     "reason",
+    "t_lo",
+    "t_hi",
 ]
 
 
@@ -57,6 +59,8 @@ class StandIn(PythonModel):
             "width": image.width,
             "height": image.height,
             "format": image.format,
+            "t_lo": 0.3,
+            "t_hi": 0.7,
         }
 
 

@@ -1,0 +1,34 @@
+import io
+
+import pytest
+from pypdf import PdfReader
+
+from tests.webui.pictures import form, picture
+
+BRIGHT = picture(240)
+
+
+@pytest.mark.parametrize("name", ["suspect.jpg", "Überraschung 😀 漢字.jpg"])
+def test_the_report_holds_verdict_hash_model_date_and_limits(web, name):
+    answer = web.post("/v1/report", data=form((BRIGHT, name)))
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/pdf"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    pdf = PdfReader(io.BytesIO(answer.data))
+    text = " ".join(page.extract_text() for page in pdf.pages)
+    for part in ["Signs of forgery", "94 %", "SHA-256", "stand-in/1", "(UTC)", "Limits of the"]:
+        assert part in text
+    for title in ["Error levels", "Noise", "JPEG ghosts", "Block grid", "File facts"]:
+        assert title in text
+    assert sum(len(page.images) for page in pdf.pages) == 7
+    assert pdf.metadata.title.startswith("Forgery report")
+
+
+def test_a_bad_file_gets_its_status_instead_of_a_report(web):
+    answer = web.post("/v1/report", data=form((b"?", "a.jpg")))
+    assert answer.status_code == 415
+    assert answer.json["error"]["code"] == "not_an_image"
+
+
+def test_a_browser_without_javascript_gets_the_report_from_the_plain_form(lonely):
+    assert 'formaction="/v1/report"' in lonely.get("/").text
