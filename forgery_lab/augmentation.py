@@ -1,11 +1,13 @@
-"""Crops and flips of feature maps that are what crops and flips of the image would give."""
+"""Crops and mirror images of feature maps, as those of the picture would give them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from forgery_lab.errors import DataError
 from forgery_lab.losses import UNKNOWN
+from forgery_pyfunc.jpeg import ZIGZAG
 
 FORGED_CROPS = 0.7
 """Share of a forgery's crops that are laid over a forged block; the others fall anywhere."""
@@ -33,16 +35,55 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Flip:
-    """How the channels change when the image is mirrored: taken from `order`, times `sign`."""
+class Mirror:
+    """How a feature map changes when its image is mirrored along one axis.
 
+    Attributes:
+        axis: 0 upside down, 1 left to right.
+        order: int[C], which channel of the map each channel becomes.
+        sign: float32[C], what it is multiplied by.
+    """
+
+    axis: int
     order: np.ndarray
     sign: np.ndarray
 
+    def of_features(self, features: np.ndarray) -> np.ndarray:
+        """Return the features [h, w, C] of the mirrored image."""
+        return np.flip(features, self.axis)[..., self.order] * self.sign
 
-def flips(channels: Sequence[str]) -> tuple[Flip, ...]:
-    """Return how the channels change when the image is mirrored left to right, and upside down."""
-    return ()
+    def of_targets(self, targets: np.ndarray) -> np.ndarray:
+        """Return the targets [h, w] of the mirrored image."""
+        return np.flip(targets, self.axis)
+
+
+def mirrors(channels: Sequence[str]) -> tuple[Mirror, Mirror]:
+    """Return how maps of these channels change, left to right and upside down.
+
+    A step K pixels right of a block's edge comes to lie 8 - K pixels right of one, and a DCT
+    coefficient of odd frequency changes its sign; all other features do not see the difference.
+    Of a block's two edges the grid's first channel knows one, which becomes the other.
+
+    Raises:
+        DataError: a channel is of a family of which this is not known.
+    """
+    families = {name.partition(":")[0] for name in channels} - {"residual", "copymove", "dct"}
+    if families:
+        raise DataError(f"nobody knows how {', '.join(sorted(families))} changes in a mirror")
+    places = {name: number for number, name in enumerate(channels)}
+
+    def mirror(axis: int, grid: str) -> Mirror:
+        order, sign = np.arange(len(channels)), np.ones(len(channels), np.float32)
+        for name, number in places.items():
+            kind, _, place = name.rpartition(".")
+            if kind == f"residual:{grid}":
+                order[number] = places[f"{kind}.{-int(place) % 8}"]
+            elif kind == "dct:level":
+                frequency = divmod(int(ZIGZAG[int(place)]), 8)[axis]
+                sign[number] = -1 if frequency % 2 else 1
+        return Mirror(axis, order, sign)
+
+    return mirror(1, "grid.column"), mirror(0, "grid.row")
 
 
 def window(
@@ -50,7 +91,7 @@ def window(
     targets: np.ndarray,
     label: int,
     size: int,
-    mirrors: Sequence[Flip],
+    mirrors: Sequence[Mirror],
     rng: np.random.Generator,
 ) -> Window:
     """Return a random crop of an image's feature map, mirrored at random.
@@ -63,16 +104,15 @@ def window(
         targets: float16[h, w]; NaN where unknown.
         label: of the image.
         size: rows and columns of the crop, in blocks.
-        mirrors: from `flips`; none to mirror nothing.
+        mirrors: each is used at every second crop.
         rng: where the randomness comes from.
     """
     top, left = _corner(targets, label, size, rng)
     crop = np.s_[top : top + size, left : left + size]
     seen, truth = features[crop].astype(np.float32), targets[crop].astype(np.float32)
-    for axis, mirror in zip((1, 0), mirrors, strict=False):
+    for mirror in mirrors:
         if rng.random() < 0.5:
-            seen = np.flip(seen, axis)[..., mirror.order] * mirror.sign
-            truth = np.flip(truth, axis)
+            seen, truth = mirror.of_features(seen), mirror.of_targets(truth)
     label, certainty = _label(truth, float(np.nansum(targets, dtype=np.float64)), label)
     truth = pad(truth[..., np.newaxis], size, size)[..., 0]
     return Window(pad(seen, size, size), np.nan_to_num(truth, nan=UNKNOWN), label, certainty)

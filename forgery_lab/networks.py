@@ -58,6 +58,32 @@ class Validity(layers.Layer):
 
 
 @_serialisable
+class OneHot(layers.Layer):
+    """Whole numbers from -`most` to `most` as one channel per value: `[N, h, w, C (2 most + 1)]`.
+
+    Takes the channels from `first` on, `count` of them.
+    """
+
+    def __init__(self, first: int, count: int, most: int = 5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.first, self.count, self.most = first, count, most
+
+    def call(self, features: Tensor) -> Tensor:
+        chosen = features[..., self.first : self.first + self.count]
+        values = ops.arange(-self.most, self.most + 1, dtype=features.dtype)
+        same = ops.cast(ops.abs(chosen[..., None] - values) < 0.5, features.dtype)
+        height, width = ops.shape(chosen)[1:3]
+        return ops.reshape(same, (-1, height, width, self.count * (2 * self.most + 1)))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "first": self.first,
+            "count": self.count,
+            "most": self.most,
+        }
+
+
+@_serialisable
 class Deviation(layers.Layer):
     """Features beside their deviation from the mean of their own image: `[N, h, w, 2 C]`."""
 
@@ -121,15 +147,25 @@ def _blocks(
     deviations: Sequence[int] = (2, 8),
     fractions: Sequence[float] = (0.005, 0.02, 0.06),
     dropout: float = 0.0,
+    levels: Sequence[int] | None = None,
 ) -> keras.Model:
     """The network of this project: a logit per 8×8 block, and one for the image from these.
 
     Every image is seen against its own mean, first in its features and again after the
-    convolutions whose dilation is in `deviations`.
+    convolutions whose dilation is in `deviations`. The features from `levels[0]` on, as
+    many as `levels[1]`, are quantised DCT levels: these are read value by value (as in CAT-Net),
+    under the condition of all other features, the quantisation steps among them.
     """
     features = keras.Input((None, None, channels), name="features")
     valid = Validity(name="valid")(features)
     x = Standardize(name="standardize")(features)
+    if levels:
+        read = layers.Dense(width, use_bias=False, name="read_levels")(
+            OneHot(*levels, name="levels")(features)
+        )
+        gain = layers.Dense(width, bias_initializer="ones", name="condition_levels")(x)
+        read = layers.ReLU(name="relu_levels")(layers.Multiply(name="gain_levels")([read, gain]))
+        x = layers.Concatenate(name="with_levels")([x, read])
     x = Deviation(name="deviation")(x, valid)
     x = layers.Dense(width, name="project")(x)
     if dropout:
@@ -204,3 +240,13 @@ def build(name: str, channels: int, seed: int = 0, **hyperparameters: Any) -> ke
             )
     keras.utils.set_random_seed(seed)
     return NETWORKS[name](channels, **hyperparameters)
+
+
+def build_for(
+    name: str, channels: Sequence[str], seed: int = 0, **hyperparameters: Any
+) -> keras.Model:
+    """`build` for features of these names, told which of them are quantised DCT levels."""
+    levels = [place for place, channel in enumerate(channels) if channel.startswith("dct:level.")]
+    if levels:
+        hyperparameters = {"levels": (levels[0], len(levels)), **hyperparameters}
+    return build(name, len(channels), seed, **hyperparameters)

@@ -116,7 +116,7 @@ class Windows(keras.utils.PyDataset):
         self.store, self.settings, self.epoch = store, settings, epoch
         self.with_blocks = "blocks" in outputs
         self.order = _epoch_order(store.index, settings.seed, epoch)
-        self.flips = augmentation.flips(store.channels) if self.with_blocks else ()
+        self.mirrors = augmentation.mirrors(store.channels) if self.with_blocks else ()
         share = store.index["label"].mean()
         self.class_weight = (0.5 / (1 - share), 0.5 / share)
 
@@ -142,7 +142,9 @@ class Windows(keras.utils.PyDataset):
         if not self.with_blocks:
             return augmentation.Window(features.astype(np.float32), targets, label, 1.0)
         rng = np.random.default_rng([self.settings.seed, self.epoch, position])
-        return augmentation.window(features, targets, label, self.settings.window, self.flips, rng)
+        return augmentation.window(
+            features, targets, label, self.settings.window, self.mirrors, rng
+        )
 
 
 def batches_per_epoch(store: FeatureStore, settings: TrainingSettings) -> int:

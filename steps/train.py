@@ -87,7 +87,7 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
         learning_rate=settings.learning_rate,
         seed=settings.seed,
     )
-    model = networks.build(settings.network, len(store.channels), seed=settings.seed)
+    model = networks.build_for(settings.network, store.channels, settings.seed)
     name = training.fingerprint(model, train, validation, details)[:16]
     checkpoint = workspace.path("checkpoints") / f"{name}.npz"
     return Task(model, train, validation, details, checkpoint)
