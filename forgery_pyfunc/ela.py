@@ -5,7 +5,9 @@ import io
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from forgery_pyfunc.jpeg import encode
+from forgery_pyfunc.jpeg import LARGEST_SIDE, encode
+
+_PART = 32768
 
 
 def error_levels(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
@@ -27,5 +29,9 @@ def error_levels(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
         raise ValueError(
             f"pixels: got {pixels.dtype}{list(pixels.shape)}, allowed is uint8[H, W, 3]"
         )
+    for axis in (0, 1):
+        if pixels.shape[axis] > LARGEST_SIDE:  # Parts of whole 16×16 units are saved alike.
+            parts = np.split(pixels, range(_PART, pixels.shape[axis], _PART), axis)
+            return np.concatenate([error_levels(part, quality) for part in parts], axis)
     saved = np.asarray(JpegImageFile(io.BytesIO(encode(pixels, quality))))
     return np.maximum(pixels, saved) - np.minimum(pixels, saved)

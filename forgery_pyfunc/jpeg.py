@@ -75,6 +75,8 @@ _APPLICATION_MARKS = [
     (0xED, b"Photoshop 3.0\0", "Photoshop"),
     (0xEE, b"Adobe", "Adobe"),
 ]
+LARGEST_SIDE = 65500  # that libjpeg saves
+
 _END_OF_ENTROPY = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _EOI = 0xD9
 
@@ -327,6 +329,10 @@ def encode(
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
         raise ValueError(
             f"pixels: got {pixels.dtype}{list(pixels.shape)}, allowed is uint8[H, W, 3] or [H, W]"
+        )
+    if max(pixels.shape[:2]) > LARGEST_SIDE or not pixels.size:
+        raise ValueError(
+            f"pixels: got {list(pixels.shape)}, allowed are sides from 1 to {LARGEST_SIDE}"
         )
     if (quality is None) == (tables is None):
         raise ValueError(f"quality, tables: got {quality} and {tables}, exactly one is needed")

@@ -45,7 +45,7 @@ CHANNELS = [
 ]
 
 _MOST_PIXELS = 2**20
-_SHORTEST_SIDE = 64  # of the image that is searched, in pixels before it is halved
+_SHORTEST_SIDE = 32  # of the image that is searched, in pixels before it is halved
 _PITCH = 4  # between blocks, in pixels of the halved image, as are all lengths below
 _NEAREST = 8
 # Three is coprime to the pitch: a displacement that one block misses by a pixel, a neighbour meets.
@@ -71,17 +71,16 @@ class _Matches:
 
 @dataclass(frozen=True)
 class _Patches:
-    """Descriptors of all patches [H, W, 16]; of those at blocks [h, w, 16], with places."""
+    """Descriptors of all patches [H, W, 16]; of those at blocks [h, w, 16], with places.
+
+    `contrast`: float32[h, w], root mean square of the patch about its mean, in grey levels.
+    """
 
     all: np.ndarray
     blocks: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
-
-    @property
-    def contrast(self) -> np.ndarray:
-        """float32[h, w]: root mean square of the patch about its mean, in grey levels."""
-        return np.sqrt((self.blocks[..., 1:] ** 2).sum(2))
+    contrast: np.ndarray
 
 
 def extract(image: DecodedImage) -> np.ndarray:
@@ -152,7 +151,9 @@ def _patches(halved: np.ndarray, size: int) -> _Patches:
     descriptors = _low_frequencies(around, size)
     rows = np.arange(_PITCH // 2, halved.shape[0], _PITCH)
     columns = np.arange(_PITCH // 2, halved.shape[1], _PITCH)
-    return _Patches(descriptors, descriptors[rows[:, None], columns], rows, columns)
+    at_blocks = descriptors[rows[:, None], columns]
+    contrast = np.sqrt((at_blocks[..., 1:] ** 2).sum(2))
+    return _Patches(descriptors, at_blocks, rows, columns, contrast)
 
 
 def _low_frequencies(plane: np.ndarray, size: int) -> np.ndarray:

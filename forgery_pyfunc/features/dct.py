@@ -6,14 +6,15 @@ frequency in zigzag order, 1 … 20; and `step.F`, the base-2 logarithm of its q
 condition under which to read them (Kwon et al., *CAT-Net*, WACV 2021; much smaller here).
 
 Levels are found by transforming the decoded luma again, which is exact but for clipped pixels and
-steps of 1. An image without luma tables (PNG, TIFF, …) is taken as if saved once at quality 95.
+steps of 1. An image without luma tables (PNG, TIFF, …) gets the levels that a save at quality 95
+would give it.
 """
 
 import numpy as np
 
-from forgery_pyfunc.decoding import DecodedImage, decode
+from forgery_pyfunc.decoding import DecodedImage
 from forgery_pyfunc.features import blocks
-from forgery_pyfunc.jpeg import ZIGZAG, encode
+from forgery_pyfunc.jpeg import ZIGZAG, standard_table
 
 FREQUENCIES = 20
 CLIP = 5
@@ -25,10 +26,7 @@ _PLACES = ZIGZAG[1 : FREQUENCIES + 1]
 
 def extract(image: DecodedImage) -> np.ndarray:
     """float32[H // 8, W // 8, 40]: the channels named in `CHANNELS`, tile by tile."""
-    if not has_luma_table(image):
-        image = decode(encode(image.pixels, SAVE_QUALITY))
-    assert image.jpeg is not None  # noqa: S101 (for the type checker)
-    steps = image.jpeg.luma_table.ravel()[_PLACES]
+    steps = _luma_table(image).ravel()[_PLACES].astype(np.float32)
     rows, columns = blocks.grid(image.height, image.width)
     features = np.empty((rows, columns, len(CHANNELS)), np.float32)
     features[..., FREQUENCIES:] = np.log2(steps) - 3
@@ -39,6 +37,12 @@ def extract(image: DecodedImage) -> np.ndarray:
         here = features[down, across]
         here[..., :FREQUENCIES] = levels.reshape(*here.shape[:2], -1)
     return features
+
+
+def _luma_table(image: DecodedImage) -> np.ndarray:
+    if image.jpeg is not None and has_luma_table(image):
+        return image.jpeg.luma_table
+    return standard_table(SAVE_QUALITY)
 
 
 def has_luma_table(image: DecodedImage) -> bool:

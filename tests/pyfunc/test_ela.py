@@ -34,3 +34,10 @@ def test_what_was_saved_before_at_that_quality_changes_less():
 def test_grey_array_is_refused():
     with pytest.raises(ValueError, match="pixels: got uint8"):
         error_levels(picture()[..., 0])
+
+
+def test_images_longer_than_a_jpeg_may_be():
+    strip = np.tile(picture()[:16], (1, 700, 1))
+    levels = error_levels(strip)
+    assert levels.shape == strip.shape == (16, 67200, 3)
+    assert np.array_equal(levels[:, :9584], error_levels(strip[:, :9600])[:, :9584])

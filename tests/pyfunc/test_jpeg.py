@@ -111,6 +111,8 @@ def test_bad_parameters_are_named(options):
 def test_bad_pixels_are_named():
     with pytest.raises(ValueError, match="pixels: got float64"):
         encode(picture() / 255.0, quality=90)
+    with pytest.raises(ValueError, match="sides from 1 to 65500"):
+        encode(np.zeros((8, 65501), np.uint8), quality=90)
 
 
 @settings(max_examples=150, deadline=None)
