@@ -9,12 +9,14 @@ import base64
 import json
 from collections.abc import Sequence
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 from pydantic import ValidationError
 from requests.adapters import HTTPAdapter
 
 from forgery_pyfunc.errors import ForgeryError
+from webui.analysis import Analysis
 from webui.records import Record
 
 JSON = "application/json"
@@ -77,6 +79,26 @@ class Client:
             raise error_of(response)
         return read_records(response.content, len(images))
 
+    def analyze(self, filename: str, image: bytes, with_location: bool = False) -> Analysis:
+        """Return verdict and evidence for one encoded image; only the front end knows how.
+
+        Raises:
+            ClientError: as `score`; or the front end refuses the file, with its code.
+        """
+        response = self._post_file("/v1/analyze", filename, image, with_location)
+        try:
+            return Analysis.model_validate_json(response.content)
+        except ValidationError as error:
+            raise ClientError("The server gave an answer that is not understood.") from error
+
+    def report(self, filename: str, image: bytes, with_location: bool = False) -> bytes:
+        """Return a PDF report on one encoded image; only the front end knows how.
+
+        Raises:
+            ClientError: as `analyze`.
+        """
+        return self._post_file("/v1/report", filename, image, with_location).content
+
     def invoke(self, body: bytes, request_id: str | None = None) -> requests.Response:
         """Return the server's answer to a JSON body for `/invocations`, whatever its status."""
         headers = {"Content-Type": JSON}
@@ -97,44 +119,33 @@ class Client:
         """Close the pooled connections."""
         self.session.close()
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        data: bytes | None = None,
-        headers: dict[str, str] | None = None,
-        params: dict[str, str] | None = None,
+    def _post_file(
+        self, path: str, filename: str, image: bytes, with_location: bool
     ) -> requests.Response:
+        form = {"location": str(with_location).lower()}
+        response = self._send("POST", path, data=form, files={"file": (filename, image)})
+        if response.status_code != 200:
+            raise error_of(response)
+        return response
+
+    def _send(self, method: str, path: str, **content: Any) -> requests.Response:
         try:
-            return self._send_once(method, path, data, headers, params)
+            return self._send_once(method, path, **content)
         except requests.Timeout as error:
             raise _unanswered(error) from error
         except requests.ConnectionError:
             # A pooled connection that the server had just closed; scoring changes nothing,
             # so asking again is safe.
             try:
-                return self._send_once(method, path, data, headers, params)
+                return self._send_once(method, path, **content)
             except requests.RequestException as error:
                 raise _unanswered(error) from error
         except requests.RequestException as error:
             raise _unanswered(error) from error
 
-    def _send_once(
-        self,
-        method: str,
-        path: str,
-        data: bytes | None,
-        headers: dict[str, str] | None,
-        params: dict[str, str] | None,
-    ) -> requests.Response:
+    def _send_once(self, method: str, path: str, **content: Any) -> requests.Response:
         return self.session.request(
-            method,
-            self.url + path,
-            data=data,
-            headers=headers,
-            params=params,
-            timeout=self.timeout,
-            allow_redirects=False,
+            method, self.url + path, timeout=self.timeout, allow_redirects=False, **content
         )
 
 

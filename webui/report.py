@@ -32,7 +32,7 @@ blueprint = Blueprint("report", __name__, url_prefix="/v1")
 
 VERDICT_COLOURS = {"forged": "#a8123c", "authentic": "#0a6449", "inconclusive": "#6b5000"}
 LINE = colors.HexColor("#c3ccd5")
-WIDTH = A4[0] - 36 * mm
+WIDTH = A4[0] - 36 * mm - 12  # the frame keeps 6 points on either side
 Columns = list[tuple[str, PillowImage.Image | None]]
 
 for name, file in (("Vera", "Vera.ttf"), ("Vera-Bold", "VeraBd.ttf")):
@@ -177,7 +177,7 @@ def _facts(analysis: Analysis) -> list[Flowable]:
 
 def _table(rows: list[tuple[str, str]]) -> Table:
     cells = [[_text(name, SMALL), _text(text)] for name, text in rows]
-    table = Table(cells, colWidths=[38 * mm, WIDTH - 38 * mm])
+    table = Table(cells, colWidths=[38 * mm, WIDTH - 38 * mm], hAlign="LEFT")
     style = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),

@@ -34,7 +34,10 @@ function wireMarking(article, form) {
   let drawn = null;
 
   const marking = () => form.elements.opinion.value === "where";
-  form.addEventListener("change", () => stage.classList.toggle("marking", marking()));
+  form.addEventListener("change", () => {
+    stage.classList.toggle("marking", marking());
+    if (marking()) article.querySelector(".viewer [value=picture]").checked = true;
+  });
 
   const place = (event) => {
     const frame = layers.getBoundingClientRect();
