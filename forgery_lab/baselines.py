@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from scipy.fft import dctn
 from scipy.ndimage import laplace
-from scipy.stats import kurtosis, skew
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from forgery_lab.progress import Progress
@@ -82,13 +81,22 @@ def pixel_features(data: bytes) -> np.ndarray:
     image = decode(data)
     found: list[float] = []
     for quality in ELA_QUALITIES:
-        levels = error_levels(image.pixels, quality).astype(np.float32)
-        found += [levels.mean(), levels.std(), *np.percentile(levels, [50, 90, 99])]
-    for channel in np.moveaxis(image.pixels, 2, 0).astype(np.float32):
-        values = channel.ravel()
-        found += [values.mean(), values.std(), skew(values), kurtosis(values)]
-        found += [(values == 0).mean(), (values == 255).mean()]
-    return np.nan_to_num(np.array([*found, *_texture(image.luma)], np.float32))
+        found += _distribution(error_levels(image.pixels, quality))
+    for channel in np.moveaxis(image.pixels, 2, 0):
+        found += _distribution(channel)
+    return np.array([*found, *_texture(image.luma)], np.float32)
+
+
+def _distribution(levels: np.ndarray) -> list[float]:
+    """Mean, deviation, skewness, kurtosis, four quantiles and both extremes of uint8 levels."""
+    share = np.bincount(levels.ravel(), minlength=256) / levels.size
+    value = np.arange(256)
+    mean = share @ value
+    second, third, fourth = (share @ (value - mean) ** power for power in (2, 3, 4))
+    spread = np.sqrt(second) + 1e-6
+    quantiles = np.searchsorted(share.cumsum(), [0.05, 0.5, 0.9, 0.99])
+    shape = [third / spread**3, fourth / spread**4]
+    return [mean, spread, *shape, *quantiles, share[0], share[255]]
 
 
 def _texture(luma: np.ndarray) -> list[float]:

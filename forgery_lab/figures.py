@@ -177,7 +177,7 @@ def compare(
     """
     found = {}
     for condition in sorted(set(first["condition"]) & set(second["condition"])):
-        if condition.startswith("F:"):
+        if condition == "control" or condition.startswith("F:"):
             continue
         scored = [set(draws_of(one, rows, condition)[1]["sha256"]) for one in (first, second)]
         common = rows[rows["sha256"].isin(scored[0] & scored[1])]

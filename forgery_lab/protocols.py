@@ -8,6 +8,7 @@ what that leaves out is said.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from forgery_lab.histories import HistoryMatcher
 from forgery_lab.progress import Progress
 from forgery_lab.trials import (
     PREDICTION_COLUMNS,
+    WHERE_COLUMNS,
     Trial,
     control_trials,
     load_masks,
@@ -114,6 +116,10 @@ def permit(frame: pd.DataFrame, training: pd.DataFrame | None) -> Permission:
     return Permission({"B": clean}, left_out, notes)
 
 
+Shown = Callable[[str], AbstractContextManager[Progress | None]]
+"""Takes the name of a part of the work and gives a context in which its progress is shown."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How an evaluation is done.
@@ -156,7 +162,7 @@ def judge(
     root: Path,
     training: pd.DataFrame | None,
     options: Options,
-    progress: Callable[[str], Progress | None] = lambda what: None,
+    shown: Shown = lambda what: nullcontext(),
 ) -> Judged:
     """Score a model and the baselines on all that its training manifest allows.
 
@@ -166,44 +172,57 @@ def judge(
         root: of its paths.
         training: the model's training manifest, or None.
         options: how.
-        progress: called with the name of a part of the work; returns what to call in it.
+        shown: called with the name of a part of the work; gives a context with its progress.
     """
     permission = permit(frame, training)
     matcher = HistoryMatcher.fit(frame[frame["split"] != "dropped"], root, options.seed)
-    masks = {
-        sha: mask
-        for rows in permission.rows.values()
-        for sha, mask in load_masks(rows, root).items()
-    }
-    trials, beside = [], []
     learnt = frame[frame["split"].isin(["train", "validation"])]
-    for name, rows in permission.rows.items():
-        trials += raw_trials(rows, root, name)
-        conditions = [name]
-        if name == "B":
-            trials += disjoint_trials(rows, root, matcher, masks, options)
-            conditions.append("C")
-        beside.append(
-            predict_baselines(
-                learnt,
-                rows,
-                root,
-                matcher,
-                conditions,
-                options.draws,
-                options.seed,
-                options.workers,
-                progress("baselines"),
-            )
+    found = [
+        _judge_rows(model, name, rows, learnt, root, matcher, options, shown)
+        for name, rows in permission.rows.items()
+    ]
+    return Judged(permission.rows, matcher, *_joined(found), permission.left_out, permission.notes)
+
+
+def _judge_rows(
+    model: str | Path,
+    name: str,
+    rows: pd.DataFrame,
+    learnt: pd.DataFrame,
+    root: Path,
+    matcher: HistoryMatcher,
+    options: Options,
+    shown: Shown,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the predictions of the model and of the baselines on rows of protocol A or B."""
+    masks = load_masks(rows, root)
+    trials, conditions = raw_trials(rows, root, name), [name]
+    if name == "B":
+        trials += disjoint_trials(rows, root, matcher, masks, options)
+        conditions.append("C")
+    with shown("scoring") as progress:
+        found = predict(model, trials, masks, options.workers, options.tracking_uri, progress)
+    with shown("baselines") as progress:
+        beside = predict_baselines(
+            learnt,
+            rows,
+            root,
+            matcher,
+            conditions,
+            options.draws,
+            options.seed,
+            options.workers,
+            progress,
         )
-    return Judged(
-        permission.rows,
-        matcher,
-        predict(model, trials, masks, options.workers, options.tracking_uri, progress("scoring")),
-        pd.concat(beside, ignore_index=True) if beside else _no_predictions(),
-        permission.left_out,
-        permission.notes,
-    )
+    return found, beside
+
+
+def _joined(found: list[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    empty = [*PREDICTION_COLUMNS, *WHERE_COLUMNS]
+    if not found:
+        return pd.DataFrame(columns=empty), pd.DataFrame(columns=["baseline", *empty])
+    model, beside = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
+    return model, beside
 
 
 def disjoint_trials(
@@ -225,10 +244,6 @@ def disjoint_trials(
     return trials
 
 
-def _no_predictions() -> pd.DataFrame:
-    return pd.DataFrame(columns=["baseline", *PREDICTION_COLUMNS])
-
-
 TrainFold = Callable[[pd.DataFrame, pd.DataFrame], str | Path]
 """Trains on (train rows, validation rows) and returns the URI or folder of an MLflow model."""
 
@@ -238,7 +253,7 @@ def judge_out_of_fold(
     frame: pd.DataFrame,
     root: Path,
     options: Options,
-    progress: Callable[[str], Progress | None] = lambda what: None,
+    shown: Shown = lambda what: nullcontext(),
 ) -> Judged:
     """Score every image of `frame` by a model that saw neither it nor its sources.
 
@@ -248,46 +263,26 @@ def judge_out_of_fold(
             trained on the others, of which fold i + 1 is its validation split.
         root: of its paths.
         options: how.
-        progress: as in `judge`.
+        shown: as in `judge`.
     """
     kept = frame[frame["fold"] >= 0]
     number = int(kept["fold"].max()) + 1
-    masks = load_masks(kept, root)
     matcher = HistoryMatcher.fit(kept, root, options.seed)
-    found, beside = [], []
+    found = []
     for fold in range(number):
         test = kept[kept["fold"] == fold]
         validation = kept[kept["fold"] == (fold + 1) % number]
         train = kept.drop(test.index).drop(validation.index)
         model = train_fold(train.assign(split="train"), validation.assign(split="validation"))
-        trials = raw_trials(test, root, "B")
-        trials += disjoint_trials(test, root, matcher, masks, options)
-        what = f"fold {fold + 1} of {number}"
-        found.append(
-            predict(model, trials, masks, options.workers, options.tracking_uri, progress(what))
-        )
         learnt = pd.concat([train, validation])
-        beside.append(
-            predict_baselines(
-                learnt,
-                test,
-                root,
-                matcher,
-                ("B", "C"),
-                options.draws,
-                options.seed,
-                options.workers,
-                progress(f"{what}, baselines"),
-            )
-        )
+        found.append(_judge_rows(model, "B", test, learnt, root, matcher, options, shown))
     dropped = len(frame) - len(kept)
     notes = [f"out-of-fold over {number} source-disjoint folds of {len(kept)} images"]
     notes += [f"{dropped} images lie on the cut between folds and were dropped"] if dropped else []
     return Judged(
         {"B": kept},
         matcher,
-        pd.concat(found, ignore_index=True),
-        pd.concat(beside, ignore_index=True),
+        *_joined(found),
         [{"protocol": "A", "reason": "out-of-fold figures are source-disjoint"}],
         notes,
     )
@@ -327,6 +322,21 @@ def summarise(judged: Judged, options: Options) -> dict[str, Any]:
     if judged.rows and not found["where"]:
         reason = "the model gives no heat map, or no test image has a mask of its size"
         found["left_out"] = [*judged.left_out, {"protocol": "D", "reason": reason}]
+    return found
+
+
+def compare_models(first: Judged, second: Judged, options: Options) -> dict[str, Any]:
+    """Return second less first per condition and metric, on the images that both may be judged by.
+
+    Both must have been judged with the same frame and options, so that renditions are the same.
+    """
+    found: dict[str, Any] = {}
+    for name in set(first.rows) & set(second.rows):
+        rows = first.rows[name]
+        common = rows[rows["sha256"].isin(second.rows[name]["sha256"])]
+        found.update(
+            compare(first.predictions, second.predictions, common, options.resamples, options.seed)
+        )
     return found
 
 

@@ -12,7 +12,7 @@ import mlflow
 import pandas as pd
 
 from forgery_lab import packaging, protocols
-from forgery_lab.progress import Progress, shown
+from forgery_lab.progress import shown
 from forgery_lab.protocols import Judged, Options
 from steps.configuration import Workspace
 from steps.entities import EvaluateSettings
@@ -54,17 +54,14 @@ def judge(model: Path, workspace: Workspace, options: Options) -> Judged:
     manifests = list(model.glob(f"artifacts/*/{TRAINING_MANIFEST}"))
     training = pd.read_parquet(manifests[0]) if manifests else None
     frame = pd.read_parquet(workspace.path("splits"))
-    bars: list[Any] = []
-
-    def progress(what: str) -> Progress:
-        bars.append(shown(what, "images"))
-        return bars[-1].__enter__()
-
-    try:
-        return protocols.judge(model, frame, workspace.path("raw"), training, options, progress)
-    finally:
-        for bar in reversed(bars):
-            bar.__exit__(None, None, None)
+    return protocols.judge(
+        model,
+        frame,
+        workspace.path("raw"),
+        training,
+        options,
+        lambda what: shown(what, "images"),
+    )
 
 
 def write(found: Mapping[str, Any], judged: Judged, workspace: Workspace) -> None:

@@ -1,0 +1,129 @@
+"""Folders of images that nobody has ingested: two classes to audit, or photographs to judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+
+from forgery_lab import casia, manifest, splits
+from forgery_lab.errors import DataError
+from forgery_lab.inspection import Refusal, inspect_image
+from forgery_lab.progress import Progress
+from forgery_pyfunc.decoding import Limits
+
+EXTENSIONS = frozenset({"jpg", "jpeg", "jpe", "png", "tif", "tiff", "bmp", "webp"})
+_FORGED_NAMES = re.compile(r"tp|tamper|forg|fake|splic|copy|manip|edit|spoof|positive|^1$", re.I)
+_MASK_NAMES = re.compile(r"ground|mask|^gt$|_gt$", re.I)
+_LEAST_FOR_PROCESSES = 64
+_CHUNK = 16
+
+
+def two_classes(folder: Path) -> tuple[dict[str, list[Path]], str]:
+    """Return the image files of each of two classes, and the name of the one taken as forged.
+
+    The classes are Au/ and Tp/ (also one level deeper), or else the two subfolders that hold
+    images; folders of masks do not count. Which is forged is told by its name, or is the second
+    in alphabetical order.
+
+    Raises:
+        DataError: there are not exactly two such folders.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder")
+    try:
+        layout = casia.find_layout(folder)
+    except DataError:
+        pass
+    else:
+        found = {path.name: images(path) for path in (layout.authentic, layout.tampered)}
+        return found, layout.tampered.name
+    inside = sorted(p for p in folder.iterdir() if p.is_dir() and not _MASK_NAMES.search(p.name))
+    found = {path.name: files for path in inside if (files := images(path))}
+    if len(found) != 2:
+        names = ", ".join(found) or "none"
+        raise DataError(
+            f"{folder} must have two subfolders with images, one for each class; found: {names}"
+        )
+    named = [name for name in found if _FORGED_NAMES.search(name)]
+    return found, named[0] if len(named) == 1 else sorted(found)[1]
+
+
+def images(folder: Path) -> list[Path]:
+    """Return the files below `folder` whose extension is that of an image, sorted."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix.lower().removeprefix(".") in EXTENSIONS
+    )
+
+
+def describe(
+    files: Sequence[Path],
+    labels: Sequence[int],
+    root: Path,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """Return a manifest of image files and what was left out, as {file, code, reason}.
+
+    Source ids and categories come from CASIA's names, where files have them.
+
+    Raises:
+        DataError: no file can be read.
+    """
+    facts = _inspect(files, workers, progress)
+    rows, refused = [], []
+    for path, label, fact in zip(files, labels, facts, strict=True):
+        name = path.relative_to(root).as_posix()
+        if isinstance(fact, Refusal):
+            refused.append({"file": name, **asdict(fact)})
+            continue
+        parsed = casia.parse(path.name)
+        known = parsed is not None and parsed.label == label
+        values = {key: value for key, value in asdict(fact).items() if key != "frames"}
+        rows.append(
+            {
+                **values,
+                "path": name,
+                "label": label,
+                "kind": _kind(label, parsed if known else None),
+                "category": parsed.category if parsed and known else "",
+                "source_ids": list(parsed.source_ids) if parsed and known else [],
+                "group": "?",
+                "mask_path": None,
+            }
+        )
+    if not rows:
+        raise DataError(f"{root} holds no image that can be read")
+    frame = manifest.build(rows)
+    return frame.assign(group=splits.components(frame)), refused
+
+
+def _kind(label: int, parsed: casia.CasiaName | None) -> str:
+    if parsed is not None:
+        return parsed.kind
+    return "unknown" if label else "authentic"
+
+
+def _inspect(files: Sequence[Path], workers: int, progress: Progress | None) -> list:
+    look = partial(inspect_image, limits=Limits())
+    found = []
+    if workers < 2 or len(files) < _LEAST_FOR_PROCESSES:
+        for path in files:
+            found.append(look(path))
+            if progress:
+                progress(len(found), len(files))
+        return found
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for fact in pool.map(look, files, chunksize=_CHUNK):
+            found.append(fact)
+            if progress:
+                progress(len(found), len(files))
+    return found
