@@ -1,0 +1,89 @@
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.deploy import engine
+from tests.webui.pictures import encode
+
+FAILING = """
+_sound = create_app
+def create_app(settings=None):
+    app, posts = _sound(settings), []
+    @app.before_request
+    def fail():
+        from flask import request
+        if request.method == "POST":
+            posts.append(1)
+            return ("broken", 500) if len(posts) > 8 else None
+    return app
+"""
+
+
+@pytest.fixture(scope="session")
+def container_engine() -> None:
+    """Skips where no engine can be had."""
+    if reason := engine.why_no_engine():
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the image is built from, with two models in it."""
+    folder = tmp_path_factory.mktemp("context")
+    engine.copy_context(folder)
+    engine.make_model(folder / "models" / "v1", -1.0)
+    engine.make_model(folder / "models" / "v2", 1.0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image(container_engine: None, context: Path) -> str:
+    """The image with the first model."""
+    engine.build("forgery-test:v1", context, "--build-arg", "MODEL_PATH=models/v1")
+    return "forgery-test:v1"
+
+
+@pytest.fixture(scope="session")
+def second_image(image: str, context: Path) -> str:
+    """The image with the second model."""
+    engine.build("forgery-test:v2", context, "--build-arg", "MODEL_PATH=models/v2")
+    return "forgery-test:v2"
+
+
+@pytest.fixture(scope="session")
+def broken_images(second_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Images that fail in different ways, by the name of the way."""
+    failing = "\\n".join(FAILING.splitlines())
+    ways = {
+        "no-model": "RUN rm -r /opt/model && mkdir /opt/model",
+        "other-golden": 'RUN sed -i \'s/"probability": .*,/"probability": 0.1,/\' '
+        "/opt/golden/golden.json",
+        "failing": f"RUN printf '{failing}' >> /opt/forgery/webui/application.py",
+    }
+    folder = tmp_path_factory.mktemp("broken")
+    for way, line in ways.items():
+        engine.derive(f"forgery-test:{way}", second_image, folder / way, line)
+    return {way: f"forgery-test:{way}" for way in ways}
+
+
+@pytest.fixture(scope="session")
+def registry(
+    container_engine: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """The address of a real registry, and its folder."""
+    if reason := engine.why_no_programs("docker-registry"):
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("registry")
+    with engine.registry(folder) as address:
+        yield address, folder
+
+
+@pytest.fixture(scope="session")
+def request_body() -> dict:
+    """A request of `/invocations` with one picture."""
+    pixels = np.random.default_rng(1).integers(90, 140, (128, 160, 3)).astype(np.uint8)
+    picture = base64.b64encode(encode(pixels)).decode()
+    return {"dataframe_split": {"columns": ["image"], "data": [[picture]]}}

@@ -1,0 +1,369 @@
+"""The stack against moto, its policies against GitHub's claims, and the scripts' AWS calls."""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+from tests.deploy.engine import ROOT
+
+TEMPLATE = ROOT / "deploy" / "cloudformation.yaml"
+PARAMETERS = {
+    "GitHubOrganisation": "acme",
+    "GitHubOrganisationId": "1001",
+    "GitHubRepository": "forgery",
+    "GitHubRepositoryId": "2002",
+    "GitHubEnvironment": "production",
+    "AllowedCidr": "10.0.0.0/8",
+}
+UNKNOWN_TO_MOTO = {"AWS::IAM::OIDCProvider", "AWS::S3::BucketPolicy"}
+"""Covered by cfn-lint, and by the tests of the policies."""
+PREFIX = "token.actions.githubusercontent.com"
+DIGEST = f"sha256:{'a' * 64}"
+
+
+class Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as their long ones."""
+
+
+def function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    readers = {
+        yaml.ScalarNode: loader.construct_scalar,
+        yaml.SequenceNode: lambda n: loader.construct_sequence(n, deep=True),
+        yaml.MappingNode: lambda n: loader.construct_mapping(n, deep=True),
+    }
+    return {suffix: readers[type(node)](node)}
+
+
+Loader.add_multi_constructor("!", function)
+
+
+@pytest.fixture(scope="session")
+def template() -> dict[str, Any]:
+    return yaml.load(TEMPLATE.read_text("utf-8"), Loader)
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[dict[str, str]]:
+    """The environment that leads AWS clients to a moto server."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "NO_PROXY": "127.0.0.1",
+    }
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def client(cloud: dict[str, str]) -> Any:
+    """A function that makes boto3 clients for the moto server."""
+
+    def make(service: str) -> Any:
+        return boto3.client(
+            service,
+            region_name=cloud["AWS_DEFAULT_REGION"],
+            endpoint_url=cloud["AWS_ENDPOINT_URL"],
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stack(client: Any, template: dict[str, Any]) -> dict[str, str]:
+    """The physical ids of the created stack, by logical name."""
+    subnet = client("ec2").describe_subnets()["Subnets"][0]
+    ids = {"VpcId": subnet["VpcId"], "SubnetId": subnet["SubnetId"]}
+    parameters = [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | ids).items()
+    ]
+    formation = client("cloudformation")
+    formation.create_stack(
+        StackName="forgery",
+        TemplateBody=TEMPLATE.read_text("utf-8"),
+        Parameters=parameters,
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    resources = formation.describe_stack_resources(StackName="forgery")["StackResources"]
+    named = (one for one in resources if "LogicalResourceId" in one)  # moto leaves some without
+    return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in named}
+
+
+def test_every_resource_is_created(stack: dict[str, str], template: dict[str, Any]) -> None:
+    wanted = {
+        name
+        for name, resource in template["Resources"].items()
+        if resource["Type"] not in UNKNOWN_TO_MOTO
+    }
+    assert wanted <= set(stack)
+
+
+def test_registry_is_immutable_and_forgets(stack: dict[str, str], client: Any) -> None:
+    ecr = client("ecr")
+    (registry,) = ecr.describe_repositories(repositoryNames=[stack["Registry"]])["repositories"]
+    assert registry["imageTagMutability"] == "IMMUTABLE"
+    rules = json.loads(
+        ecr.get_lifecycle_policy(repositoryName=stack["Registry"])["lifecyclePolicyText"]
+    )["rules"]
+    assert [rule["selection"]["tagStatus"] for rule in rules] == ["untagged", "any"]
+
+
+def test_server_is_closed(stack: dict[str, str], client: Any) -> None:
+    ec2 = client("ec2")
+    (versions,) = ec2.describe_launch_template_versions(LaunchTemplateId=stack["ServerTemplate"])[
+        "LaunchTemplateVersions"
+    ]
+    data = versions["LaunchTemplateData"]
+    assert data["MetadataOptions"]["HttpTokens"] == "required"
+    assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+    assert all(disk["Ebs"]["Encrypted"] for disk in data["BlockDeviceMappings"])
+    assert "KeyName" not in data
+    groups = ec2.describe_security_groups(GroupIds=[stack["FrontSecurityGroup"]])
+    (rule,) = groups["SecurityGroups"][0]["IpPermissions"]
+    assert (rule["FromPort"], rule["ToPort"]) == (80, 80)
+    reservations = ec2.describe_instances(InstanceIds=[stack["Server"]])["Reservations"]
+    assert reservations[0]["Instances"][0]["SubnetId"]
+
+
+def test_what_moto_does_not_keep_is_asked_for(template: dict[str, Any]) -> None:
+    resources = template["Resources"]
+    assert resources["Registry"]["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    bucket = resources["Artefacts"]["Properties"]
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert bucket["BucketEncryption"]
+
+
+def test_bucket_refuses_plain_connections(template: dict[str, Any]) -> None:
+    policy = template["Resources"]["ArtefactsPolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == (
+        "Deny", "*", "s3:*",
+    )  # fmt: skip
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+# The policies.
+
+
+def rendered(value: Any) -> Any:
+    """Return a part of the template with the parameters in it."""
+    if isinstance(value, dict):
+        if "Sub" in value:
+            names = PARAMETERS | {"AWS::Partition": "aws"}
+            return re.sub(r"\$\{([^}]+)\}", lambda m: names.get(m[1], f"<{m[1]}>"), value["Sub"])
+        return {key: rendered(part) for key, part in value.items()}
+    return [rendered(part) for part in value] if isinstance(value, list) else value
+
+
+def trusts(template: dict[str, Any], role: str, claims: dict[str, str]) -> bool:
+    """Return whether the role's trust policy lets a token with these claims in."""
+    policy = rendered(template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"])
+    return any(
+        statement["Effect"] == "Allow"
+        and statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+        and "Condition" in statement
+        and all(
+            holds(operator, claims.get(key.removeprefix(f"{PREFIX}:"), ""), allowed)
+            for operator, tests in statement["Condition"].items()
+            for key, allowed in tests.items()
+        )
+        for statement in policy["Statement"]
+    )
+
+
+def holds(operator: str, value: str, allowed: str | list[str]) -> bool:
+    patterns = [allowed] if isinstance(allowed, str) else allowed
+    if operator == "StringEquals":
+        return value in patterns
+    assert operator == "StringLike", f"this test does not know {operator}"
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+NAMED, NUMBERED = "repo:acme/forgery", "repo:acme@1001/forgery@2002"
+
+
+@pytest.mark.parametrize("repository", [NAMED, NUMBERED])
+def test_both_forms_of_the_subject_are_trusted(template: dict, repository: str) -> None:
+    audience = {"aud": "sts.amazonaws.com"}
+    main = audience | {"sub": f"{repository}:ref:refs/heads/main"}
+    approved = audience | {"sub": f"{repository}:environment:production"}
+    assert trusts(template, "PushRole", main)
+    assert trusts(template, "DeployRole", approved)
+    assert not trusts(template, "PushRole", approved)
+    assert not trusts(template, "DeployRole", main)
+
+
+@pytest.mark.parametrize("role", ["PushRole", "DeployRole"])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": f"{NAMED}:pull_request"},
+        {"sub": f"{NAMED}:ref:refs/heads/other"},
+        {"sub": f"{NAMED}:ref:refs/tags/main"},
+        {"sub": f"{NAMED}:environment:staging"},
+        {"sub": "repo:acme/forgery-fork:ref:refs/heads/main"},
+        {"sub": "repo:acme@1001/forgery@9:ref:refs/heads/main"},
+        {"sub": "repo:acme@9/forgery@2002:ref:refs/heads/main"},
+        {"sub": "repo:acme@9/forgery@2002:environment:production"},
+        {"sub": "repo:evil/acme/forgery:ref:refs/heads/main"},
+        {"sub": f"{NAMED}:ref:refs/heads/main", "aud": "https://github.com/acme"},
+        {"sub": f"{NUMBERED}:environment:production", "aud": "https://github.com/acme"},
+        {"sub": ""},
+    ],
+)
+def test_nobody_else_is_trusted(template: dict, role: str, claims: dict[str, str]) -> None:
+    assert not trusts(template, role, {"aud": "sts.amazonaws.com"} | claims)
+
+
+def granted(template: dict[str, Any], role: str) -> dict[str, set[str]]:
+    """Return the actions of a role's policies, by what they apply to ("*" or anything else)."""
+    found: dict[str, set[str]] = {"*": set(), "named": set()}
+    for policy in template["Resources"][role]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = statement["Action"]
+            where = "*" if statement["Resource"] == "*" else "named"
+            found[where] |= {actions} if isinstance(actions, str) else set(actions)
+    return found
+
+
+def test_push_role_grants_what_a_push_needs(template: dict) -> None:
+    assert granted(template, "PushRole") == {
+        "*": {"ecr:GetAuthorizationToken"},
+        "named": {
+            f"ecr:{action}"
+            for action in (
+                "BatchGetImage", "BatchCheckLayerAvailability", "CompleteLayerUpload",
+                "GetDownloadUrlForLayer", "InitiateLayerUpload", "PutImage", "UploadLayerPart",
+            )
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["PushRole", "DeployRole", "InstanceRole"])
+def test_no_role_has_wildcards_or_managed_policies(template: dict, role: str) -> None:
+    properties = template["Resources"][role]["Properties"]
+    assert "ManagedPolicyArns" not in properties
+    actions = set().union(*granted(template, role).values())
+    assert not [action for action in actions if "*" in action or action.startswith("iam:")]
+
+
+# The scripts against moto.
+
+
+def run(script: str, *arguments: str, **environment: str) -> tuple[int, str]:
+    if shutil.which("aws") is None:
+        pytest.skip("the AWS CLI (`aws`) is not installed")
+    done = subprocess.run(
+        [ROOT / "deploy" / script, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def deployment(stack: dict[str, str], cloud: dict[str, str]) -> dict[str, str]:
+    """What the workflow sets for a deployment."""
+    return cloud | {
+        "SERVER_ID": stack["Server"],
+        "ROLLOUT_DOCUMENT": stack["RolloutDocument"],
+        "ARTEFACT_BUCKET": stack["Artefacts"],
+        "REVISION": "0123abc",
+        "POLL_SECONDS": "0.1",
+    }
+
+
+def test_a_deployment_through_systems_manager(
+    deployment: dict[str, str], client: Any, template: dict[str, Any]
+) -> None:
+    image = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/forgery@{DIGEST}"
+    status, said = run("rollout-through-ssm", "deploy", image, **deployment)
+    assert status == 0, said
+    (command,) = client("ssm").list_commands()["Commands"]
+    assert command["Parameters"] == {
+        "command": ["deploy"], "image": [image], "revision": ["0123abc"],
+    }  # fmt: skip
+    document = template["Resources"]["RolloutDocument"]["Properties"]["Content"]
+    assert set(command["Parameters"]) == set(document["parameters"])
+    assert re.fullmatch(document["parameters"]["image"]["allowedPattern"], image)
+    left = client("s3").list_objects_v2(Bucket=deployment["ARTEFACT_BUCKET"])["Contents"]
+    assert {entry["Key"] for entry in left} == {
+        f"operations/0123abc/{name}" for name in ("rollout", "haproxy.cfg", "server-setup")
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed", "sentence"),
+    [
+        (["deploy", "forgery:latest"], {}, "does not name an image by its digest"),
+        (["destroy"], {}, "allowed are deploy and rollback"),
+        (["rollback"], {"SERVER_ID": ""}, "SERVER_ID is not set"),
+        (
+            ["rollback"],
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+            "could not be left in the bucket",
+        ),
+        (["rollback"], {"ARTEFACT_BUCKET": "none-such"}, "bucket none-such"),
+    ],
+)
+def test_a_wrong_deployment_says_why(
+    deployment: dict[str, str], arguments: list[str], changed: dict[str, str], sentence: str
+) -> None:
+    status, said = run("rollout-through-ssm", *arguments, **(deployment | changed))
+    assert status != 0
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    "image", ["x; touch /tmp/x", f"name@{DIGEST}'; id", f"name@{DIGEST}\nid", "$(id)"]
+)
+def test_the_document_refuses_shell_in_its_parameters(template: dict, image: str) -> None:
+    document = template["Resources"]["RolloutDocument"]["Properties"]["Content"]
+    assert not re.match(document["parameters"]["image"]["allowedPattern"] + r"\Z", image)
+
+
+def test_rollout_logs_in_to_ecr(cloud: dict[str, str], tmp_path: Path) -> None:
+    """The real AWS CLI asks moto for the login; what Docker is given is written down."""
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> {tmp_path}/calls\n'
+        f'case "$1" in login) cat > {tmp_path}/password ;; image|pull) exit 1 ;; esac\n'
+    )
+    docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
+    program = """
+import runpy, sys, pathlib
+names = runpy.run_path(sys.argv[1], run_name="rollout")
+rollout = object.__new__(names["Rollout"])
+rollout.docker = names["Docker"](sys.argv[2])
+rollout.log_in("123456789012.dkr.ecr.eu-central-1.amazonaws.com")
+"""
+    if shutil.which("aws") is None:
+        pytest.skip("the AWS CLI (`aws`) is not installed")
+    command = ["python3", "-c", program, ROOT / "deploy" / "rollout", docker]
+    subprocess.run(command, env=os.environ | cloud, check=True)
+    assert (tmp_path / "calls").read_text().split() == [
+        "login", "--username", "AWS", "--password-stdin",
+        "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
+    ]  # fmt: skip
+    assert (tmp_path / "password").read_text().strip()

@@ -1,0 +1,125 @@
+"""The image as operators meet it: locked down, killed, stopped, and started wrongly."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.deploy.engine import container, docker, status, wait_for
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
+
+MIB = 2**20
+PROCESSES = """
+import pathlib
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    print(folder.name, (folder / "cmdline").read_bytes().replace(b"\\0", b" ").decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def service(image: str) -> Iterator[tuple[str, str]]:
+    """A running container: its name and URL."""
+    with container(image) as (name, url):
+        seconds = wait_for(f"{url}/readyz", True, 60)
+        print(f"\nready after {seconds:.1f} s")
+        yield name, url
+
+
+def process_of(name: str, word: str) -> str:
+    """The id, inside the container, of the first process with a word in its command."""
+    lines = docker("exec", name, "python", "-c", PROCESSES).splitlines()
+    ids = [line.split()[0] for line in lines if word in line and "import pathlib" not in line]
+    return min(ids, key=int)
+
+
+def test_image_is_small_and_holds_no_tools(image: str) -> None:
+    size = int(docker("image", "inspect", "--format", "{{.Size}}", image))
+    print(f"\nimage: {size / 1e6:.0f} MB")
+    assert size < 900e6
+    python = ("run", "--rm", image, "python", "-c")
+    unwanted = ("tensorflow", "keras", "pytest", "pip", "dvc", "forgery_lab", "steps")
+    search = f"import importlib.util as u; print([n for n in {unwanted} if u.find_spec(n)])"
+    assert docker(*python, search) == "[]"
+    assert docker("run", "--rm", image, "sh", "-c", "command -v gcc cc make || true") == ""
+
+
+def test_image_says_what_it_is(image: str) -> None:
+    facts = json.loads(docker("image", "inspect", image))[0]["Config"]
+    assert facts["User"] == "10001:10001"
+    assert facts["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert facts["Healthcheck"]["Test"][0] == "CMD"
+
+
+def test_scores_read_only_and_without_rights(service: tuple[str, str], request_body: dict) -> None:
+    name, url = service
+    answer = requests.post(f"{url}/invocations", json=request_body, timeout=30)
+    assert answer.status_code == 200
+    record = answer.json()["predictions"][0]
+    assert (record["verdict"], record["width"]) == ("authentic", 160)
+    assert docker("exec", name, "id", "-u") == "10001"
+    assert "Read-only" in docker("exec", name, "touch", "/opt/model/x", check=False)
+
+
+def test_serves_the_code_inside_the_model(service: tuple[str, str]) -> None:
+    name, _ = service
+    worker = process_of(name, "spawn_main")
+    environment = docker("exec", name, "sh", "-c", f"tr '\\0' '\\n' < /proc/{worker}/environ")
+    assert "PYTHONPATH=\n" in environment
+
+
+def test_health_check_follows_readiness(service: tuple[str, str]) -> None:
+    name, _ = service
+    docker("exec", name, "python", "-m", "deploy.health")
+
+
+@pytest.mark.parametrize("word", ["gunicorn", "mlflow models", "uvicorn"])
+def test_a_killed_process_is_noticed_and_comes_back(service: tuple[str, str], word: str) -> None:
+    name, url = service
+    wait_for(f"{url}/readyz", True, 60)
+    docker("exec", name, "sh", "-c", f"kill -9 {process_of(name, word)}")
+    false_after = wait_for(f"{url}/readyz", False, 5)
+    true_after = wait_for(f"{url}/readyz", True, 30)
+    print(f"\n{word}: not ready after {false_after:.1f} s, ready again after {true_after:.1f} s")
+
+
+def test_sigterm_finishes_what_is_in_flight(image: str, request_body: dict) -> None:
+    with container(image) as (name, url):
+        wait_for(f"{url}/readyz", True, 60)
+        began = time.monotonic()
+        docker("stop", "--time", "30", name)
+        assert time.monotonic() - began < 20
+        assert docker("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
+        assert "SIGTERM received; draining" in docker("logs", name)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--env", "PORT=eighty"], "PORT is 'eighty'; allowed are whole numbers from 1 to 65535"),
+        (["--env", "PORT=5001"], "PORT and SCORING_PORT are both 5001"),
+        (["--tmpfs", "/tmp:size=1m"], "no disk: /tmp has"),
+        (
+            ["--env", "MODEL_URI=models:/forgery-detector/1",
+             "--env", "MLFLOW_TRACKING_URI=http://127.0.0.1:9"],
+            "the model models:/forgery-detector/1 could not be fetched from http://127.0.0.1:9",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_start_says_why(image: str, options: list[str], sentence: str) -> None:
+    shown = docker("run", "--rm", "--read-only", "--tmpfs", "/tmp", *options, image, check=False)
+    assert sentence in shown
+    assert "Traceback" not in shown
+
+
+def test_no_model_says_why(image: str) -> None:
+    shown = docker("run", "--rm", "--tmpfs", "/opt/model", image, check=False)
+    assert "there is no model in /opt/model" in shown
+
+
+def test_a_tracking_server_is_not_needed_with_a_model_inside(image: str) -> None:
+    with container(image, "--env", "MLFLOW_TRACKING_URI=http://127.0.0.1:9") as (_, url):
+        wait_for(f"{url}/readyz", True, 60)
+        assert status(url) == 200

@@ -1,0 +1,227 @@
+"""`deploy/rollout` against a real engine, a real registry, a real front, and constant load."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import engine
+from tests.deploy.engine import ROOT, Load, docker
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+
+OLD, NEW = "tiny-1", "tiny+1"
+
+
+class Operator:
+    """Runs `rollout` as a workflow or a person would."""
+
+    def __init__(self, state: Path, address: str) -> None:
+        self.state = state
+        self.address = address
+
+    def command(self, *arguments: str) -> list[str]:
+        settings = ["--state", str(self.state), "--docker", engine.DOCKER, "--front", self.address]
+        settings += ["--socket", str(self.state / "admin.sock")]
+        settings += ["--watch-seconds", "4", "--ready-seconds", "60"]
+        return [str(ROOT / "deploy" / "rollout"), *settings, *arguments]
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Return exit status and all that was said."""
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False)
+        print(f"\n$ rollout {' '.join(arguments)}\n{done.stderr}", end="")
+        return done.returncode, done.stdout + done.stderr
+
+    def status(self) -> dict:
+        return json.loads(self.run("status")[1])
+
+    def serving(self) -> str:
+        return self.status()["current"]["image"]
+
+
+@pytest.fixture(scope="module")
+def operator(
+    container_engine: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    if reason := engine.why_no_programs("haproxy"):
+        pytest.skip(reason)
+    if docker("ps", "--quiet", "--filter", "name=forgery-blue", "--filter", "name=forgery-green"):
+        pytest.skip("a roll-out of this project is running on this machine")
+    state = tmp_path_factory.mktemp("state")
+    with engine.front(state) as address:
+        try:
+            yield Operator(state, address)
+        finally:
+            docker("rm", "--force", "forgery-blue", "forgery-green", check=False)
+
+
+@pytest.fixture(scope="module")
+def releases(
+    registry: tuple[str, Path], image: str, second_image: str, broken_images: dict[str, str]
+) -> dict[str, str]:
+    """Names by digest of everything that the registry holds."""
+    images = {"v1": image, "v2": second_image, **broken_images}
+    return {name: engine.push(tag, registry[0]) for name, tag in images.items()}
+
+
+@pytest.fixture(scope="module")
+def first(operator: Operator, releases: dict[str, str]) -> Operator:
+    """The operator after the first version was deployed on an empty machine."""
+    status, said = operator.run("deploy", releases["v1"])
+    assert status == 0, said
+    return operator
+
+
+def test_switches_under_load_without_a_failed_request(
+    first: Operator, releases: dict[str, str], request_body: dict
+) -> None:
+    with Load(f"{first.address}/invocations", request_body) as load:
+        time.sleep(2)
+        status, said = first.run("deploy", releases["v2"])
+        time.sleep(2)
+    print(f"{len(load.answers)} requests, {len(load.failed())} failed, by {load.versions()}")
+    assert status == 0, said
+    assert load.failed() == []
+    assert [version[:6] for version in load.versions()] == [OLD, NEW]
+    assert len(load.answers) > 50
+    assert first.serving() == releases["v2"]
+
+
+def test_deploying_what_serves_changes_nothing(first: Operator, releases: dict[str, str]) -> None:
+    before = first.status()
+    status, said = first.run("deploy", before["current"]["image"])
+    assert status == 0
+    assert "serves already; nothing to do" in said
+    assert first.status() == before
+
+
+@pytest.mark.parametrize(
+    ("way", "sentence"),
+    [
+        ("no-model", "the new version ended: .* there is no model in /opt/model"),
+        ("other-golden", "the golden image is scored differently"),
+    ],
+)
+def test_a_broken_version_never_gets_a_request(
+    first: Operator, releases: dict[str, str], request_body: dict, way: str, sentence: str
+) -> None:
+    serving = first.serving()
+    with Load(f"{first.address}/invocations", request_body) as load:
+        status, said = first.run("deploy", releases[way])
+    assert status == 1
+    assert re.search(sentence, said), said
+    assert load.failed() == []
+    assert first.serving() == serving
+
+
+def test_a_version_that_fails_after_the_switch_is_rolled_back(
+    first: Operator, releases: dict[str, str], request_body: dict
+) -> None:
+    serving = first.serving()
+    with Load(f"{first.address}/invocations", request_body) as load:
+        status, said = first.run("deploy", releases["failing"])
+        rolled_back = time.time()
+        time.sleep(2)
+    assert status == 1
+    assert "after the switch" in said
+    assert f"rolled back: {serving.rsplit('/', 1)[-1].replace('sha256:', '')[:20]}" in said
+    assert load.failed(), "the broken version was never asked"
+    assert [answer for answer in load.failed() if answer[0] > rolled_back] == []
+    assert first.serving() == serving
+
+
+def test_two_at_once_exclude_each_other(first: Operator, releases: dict[str, str]) -> None:
+    one = subprocess.Popen(first.command("deploy", releases["v1"]), stderr=subprocess.PIPE)
+    try:
+        time.sleep(1.5)
+        status, said = first.run("deploy", releases["v1"])
+        assert status == 75
+        assert "another roll-out is running" in said
+    finally:
+        one.send_signal(signal.SIGTERM)
+        complaint = one.communicate(timeout=120)[1].decode()
+    assert one.returncode == 1
+    assert "FAILED: stopped by SIGTERM" in complaint
+    assert first.serving() == releases["v2"]
+
+
+def test_a_killed_run_is_put_in_order_by_the_next(
+    first: Operator, releases: dict[str, str]
+) -> None:
+    one = subprocess.Popen(first.command("deploy", releases["v1"]), stderr=subprocess.PIPE)
+    assert one.stderr
+    for line in one.stderr:
+        if b"switched the front" in line:
+            break
+    one.kill()
+    one.communicate()
+    status, said = first.run("deploy", releases["v2"])
+    assert status == 0, said
+    assert docker("ps", "--format", "{{.Names}}", "--filter", "name=forgery-[bg]").count("\n") == 0
+    assert first.serving() == releases["v2"]
+
+
+def test_rolls_back_by_hand_once(
+    first: Operator, releases: dict[str, str], request_body: dict
+) -> None:
+    with Load(f"{first.address}/invocations", request_body) as load:
+        status, said = first.run("rollback")
+    assert status == 0, said
+    assert load.failed() == []
+    assert first.serving() == releases["v1"]
+    status, said = first.run("rollback")
+    assert status == 0
+    assert "already rolled back" in said
+    assert first.serving() == releases["v1"]
+
+
+def test_an_unknown_digest_is_named(first: Operator, registry: tuple[str, Path]) -> None:
+    status, said = first.run("deploy", f"{registry[0]}/forgery@sha256:{'0' * 64}")
+    assert status == 1
+    assert "the registry has no such digest" in said
+
+
+def test_an_expired_login_is_named(first: Operator, registry: tuple[str, Path]) -> None:
+    nobody = registry[1] / "nobody"
+    nobody.write_text("")
+    settings = {
+        "REGISTRY_AUTH": "htpasswd",
+        "REGISTRY_AUTH_HTPASSWD_REALM": "tests",
+        "REGISTRY_AUTH_HTPASSWD_PATH": str(nobody),
+    }
+    with engine.registry(registry[1], **settings) as closed:
+        status, said = first.run("deploy", f"{closed}/forgery@sha256:{'1' * 64}")
+    assert status == 1
+    assert "login is missing or has expired" in said
+
+
+def test_a_full_disk_is_named(first: Operator, registry: tuple[str, Path]) -> None:
+    image = f"{registry[0]}/forgery@sha256:{'2' * 64}"
+    status, said = first.run("--free-mb", "1000000000", "deploy", image)
+    assert status == 1
+    assert "no disk" in said
+
+
+def test_a_port_in_use_is_named(first: Operator, releases: dict[str, str]) -> None:
+    free = "green" if first.status()["current"]["slot"] == "blue" else "blue"
+    port = {"blue": 18081, "green": 18082}[free]
+    with engine.listening(port):
+        status, said = first.run("deploy", releases["v2"])
+    assert status == 1
+    assert f"port {port} of slot {free} is in use" in said
+    assert first.serving() == releases["v1"]
+
+
+def test_the_front_remembers_over_a_reload(first: Operator) -> None:
+    serving = first.status()
+    pid = engine.front_process(first.state)
+    os.kill(pid, signal.SIGUSR2)
+    time.sleep(1)
+    assert engine.status(f"{first.address}/readyz") == 200
+    assert first.status() == serving
