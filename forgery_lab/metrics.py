@@ -90,7 +90,7 @@ def codes(names: Any) -> np.ndarray:
 
 def measure(scores: Scores) -> dict[str, float]:
     """Return every metric of `METRICS`; NaN where it is undefined, such as AUC of one class."""
-    values = _measure(scores, np.ones((1, len(scores))), resampled=False)
+    values = _measure(scores, np.ones((1, len(scores))))
     return {name: float(value[0]) for name, value in values.items()}
 
 
@@ -115,7 +115,7 @@ def confusion(scores: Scores) -> dict[str, int]:
     }
 
 
-def _measure(scores: Scores, weights: np.ndarray, resampled: bool) -> dict[str, np.ndarray]:
+def _measure(scores: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Return each metric as float[R] for weights float[R, n]."""
     order = np.argsort(-scores.probability, kind="stable")
     ranked, weights = scores.take(order), weights[:, order]
@@ -123,7 +123,7 @@ def _measure(scores: Scores, weights: np.ndarray, resampled: bool) -> dict[str, 
         return {
             **_ranking(ranked, weights),
             **_decisions(ranked, weights),
-            **_calibration(ranked, weights, resampled),
+            **_calibration(ranked, weights),
         }
 
 
@@ -165,7 +165,7 @@ def _decisions(ranked: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _calibration(ranked: Scores, weights: np.ndarray, resampled: bool) -> dict[str, np.ndarray]:
+def _calibration(ranked: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
     label, probability = ranked.label, ranked.probability
     even = _equal_priors(label, weights)
     edges = _equal_mass(len(ranked))
@@ -173,10 +173,10 @@ def _calibration(ranked: Scores, weights: np.ndarray, resampled: bool) -> dict[s
     observed = np.add.reduceat(even * label, edges, axis=1) / mass
     predicted = np.add.reduceat(even * probability, edges, axis=1) / mass
     gap = np.where(mass > 0, observed - predicted, 0.0)
+    # In a resample half as many images count, which stands for its own noise beside the sample's.
     effective = mass**2 / np.add.reduceat(even**2, edges, axis=1)
     chance = observed * (1 - observed) / np.maximum(effective - 1, 1)
-    # A resample carries its own noise on top of the sample's.
-    chance = np.where(mass > 0, chance, 0.0) * (2 if resampled else 1)
+    chance = np.where(mass > 0, chance, 0.0)
     corrected = np.maximum((mass * (gap**2 - chance)).sum(1), 0.0)
     undefined = np.isnan(even).any(1)
     return {
@@ -288,7 +288,7 @@ def _resample(draws: Sequence[Scores], resamples: int, seed: int) -> dict[str, n
     for scores in draws:
         start = 0
         for weights in source_weights(scores.source, resamples, seed):
-            part = _measure(scores, weights, resampled=True)
+            part = _measure(scores, weights)
             for name in METRICS:
                 total[name][start : start + len(weights)] += part[name]
             start += len(weights)

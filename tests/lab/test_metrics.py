@@ -71,7 +71,7 @@ def test_weighted_metrics_are_those_of_repeated_images(seed, copies):
     times = rng.integers(0, copies + 1, 30)
     times[:2] += 1
     scores = Scores.at_threshold(label, probability)
-    weighted = metrics._measure(scores, times[None].astype(float), resampled=False)
+    weighted = metrics._measure(scores, times[None].astype(float))
     copied = metrics.measure(scores.take(np.repeat(np.arange(30), times)))
     for name in set(metrics.METRICS) - {"ece", "ece_corrected"}:  # bins depend on the sample
         assert weighted[name][0] == pytest.approx(copied[name], nan_ok=True), name
@@ -123,6 +123,13 @@ def test_the_corrected_calibration_error_is_less_biased_than_the_plain_one():
     assert corrected < 0.6 * plain
     wrong = [metrics.measure(calibrated(2000, s, 0.2))["ece_corrected"] for s in range(5)]
     assert np.mean(wrong) == pytest.approx(0.18, abs=0.03)
+
+
+def test_the_interval_of_the_calibration_error_holds_its_value():
+    for seed, distortion in ((1, 0.2), (2, 0.1)):
+        found = metrics.estimate([calibrated(500, seed, distortion)], 300)["ece_corrected"]
+        assert found["low"] <= found["value"] <= found["high"]
+        assert found["low"] > 0
 
 
 def test_a_paired_difference_is_narrower_than_two_intervals_and_knows_its_sign():
