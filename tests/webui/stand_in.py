@@ -55,7 +55,7 @@ class StandIn(PythonModel):
         return record | {
             "verdict": verdict(probability, params.get("threshold", -1.0)),
             "probability": probability,
-            "heatmap": png(grey) if params.get("heatmap") else None,
+            "heatmap": png(contrast(grey)) if params.get("heatmap") else None,
             "width": image.width,
             "height": image.height,
             "format": image.format,
@@ -78,6 +78,11 @@ def verdict(probability, threshold):
     if probability < 0.3:
         return "authentic"
     return "forged" if probability >= 0.7 else "inconclusive"
+
+
+def contrast(grey):
+    """What departs from the mean brightness stands for evidence."""
+    return np.clip(2 * np.abs(grey - grey.mean()), 0, 255).astype(np.uint8)
 
 
 def png(grey):
