@@ -1,0 +1,126 @@
+"""Settings, CPUs, ports and models as a container checks them, without one."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy import model, services
+from deploy.container import Settings
+from deploy.errors import DeployError
+from deploy.services import available_cpus, check_port_free, scoring_server
+from tests.deploy.engine import listening
+from tests.webui.servers import free_port
+
+IMAGE = [{"type": "binary", "name": "image"}]
+RECORD = [{"type": "string", "name": "verdict"}, {"type": "double", "name": "probability"}]
+
+
+def test_defaults() -> None:
+    settings = Settings.from_environment({"PORT": ""})
+    assert (settings.port, settings.scoring_port, settings.model_uri) == (8080, 5001, "")
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "80.5", "eighty", "８０", " 80"])
+def test_a_bad_port_is_named(value: str) -> None:
+    with pytest.raises(DeployError, match=r"PORT is .* whole numbers from 1 to 65535"):
+        Settings.from_environment({"PORT": value})
+
+
+def test_the_two_ports_differ() -> None:
+    with pytest.raises(DeployError, match="both 5001"):
+        Settings.from_environment({"PORT": "5001"})
+
+
+def test_a_port_in_use_is_named() -> None:
+    port = free_port()
+    check_port_free("127.0.0.1", port)
+    with listening(port), pytest.raises(DeployError, match=f"port {port} .* in use"):
+        check_port_free("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("limit", "cpus"), [("max 100000", math.inf), ("150000 100000", 1.5), ("50000 100000", 0.5)]
+)
+def test_workers_follow_the_quota(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, cpus: float
+) -> None:
+    (tmp_path / "cpu.max").write_text(limit)
+    monkeypatch.setattr(services, "CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(services.os, "sched_getaffinity", lambda _: set(range(8)))
+    assert services.quota() == cpus
+    assert available_cpus() == min(8, max(1, math.ceil(min(cpus, 8))))
+
+
+def test_the_old_control_groups_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cpu.cfs_quota_us").write_text("200000\n")
+    (tmp_path / "cpu.cfs_period_us").write_text("100000\n")
+    monkeypatch.setattr(services, "CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(services, "CPU_QUOTA_V1", tmp_path)
+    assert services.quota() == 2
+
+
+def test_the_scoring_server_listens_on_loopback_only() -> None:
+    command = scoring_server("models/x", 5001, 3).command
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--workers") + 1] == "3"
+
+
+def write_model(folder: Path, inputs: object, outputs: object, flavor: str) -> Path:
+    description = {
+        "flavors": {flavor: {}},
+        "signature": {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs)},
+    }
+    (folder / "MLmodel").write_text(yaml.safe_dump(description))
+    return folder
+
+
+def test_the_right_model_is_taken(tmp_path: Path) -> None:
+    model.check(write_model(tmp_path, IMAGE, RECORD, "python_function"))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "flavor", "sentence"),
+    [
+        ([{"type": "double", "name": "x"}], RECORD, "python_function", r"it takes x \(double\)"),
+        ([{"type": "string", "name": "image"}], RECORD, "python_function", r"image \(string\)"),
+        (IMAGE, RECORD[:1], "python_function", "does not answer with probability"),
+        ([], RECORD, "python_function", "it takes no columns"),
+        ([{"type": "tensor", "tensor-spec": {}}], RECORD, "python_function", "wrong signature"),
+        (IMAGE, RECORD, "keras", "is no pyfunc"),
+    ],
+)
+def test_a_wrong_model_is_named(
+    tmp_path: Path, inputs: object, outputs: object, flavor: str, sentence: str
+) -> None:
+    with pytest.raises(DeployError, match=sentence):
+        model.check(write_model(tmp_path, inputs, outputs, flavor))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "flavors: 3", "signature: {}"])
+def test_a_damaged_description_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "MLmodel").write_text(text)
+    with pytest.raises(DeployError, match="not the description of an MLflow model"):
+        model.check(tmp_path)
+
+
+def test_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="there is no model in"):
+        model.check(tmp_path)
+
+
+def test_a_path_is_fetched(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    write_model(source, IMAGE, RECORD, "python_function")
+    model.fetch(str(source), tmp_path / "target")
+    assert (tmp_path / "target" / "MLmodel").is_file()
+
+
+def test_an_absent_server_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(DeployError, match=r"could not be fetched from http://127\.0\.0\.1:9"):
+        model.fetch("models:/forgery-detector/1", tmp_path / "target")
