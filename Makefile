@@ -65,6 +65,10 @@ lint: $(READY) ## static checks
 bench: $(READY) ## the benchmarks; writes reports/bench.json
 	python -m benchmarks
 
+image: $(READY) ## the container image with the champion, or MODEL_URI=…, baked in
+	python -m deploy.model "$(or $(MODEL_URI),models:/forgery-detector@champion)" models/serving
+	DOCKER_BUILDKIT=1 docker build --network host --build-arg MODEL_PATH=models/serving --tag forgery .
+
 lock: ## the locks and conda.yaml, from pyproject.toml
 	bash requirements/compile.sh
 

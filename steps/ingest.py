@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 def run(settings: IngestSettings, workspace: Workspace) -> None:
     """Fetch the images, look at every one, write the manifest and report what was wrong."""
-    with shown(f"fetching {settings.source}", "files") as progress:
+    source = sources.public_name(settings.source)
+    with shown(f"fetching {source}", "parts") as progress:
         root = sources.fetch(
             settings.source,
             workspace.path("raw"),
@@ -35,7 +36,7 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
     manifest.write(frame, workspace.path("manifest"))
-    log(summary, workspace, settings.source)
+    log(summary, workspace, source)
     say(summary)
 
 

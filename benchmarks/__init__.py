@@ -1,0 +1,1 @@
+"""Speed, always as a ratio to something that was run in the same minute: machines are shared."""

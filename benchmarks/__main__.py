@@ -1,0 +1,98 @@
+"""`python -m benchmarks`: prints a table and writes `reports/bench.json`.
+
+The unit is the time that Pillow takes to save the same picture as a JPEG of quality 90, measured
+in turn with what it is compared with.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from forgery_lab.scenes import render
+from forgery_pyfunc import ela
+from forgery_pyfunc.decoding import decode
+from forgery_pyfunc.detector import Detector
+from forgery_pyfunc.features import FAMILIES, extract
+from forgery_pyfunc.jpeg import encode
+from steps.configuration import ConfigurationManager
+
+SIZES = {"384x256": (256, 384), "12 megapixels": (3000, 4000)}
+REPEATS = {"384x256": 30, "12 megapixels": 3}
+REPORT = Path("reports/bench.json")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Median time of one piece of work on one core, and how many JPEG saves it is worth."""
+
+    what: str
+    size: str
+    milliseconds: float
+    jpeg_saves: float
+
+
+def measure(
+    what: str, size: str, work: Callable[[], object], unit: Callable[[], object]
+) -> Measurement:
+    """Return the median of several turns of work and unit, one after the other."""
+    times: list[tuple[float, float]] = []
+    for _ in range(REPEATS[size]):
+        start = time.perf_counter()
+        work()
+        middle = time.perf_counter()
+        unit()
+        times.append((middle - start, time.perf_counter() - middle))
+    spent, saved = (statistics.median(column) for column in zip(*times, strict=True))
+    return Measurement(what, size, 1000 * spent, spent / saved)
+
+
+def benchmarks(detector: Detector | None) -> list[Measurement]:
+    """Return all measurements; the detector's only where there is one."""
+    found = []
+    scene = render("arc", np.random.default_rng(0))
+    for size, (height, width) in SIZES.items():
+        repeats = (-(-height // scene.shape[0]), -(-width // scene.shape[1]), 1)
+        pixels = np.tile(scene, repeats)[:height, :width]
+        data = encode(pixels, quality=90)
+        image = decode(data)
+
+        work: dict[str, Callable[[], object]] = {
+            "decode": partial(decode, data),
+            "error levels": partial(ela.error_levels, pixels),
+        }
+        for family in FAMILIES:
+            work[f"features: {family}"] = partial(extract, image, [family])
+        if detector is not None:
+            work["decode to verdict with map"] = partial(detector.score, data, None, True)
+        unit = partial(encode, pixels, quality=90)
+        found += [measure(what, size, one, unit) for what, one in work.items()]
+    return found
+
+
+def main() -> None:
+    """Measure on one core, print the table and write the report."""
+    folder = ConfigurationManager().workspace().path("detector")
+    detector = Detector.load(folder) if folder.is_dir() else None
+    if detector is None:
+        print(
+            "no detector was trained yet: `make pipeline` first, to measure it too", file=sys.stderr
+        )
+    with threadpool_limits(1):
+        found = benchmarks(detector)
+    print(f"{'':32}{'size':16}{'ms':>10}{'JPEG saves':>14}")
+    for one in found:
+        print(f"{one.what:32}{one.size:16}{one.milliseconds:10.2f}{one.jpeg_saves:14.2f}")
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
