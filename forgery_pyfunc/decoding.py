@@ -177,6 +177,36 @@ def decode(data: bytes, limits: Limits | None = None) -> DecodedImage:
             `broken_image`; the message is one sentence for the sender of the file.
     """
     limits = limits or Limits()
+    name, header = _check(data, limits)
+    try:
+        return _decode(data, name, header, limits)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # Decoders fail in many ways on damaged files.
+        raise _damaged(name, error) from error
+
+
+def check(data: bytes, limits: Limits | None = None) -> None:
+    """Refuse what `decode` would refuse by size, kind and header; no pixel is decoded.
+
+    Raises:
+        ImageError: as `decode`; damage inside the pixel data is not found.
+    """
+    limits = limits or Limits()
+    name, header = _check(data, limits)
+    if header is not None:
+        return
+    try:
+        size = _open(name, data, limits).size
+    except ImageError:
+        raise
+    except Exception as error:  # As in `decode`.
+        raise _damaged(name, error) from error
+    _check_pixels(*size, limits)
+
+
+def _check(data: bytes, limits: Limits) -> tuple[str, JpegHeader | None]:
+    """The format of a file whose size, kind and, of a JPEG, header are sound, and that header."""
     if not data:
         raise ImageError("The file is empty (0 bytes).", "empty_image")
     if len(data) > limits.max_bytes:
@@ -192,14 +222,11 @@ def decode(data: bytes, limits: Limits | None = None) -> DecodedImage:
     if header is not None:
         _check_pixels(header.width, header.height, limits)
         _check_jpeg(header)
-    try:
-        return _decode(data, name, header, limits)
-    except (ImageError, MemoryError):
-        raise
-    except Exception as error:  # Decoders fail in many ways on damaged files.
-        raise ImageError(
-            f"The {name} file is damaged or cut off: {_reason(error)}.", "broken_image"
-        ) from error
+    return name, header
+
+
+def _damaged(name: str, error: Exception) -> ImageError:
+    return ImageError(f"The {name} file is damaged or cut off: {_reason(error)}.", "broken_image")
 
 
 def _decode(data: bytes, name: str, header: JpegHeader | None, limits: Limits) -> DecodedImage:

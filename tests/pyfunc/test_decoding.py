@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, TiffImagePlugin
 
-from forgery_pyfunc.decoding import Limits, decode, oriented, sniff
+from forgery_pyfunc.decoding import Limits, check, decode, oriented, sniff
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.jpeg import encode
 
@@ -293,3 +293,15 @@ def test_threads_do_not_disturb_each_other():
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert all(pool.map(once, range(60)))
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "TIFF", "BMP", "WEBP"])
+def test_check_refuses_by_the_header_alone(name):
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 100)).save(buffer, name)
+    check(buffer.getvalue())
+    with pytest.raises(ImageError) as refusal:
+        check(buffer.getvalue(), Limits(max_pixels=19_999))
+    assert refusal.value.code == "too_many_pixels"
+    with pytest.raises(ImageError):
+        check(buffer.getvalue()[:16])
