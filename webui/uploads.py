@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 from flask import request
 from werkzeug.exceptions import RequestTimeout
 
-from forgery_pyfunc.decoding import FORMATS, Limits, sniff
+from forgery_pyfunc.decoding import Limits, check
+from forgery_pyfunc.errors import ImageError
 from webui.errors import ApiError
-from webui.explain import explain
 from webui.settings import Settings
 
 FIELD = "file"
@@ -55,9 +55,11 @@ def _read(stream: Any, filename: str, limits: Limits) -> Upload:
 
 def refusal(data: bytes, limits: Limits) -> str | None:
     """Return why these bytes are not sent on (`code: message`), judged without decoding them."""
-    if len(data) <= limits.max_bytes and sniff(data) in FORMATS:
-        return None
-    return explain(data, limits)  # refuses these at once, with the right words
+    try:
+        check(data, limits)
+    except ImageError as error:
+        return f"{error.code}: {error}"
+    return None
 
 
 def plain_name(filename: str) -> str:

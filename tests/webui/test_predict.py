@@ -1,7 +1,10 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.webui.pictures import BROWSER, encode, form, picture
 from webui.uploads import plain_name
@@ -45,17 +48,31 @@ def test_bad_parameters_are_refused(web, field):
     assert answer.json["error"]["code"] == "bad_parameter"
 
 
-PALETTE = encode(np.zeros((100, 100), np.uint8), "GIF")
-BOMB = (
-    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x36\xb0\x00\x00\x37\x6f\x08\x02\x00\x00\x00"
-    + b"\x00" * 10_000
-)
+GREY = np.full((100, 100), 40, np.uint8)
+
+
+def declared_png(width: int, height: int) -> bytes:
+    """A PNG of 10 kB whose header declares as many pixels as it likes."""
+    sound = encode(GREY, "PNG")
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return sound[:12] + header + struct.pack(">I", zlib.crc32(header)) + sound[33:] + bytes(10_000)
+
+
+def animated(kind: str) -> bytes:
+    frames = [Image.fromarray(GREY + step) for step in (0, 90)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
 BAD_FILES = {
     "empty": (b"", 400, "empty_image"),
     "text named .jpg": (b"hello, world", 415, "not_an_image"),
     "HTML named .png": (b"<!doctype html><script>alert(1)</script>", 415, "not_an_image"),
     "SVG": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', 415, "unsupported_format"),
-    "GIF": (PALETTE, 415, "unsupported_format"),
+    "animated GIF": (animated("GIF"), 415, "unsupported_format"),
+    "200 megapixels declared": (declared_png(20_000, 10_000), 422, "too_many_pixels"),
+    "PNG cut in its header": (encode(GREY, "PNG")[:20], 422, "broken_image"),
     "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), 415, "unsupported_format"),
     "truncated JPEG": (DARK[: len(DARK) // 2], 422, "broken_image"),
     "too large": (DARK + bytes(2**20), 413, "too_large"),
@@ -80,6 +97,32 @@ def test_a_bad_file_never_spoils_the_others(web, name):
     assert [r["filename"] for r in records] == ["a.jpg", "b.jpg", "c.png"]
     assert [r["verdict"] for r in records] == ["authentic", None, "forged"]
     assert records[1]["error"].startswith(f"{code}: ")
+
+
+def odd_pictures() -> dict[str, bytes]:
+    made = {"animated WebP": animated("WEBP")}
+    for name, mode, kind in [
+        ("CMYK", "CMYK", "JPEG"),
+        ("16-bit", "I;16", "PNG"),
+        ("palette with transparency", "P", "PNG"),
+    ]:
+        buffer = io.BytesIO()
+        options = {"transparency": 0} if mode == "P" else {}
+        Image.new(mode, (100, 100)).save(buffer, kind, **options)
+        made[name] = buffer.getvalue()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    made["turned by EXIF"] = encode(GREY, exif=exif.tobytes())
+    return made
+
+
+@pytest.mark.parametrize("name", odd_pictures())
+@pytest.mark.parametrize("filename", ["a.png", "a.exe", "../../a", "😀" * 300])
+def test_odd_pictures_are_scored_whatever_their_names(web, name, filename):
+    answer = web.post("/predict", data=form((odd_pictures()[name], filename)))
+    assert answer.status_code == 200
+    assert answer.json["predictions"][0]["verdict"]
+    assert len(answer.json["predictions"][0]["filename"]) <= 120
 
 
 def test_no_field_no_file_and_other_fields_are_bad_requests(lonely):

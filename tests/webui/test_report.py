@@ -1,11 +1,14 @@
 import io
 
+import numpy as np
 import pytest
 from pypdf import PdfReader
 
-from tests.webui.pictures import form, picture
+from tests.webui.pictures import encode, form
 
-BRIGHT = picture(240)
+PIXELS = np.full((128, 160, 3), 245, np.uint8)
+PIXELS[32:64, 40:80] = 90
+BRIGHT = encode(PIXELS)
 
 
 @pytest.mark.parametrize("name", ["suspect.jpg", "Überraschung 😀 漢字.jpg"])
@@ -16,7 +19,7 @@ def test_the_report_holds_verdict_hash_model_date_and_limits(web, name):
     assert "attachment" in answer.headers["Content-Disposition"]
     pdf = PdfReader(io.BytesIO(answer.data))
     text = " ".join(page.extract_text() for page in pdf.pages)
-    for part in ["Signs of forgery", "94 %", "SHA-256", "stand-in/1", "(UTC)", "Limits of the"]:
+    for part in ["Signs of forgery", "92 %", "SHA-256", "stand-in/1", "(UTC)", "Limits of the"]:
         assert part in text
     for title in ["Error levels", "Noise", "JPEG ghosts", "Block grid", "File facts"]:
         assert title in text
