@@ -9,6 +9,9 @@ PORT ?= 8080
 SCORING_PORT ?= 5001
 MODEL_URI ?=
 DATASET ?=
+DOCKER ?= docker
+PIP_SECRET := $(addprefix --secret id=pip$(shell echo ,)src=,$(wildcard /etc/pip.conf))
+SCRIPTS := .ci/run requirements/compile.sh deploy/server-setup deploy/rollout-through-ssm
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
@@ -18,7 +21,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve ui test lint bench image lock clean
+.PHONY: help setup run pipeline serve ui test lint scan bench model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -61,13 +64,26 @@ lint: $(READY) ## static checks
 	ruff format --check .
 	mypy
 	python -m steps.mlproject | diff MLproject -
+	zizmor --quiet --offline .github
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	hadolint Dockerfile
+	shellcheck $(SCRIPTS)
+	cfn-lint deploy/cloudformation.yaml
+
+scan: $(READY) ## known holes in the dependencies (asks the package index), and secrets in the tree
+	git ls-files -z | xargs -0 detect-secrets-hook --baseline .secrets.baseline
+	pip-audit --disable-pip --require-hashes -r requirements/dev.lock
 
 bench: $(READY) ## the benchmarks; writes reports/bench.json
 	python -m benchmarks
 
-image: $(READY) ## the container image with the champion, or MODEL_URI=…, baked in
+model: $(READY) ## the champion, or MODEL_URI=…, as the folder models/serving
 	python -m deploy.model "$(or $(MODEL_URI),models:/forgery-detector@champion)" models/serving
-	DOCKER_BUILDKIT=1 docker build --network host --build-arg MODEL_PATH=models/serving --tag forgery .
+
+image: model ## the container image with that model baked in; DOCKER= names another client
+	DOCKER_BUILDKIT=1 $(DOCKER) build --network host $(PIP_SECRET) --build-arg MODEL_PATH=models/serving \
+	  --build-arg REVISION=$$(git rev-parse HEAD) --tag forgery .
 
 lock: ## the locks and conda.yaml, from pyproject.toml
 	bash requirements/compile.sh
