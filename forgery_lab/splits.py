@@ -33,6 +33,9 @@ TOLERANCE = {"images": 0.02, "classes": 0.02, "kinds": 0.08}
 DROPPED, OPEN = -1, -2
 """Sides of an image that a cut dropped, and of one not yet placed."""
 
+LEAK = "share_of_last_sides_forgeries_with_a_source_in_the_first"
+"""Key in the report's `disjoint`: 0 for a source-disjoint split."""
+
 MAX_DROPPED = 0.05
 """Share of the forgeries that a cut may drop."""
 
@@ -151,7 +154,7 @@ def _links(manifest: pd.DataFrame) -> _Links:
     image = [row for row, names in enumerate(ids) for _ in names]
     source = [known[name] for names in ids for name in names]
 
-    pairs = _near_pairs(manifest)
+    pairs = near_duplicate_pairs(manifest)
     unexplained = [(a, b) for a, b in pairs if not set(ids[a]) & set(ids[b])]
     clusters = _clusters(unexplained, len(ids))
     # An image without any source is a source of its own, unless it belongs to a cluster.
@@ -187,8 +190,8 @@ def _has_hashes(manifest: pd.DataFrame) -> bool:
     return "phash" in manifest and bool((manifest["phash"].fillna("") != "").any())
 
 
-def _near_pairs(manifest: pd.DataFrame) -> np.ndarray:
-    """Return the positions of near-duplicate (and of byte-identical) images, int[P, 2]."""
+def near_duplicate_pairs(manifest: pd.DataFrame) -> np.ndarray:
+    """Return int[P, 2]: positions of near-duplicates, and of byte-identical images in a chain."""
     pairs: set[tuple[int, int]] = set()
     if _has_hashes(manifest):
         hashed = np.flatnonzero((manifest["phash"].fillna("") != "").to_numpy())
@@ -456,9 +459,7 @@ def _disjointness(links: _Links, side: np.ndarray, label: np.ndarray) -> dict[st
         "sources_on_two_sides": int(shared.sum()),
         "near_duplicate_pairs_checked": int(both_kept.sum()),
         "near_duplicate_pairs_on_two_sides": int((both_kept & (ends[:, 0] != ends[:, 1])).sum()),
-        "share_of_last_sides_forgeries_with_a_source_in_the_first": _ratio(
-            (judged & leaking).sum(), judged.sum()
-        ),
+        LEAK: _ratio((judged & leaking).sum(), judged.sum()),
     }
 
 
