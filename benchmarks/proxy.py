@@ -1,0 +1,93 @@
+"""What the web front end adds to the latency of the scoring server."""
+
+import base64
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import requests
+
+from forgery_lab import scenes
+from forgery_pyfunc import jpeg
+
+ALLOWED_SHARE = 0.15
+ALLOWED_MILLISECONDS = 5.0
+SIZES = ((384, 256), (1536, 1024))
+WARM_UP = 5
+
+
+def measure(scoring_url: str, page_url: str, rounds: int = 60) -> list[dict[str, object]]:
+    """Return a row per size of picture: medians of both ways, and whether the target is met.
+
+    Both ways are asked in turn over pooled connections, so that the machine's mood hits both.
+
+    Args:
+        scoring_url: a scoring server with a model.
+        page_url: the front end in front of it.
+        rounds: requests each way.
+    """
+    return [_row(scoring_url, page_url, size, rounds) for size in SIZES]
+
+
+def _row(scoring_url: str, page_url: str, size: tuple[int, int], rounds: int) -> dict[str, object]:
+    body = _body(*size)
+    direct = _sender(scoring_url, body)
+    through = _sender(page_url, body)
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds + WARM_UP):
+        for way, send in zip(times, (direct, through), strict=True):
+            seconds = _timed(send)
+            if number >= WARM_UP:
+                way.append(1000 * seconds)
+    alone, proxied = (statistics.median(way) for way in times)
+    allowed = max(ALLOWED_MILLISECONDS, ALLOWED_SHARE * alone)
+    return {
+        "picture": f"{size[0]}×{size[1]}, {len(body) // 1024} kB of JSON",
+        "scoring_server_ms": round(alone, 2),
+        "front_end_ms": round(proxied, 2),
+        "added_ms": round(proxied - alone, 2),
+        "allowed_ms": round(allowed, 2),
+        "met": proxied - alone <= allowed,
+    }
+
+
+def _body(width: int, height: int) -> bytes:
+    pixels = scenes.render("nat", np.random.default_rng(1), height, width)
+    image = base64.b64encode(jpeg.encode(pixels, quality=90)).decode("ascii")
+    return json.dumps({"dataframe_records": [{"image": image}]}).encode()
+
+
+def _sender(url: str, body: bytes) -> Callable[[], None]:
+    session = requests.Session()
+
+    def send() -> None:
+        answer = session.post(
+            f"{url}/invocations",
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=60,
+        )
+        answer.raise_for_status()
+
+    return send
+
+
+def _timed(send: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    send()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure two running servers: `python -m benchmarks.proxy SCORING_URL PAGE_URL`."""
+    rows = measure(*sys.argv[1:3])
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=False))
+    sys.exit(not all(row["met"] for row in rows))
+
+
+if __name__ == "__main__":
+    main()
