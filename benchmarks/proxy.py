@@ -83,7 +83,8 @@ def _timed(send: Callable[[], None]) -> float:
 
 def main() -> None:
     """Measure two running servers: `python -m benchmarks.proxy SCORING_URL PAGE_URL`."""
-    rows = measure(*sys.argv[1:3])
+    scoring_url, page_url = sys.argv[1:]
+    rows = measure(scoring_url, page_url)
     for row in rows:
         print(json.dumps(row, ensure_ascii=False))
     sys.exit(not all(row["met"] for row in rows))
