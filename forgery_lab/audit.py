@@ -22,6 +22,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from forgery_lab import baselines, folders, metrics, report, splits
 from forgery_lab.errors import DataError
 from forgery_lab.figures import host
+from forgery_lab.files import write_whole
 from forgery_lab.histories import read
 from forgery_lab.metrics import Scores
 from forgery_lab.progress import Progress
@@ -165,9 +166,8 @@ def to_html(found: Audit) -> str:
 
 def write(folder: Path, found: Audit) -> None:
     """Write audit.html and audit.json into `folder`, which is made where it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / PAGE).write_text(to_html(found), "utf-8")
-    (folder / DATA).write_text(to_json(found) + "\n", "utf-8")
+    write_whole(folder / PAGE, to_html(found))
+    write_whole(folder / DATA, to_json(found) + "\n")
 
 
 def _judge(

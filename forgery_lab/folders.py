@@ -55,6 +55,33 @@ def two_classes(folder: Path) -> tuple[dict[str, list[Path]], str]:
     return found, named[0] if len(named) == 1 else sorted(found)[1]
 
 
+def elsewhere(
+    folder: Path, workers: int = 2, progress: Progress | None = None
+) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """Return a manifest of a folder for protocol E, and what was left out.
+
+    Two classes where their folders' names say so (Au/ and Tp/, or one that is named like
+    forgeries); otherwise every image is a photograph taken as authentic.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder")
+    labelled = [(path, 0) for path in images(folder)]
+    try:
+        found, forged = two_classes(folder)
+    except DataError:
+        pass  # one class: photographs
+    else:
+        if _FORGED_NAMES.search(forged):
+            labelled = [(path, int(name == forged)) for name in found for path in found[name]]
+    if not labelled:
+        raise DataError(f"{folder} holds no image")
+    files, labels = zip(*labelled, strict=True)
+    return describe(files, labels, folder, workers, progress)
+
+
 def images(folder: Path) -> list[Path]:
     """Return the files below `folder` whose extension is that of an image, sorted."""
     return sorted(

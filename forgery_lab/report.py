@@ -15,6 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from forgery_lab import baselines, plots
+from forgery_lab.files import write_whole
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE = "report.html"
@@ -62,18 +63,17 @@ def write(
     evaluation: Mapping[str, Any],
     examples: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> None:
-    """Write report.html, figures.json and a CSV per kind of curve into `folder`.
+    """Write report.html, figures.json and a CSV per curve (such as C_roc.csv) into `folder`.
 
     Args:
         folder: made where it is missing.
         evaluation: what `protocols.summarise` gave, with `model` and `data` (see `render`).
         examples: what `protocols.examples` gave.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FIGURES).write_text(json.dumps(evaluation, indent=1) + "\n", "utf-8")
-    (folder / PAGE).write_text(render(evaluation, examples or {}), "utf-8")
+    write_whole(folder / FIGURES, json.dumps(evaluation, indent=1) + "\n")
+    write_whole(folder / PAGE, render(evaluation, examples or {}))
     for name, table in curves(evaluation).items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        write_whole(folder / f"{name}.csv", table.to_csv(index=False))
 
 
 def render(
@@ -107,8 +107,15 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(figure=figure, interval=interval, bounds=bounds, percent=percent)
+    found.filters.update(
+        figure=figure, interval=interval, bounds=bounds, percent=percent, sentence=sentence
+    )
     return found
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital first letter, and the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def figure(value: float | None, digits: int = 2) -> str:
@@ -310,14 +317,13 @@ def _elsewhere_in_words(other: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def curves(evaluation: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Return one table per kind of curve, with a column `protocol`, for DVC and MLflow."""
-    parts: dict[str, list[pd.DataFrame]] = {}
-    for condition, one in evaluation["protocols"].items():
-        for name, points in one.get("curves", {}).items():
-            table = pd.DataFrame(points)
-            if len(table):
-                parts.setdefault(name, []).append(table.assign(protocol=condition))
-    return {name: pd.concat(some, ignore_index=True) for name, some in parts.items()}
+    """Return the points of each curve as tables named like "C_roc", for DVC and MLflow."""
+    return {
+        f"{condition}_{name}": pd.DataFrame(points)
+        for condition, one in evaluation["protocols"].items()
+        for name, points in one.get("curves", {}).items()
+        if points
+    }
 
 
 def _picture(example: Mapping[str, Any]) -> dict[str, Any]:

@@ -110,6 +110,10 @@ class EvaluateSettings(Entity):
     bootstrap: int = Field(ge=100, le=100_000, description="resamples behind every interval")
     robustness: bool = Field(description="protocol F: AUC against quality, scale and blur")
     extra: Names = Field((), description="protocol E: name:path,name:path")
+    against: str = Field("", description="URI of a model to compare with, on identical images")
+    folds: int = Field(
+        0, ge=0, le=20, description="train anew per source-disjoint fold, judge out of fold; 0: no"
+    )
 
 
 class AuditSettings(Entity):

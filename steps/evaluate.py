@@ -5,25 +5,43 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 
-from forgery_lab import packaging, protocols
+from forgery_lab import folders, model_card, packaging, protocols, report
+from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.protocols import Judged, Options
+from forgery_pyfunc.detector import read_description
+from steps import folds
 from steps.configuration import Workspace
 from steps.entities import EvaluateSettings
+from steps.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
 TRAINING_MANIFEST = "training_manifest.parquet"
+CARD = "model_card.md"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to judge: its MLflow folder, what its detector says of itself, what it learnt from.
+
+    Either of the last two is None for a model that was not made by this project.
+    """
+
+    folder: Path
+    description: dict[str, Any] | None
+    training: pd.DataFrame | None
 
 
 def run(settings: EvaluateSettings, workspace: Workspace) -> None:
-    """Score the model on all images that are new to it; write and log figures and curves."""
+    """Score the model on all images that are new to it; write and log figures and report."""
     options = Options(
         seed=settings.seed,
         draws=settings.draws,
@@ -31,50 +49,133 @@ def run(settings: EvaluateSettings, workspace: Workspace) -> None:
         robustness=settings.robustness,
         tracking_uri=mlflow.get_tracking_uri(),
     )
-    with model_folder(settings.model, workspace) as model:
-        judged = judge(model, workspace, options)
-    found = protocols.summarise(judged, options)
-    write(found, judged, workspace)
+    if settings.folds == 1 or (settings.folds and (settings.model or settings.against)):
+        raise SettingsError(
+            f"-P: evaluate.folds is {settings.folds}; allowed: 0, or 2 and more, and then without "
+            "model and against, since the folds' own models are judged"
+        )
+    others = dict(named_folder(entry) for entry in settings.extra)
+    with subject(settings.model, workspace) as model, folds.models() as trained:
+        if settings.folds:
+            judged = folds.judge(settings.folds, workspace, options, trained)
+        else:
+            judged = judge(model, workspace, options)
+        found = protocols.summarise(judged, options)
+        found["model"] = about(model, settings.model)
+        found["data"] = about_data(workspace)
+        found["elsewhere"] = [
+            judge_elsewhere(model, name, folder, options) for name, folder in others.items()
+        ]
+        if settings.against:
+            found["comparison"] = compare(judged, settings.against, workspace, options)
+        examples = protocols.examples(judged, workspace.path("raw"), options)
+        write(found, judged, examples, workspace)
+        write_card(found, model, workspace)
     log(found, workspace)
 
 
 @contextmanager
-def model_folder(uri: str, workspace: Workspace) -> Iterator[Path]:
-    """Yield a folder with the MLflow model: the one at `uri`, or the detector of the workspace."""
-    with tempfile.TemporaryDirectory() as folder:
+def subject(uri: str, workspace: Workspace) -> Iterator[Subject]:
+    """Yield the model at `uri`, or the detector of the workspace as a model."""
+    with tempfile.TemporaryDirectory() as name:
         if uri:
-            yield Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=name))
         else:
-            packaging.save_model(workspace.path("detector"), Path(folder) / "model")
-            yield Path(folder) / "model"
+            folder = Path(name) / "model"
+            packaging.save_model(workspace.path("detector"), folder)
+        manifests = list(folder.glob(f"artifacts/*/{TRAINING_MANIFEST}"))
+        detectors = list(folder.glob("artifacts/*/detector.json"))
+        yield Subject(
+            folder,
+            read_description(detectors[0].parent) if detectors else None,
+            pd.read_parquet(manifests[0]) if manifests else None,
+        )
 
 
-def judge(model: Path, workspace: Workspace, options: Options) -> Judged:
+def judge(model: Subject, workspace: Workspace, options: Options) -> Judged:
     """Return what the model and the baselines say of the test images."""
-    manifests = list(model.glob(f"artifacts/*/{TRAINING_MANIFEST}"))
-    training = pd.read_parquet(manifests[0]) if manifests else None
-    frame = pd.read_parquet(workspace.path("splits"))
     return protocols.judge(
-        model,
-        frame,
+        model.folder,
+        pd.read_parquet(workspace.path("splits")),
         workspace.path("raw"),
-        training,
+        model.training,
         options,
         lambda what: shown(what, "images"),
     )
 
 
-def write(found: Mapping[str, Any], judged: Judged, workspace: Workspace) -> None:
-    """Write all figures, the predictions behind them, and the metrics that DVC compares."""
+def named_folder(entry: str) -> tuple[str, Path]:
+    """Return name and folder of `name:path`; raise `SettingsError` for anything else."""
+    name, separator, path = entry.partition(":")
+    if not (name and separator and path):
+        raise SettingsError(f"-P: evaluate.extra is {entry!r}; allowed: name:path,name:path")
+    if not Path(path).is_dir():
+        raise SettingsError(f"-P: evaluate.extra: {path} is not a folder")
+    return name, Path(path)
+
+
+def judge_elsewhere(model: Subject, name: str, folder: Path, options: Options) -> dict[str, Any]:
+    """Return the figures of protocol E on one other data set."""
+    with shown(f"reading {name}", "files") as progress:
+        rows, refused = folders.elsewhere(folder, options.workers, progress)
+    with shown(f"scoring {name}", "images") as progress:
+        found = protocols.judge_elsewhere(
+            model.folder, name, rows, folder, model.training, options, progress
+        )
+    return {**found, "could_not_be_read": len(refused)}
+
+
+def compare(judged: Judged, uri: str, workspace: Workspace, options: Options) -> dict[str, Any]:
+    """Return how the model differs from the one at `uri`, on images that both may be judged by."""
+    with subject(uri, workspace) as other:
+        theirs = judge(other, workspace, options)
+    return {"name": uri, "conditions": protocols.compare_models(theirs, judged, options)}
+
+
+def about(model: Subject, uri: str) -> dict[str, Any]:
+    """Return what the report says of the model."""
+    if model.description is None:
+        return {"name": uri}
+    shown_keys = ("name", "network", "features", "calibration", "training")
+    facts = {key: model.description[key] for key in shown_keys if key in model.description}
+    learnt = 0 if model.training is None else len(model.training)
+    return {**facts, "uri": uri or "the detector of this workspace", "training_images": learnt}
+
+
+def about_data(workspace: Workspace) -> dict[str, Any]:
+    """Return what the report says of the data set and its split."""
+    split = json.loads(workspace.path("split_report").read_text("utf-8"))
+    frame = pd.read_parquet(workspace.path("splits"), columns=["label"])
+    return {
+        "name": workspace.path("raw").name.replace("raw", "the data set of this workspace"),
+        "images": len(frame),
+        "split": split["scheme"],
+        "sources_known_by": split["basis"],
+        "sources_on_two_sides": split["disjoint"]["sources_on_two_sides"],
+        "dropped": split["dropped"]["images"],
+    }
+
+
+def write(
+    found: Mapping[str, Any],
+    judged: Judged,
+    examples: Mapping[str, Any],
+    workspace: Workspace,
+) -> None:
+    """Write report and figures, the predictions behind them, and the metrics for DVC."""
     folder = workspace.path("evaluation")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "figures.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    judged.predictions.to_parquet(folder / "predictions.parquet")
-    for condition, figures in found["protocols"].items():
-        for name, points in figures["curves"].items():
-            pd.DataFrame(points).to_csv(folder / f"{condition}_{name}.csv", index=False)
-    metrics = workspace.path("metrics")
-    metrics.write_text(json.dumps(values(found), indent=1) + "\n", "utf-8")
+    report.write(folder, found, examples)
+    write_whole(folder / "predictions.parquet", judged.predictions.to_parquet())
+    write_whole(workspace.path("metrics"), json.dumps(values(found), indent=1) + "\n")
+
+
+def write_card(found: Mapping[str, Any], model: Subject, workspace: Workspace) -> None:
+    """Write the model card of a detector of this project."""
+    if model.description is None:
+        return
+    data = {"name": found["data"]["name"], "images": found["model"]["training_images"]}
+    card = model_card.render(model.description, found, data)
+    write_whole(workspace.path("evaluation") / CARD, card)
 
 
 def values(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,15 +191,19 @@ def values(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def log(found: Mapping[str, Any], workspace: Workspace) -> None:
-    """Log figures to the run, and say the headline and what was left out."""
+    """Log figures to the run, and say in words what they mean and what was left out."""
     for condition, figures in values(found).items():
         known = {f"{condition}.{name}": value for name, value in figures.items()}
         mlflow.log_metrics({name: value for name, value in known.items() if value is not None})
+    for other in found["elsewhere"]:
+        rate = other["false_positives"]["value"]
+        if rate is not None:
+            mlflow.log_metric(f"E.{other['name']}.false_positive_rate", rate)
     mlflow.log_artifacts(str(workspace.path("evaluation")), "evaluation")
-    for figures in found["protocols"].values():
-        auc = figures["metrics"]["auc"]
-        logger.info("%s, AUC %s [%s, %s]", figures["title"], auc["value"], auc["low"], auc["high"])
+    for one in report.in_words(found):
+        logger.info("%s", one["text"])
     for left in found["left_out"]:
         logger.info("protocol %s is left out: %s", left["protocol"], left["reason"])
     for note in found["notes"]:
         logger.info("%s", note)
+    logger.info("the report is %s", workspace.path("evaluation") / report.PAGE)

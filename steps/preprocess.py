@@ -20,7 +20,13 @@ logger = logging.getLogger(__name__)
 def run(settings: PreprocessSettings, workspace: Workspace) -> None:
     """Assign every image to a side, and compute the features that training will read."""
     frame = split(settings, workspace)
-    learnt = frame[frame["split"].isin(["train", "validation"])]
+    build_features(settings, workspace, frame[frame["split"].isin(["train", "validation"])])
+
+
+def build_features(
+    settings: PreprocessSettings, workspace: Workspace, learnt: pd.DataFrame
+) -> None:
+    """Compute and cache the features of the images to learn from; say which could not be used."""
     with shown("features", "images") as progress:
         store = feature_store.build(
             source(settings, workspace, learnt),
