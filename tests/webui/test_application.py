@@ -133,3 +133,13 @@ def test_the_request_id_reaches_the_scoring_servers_log(web, scoring_log):
     while "request_id=trace-me-7" not in scoring_log.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert "POST /invocations?request_id=trace-me-7" in scoring_log.read_text()
+
+
+def test_beyond_the_requests_in_flight_the_answer_is_429(lonely, monkeypatch):
+    monkeypatch.setattr("webui.scoring.PATIENCE_SECONDS", 0.05)
+    turns = lonely.application.extensions["scoring"].turns
+    while turns.acquire(blocking=False):
+        pass
+    answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
+    assert answer.status_code == 429
+    assert answer.json["error"]["code"] == "too_many_requests"
