@@ -56,8 +56,11 @@ serve: $(READY) ## scoring server and page for the champion; MODEL_URI=models:/â
 ui: $(READY) ## MLflow's own page on the tracking store
 	mlflow ui --backend-store-uri "$(MLFLOW_TRACKING_URI)" --host 127.0.0.1 --port 5000
 
-test: $(READY) ## every test
-	pytest
+test: $(READY) ## every test but those that need a container engine
+	pytest -m "not container"
+
+containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
+	pytest -m container
 
 lint: $(READY) ## static checks
 	ruff check .
