@@ -1,4 +1,5 @@
 import base64
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from tests.deploy import engine
 from tests.webui.pictures import encode
 
+NAME = f"forgery-test-{os.getpid()}"
 FAILING = """
 _sound = create_app
 def create_app(settings=None):
@@ -23,10 +25,13 @@ def create_app(settings=None):
 
 
 @pytest.fixture(scope="session")
-def container_engine() -> None:
-    """Skips where no engine can be had."""
+def container_engine() -> Iterator[None]:
+    """Skips where no engine can be had; removes the images in the end."""
     if reason := engine.why_no_engine():
         pytest.skip(reason)
+    yield
+    if images := engine.docker("images", "--quiet", "--filter", f"reference={NAME}").split():
+        engine.docker("image", "rm", "--force", *set(images), check=False)
 
 
 @pytest.fixture(scope="session")
@@ -42,15 +47,15 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def image(container_engine: None, context: Path) -> str:
     """The image with the first model."""
-    engine.build("forgery-test:v1", context, "--build-arg", "MODEL_PATH=models/v1")
-    return "forgery-test:v1"
+    engine.build(f"{NAME}:v1", context, "--build-arg", "MODEL_PATH=models/v1")
+    return f"{NAME}:v1"
 
 
 @pytest.fixture(scope="session")
 def second_image(image: str, context: Path) -> str:
     """The image with the second model."""
-    engine.build("forgery-test:v2", context, "--build-arg", "MODEL_PATH=models/v2")
-    return "forgery-test:v2"
+    engine.build(f"{NAME}:v2", context, "--build-arg", "MODEL_PATH=models/v2")
+    return f"{NAME}:v2"
 
 
 @pytest.fixture(scope="session")
@@ -65,8 +70,8 @@ def broken_images(second_image: str, tmp_path_factory: pytest.TempPathFactory) -
     }
     folder = tmp_path_factory.mktemp("broken")
     for way, line in ways.items():
-        engine.derive(f"forgery-test:{way}", second_image, folder / way, line)
-    return {way: f"forgery-test:{way}" for way in ways}
+        engine.derive(f"{NAME}:{way}", second_image, folder / way, line)
+    return {way: f"{NAME}:{way}" for way in ways}
 
 
 @pytest.fixture(scope="session")

@@ -168,7 +168,7 @@ def push(image: str, address: str) -> str:
 
 
 @contextlib.contextmanager
-def front(state: Path) -> Iterator[str]:
+def front(state: Path, slots: tuple[int, int]) -> Iterator[str]:
     """The front of deploy/haproxy.cfg; yields its URL."""
     port = free_port()
     environment = os.environ | {
@@ -176,6 +176,8 @@ def front(state: Path) -> Iterator[str]:
         "FRONT_STATE": str(state / "front.state"),
         "FRONT_ADDRESS": "127.0.0.1",
         "FRONT_PORT": str(port),
+        "BLUE_PORT": str(slots[0]),
+        "GREEN_PORT": str(slots[1]),
     }
     with (state / "front.log").open("wb") as log:
         command = ["haproxy", "-W", "-f", ROOT / "deploy" / "haproxy.cfg"]

@@ -3,9 +3,9 @@
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,6 +29,7 @@ PARAMETERS = {
 }
 UNKNOWN_TO_MOTO = {"AWS::IAM::OIDCProvider", "AWS::S3::BucketPolicy"}
 """Covered by cfn-lint, and by the tests of the policies."""
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # for the AWS CLI
 PREFIX = "token.actions.githubusercontent.com"
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -66,6 +67,9 @@ def cloud() -> Iterator[dict[str, str]]:
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "NO_PROXY": "127.0.0.1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",
+        "PATH": PATH,
     }
     server.stop()
 
@@ -268,8 +272,6 @@ def test_no_role_has_wildcards_or_managed_policies(template: dict, role: str) ->
 
 
 def run(script: str, *arguments: str, **environment: str) -> tuple[int, str]:
-    if shutil.which("aws") is None:
-        pytest.skip("the AWS CLI (`aws`) is not installed")
     done = subprocess.run(
         [ROOT / "deploy" / script, *arguments],
         capture_output=True,
@@ -357,8 +359,6 @@ rollout = object.__new__(names["Rollout"])
 rollout.docker = names["Docker"](sys.argv[2])
 rollout.log_in("123456789012.dkr.ecr.eu-central-1.amazonaws.com")
 """
-    if shutil.which("aws") is None:
-        pytest.skip("the AWS CLI (`aws`) is not installed")
     command = ["python3", "-c", program, ROOT / "deploy" / "rollout", docker]
     subprocess.run(command, env=os.environ | cloud, check=True)
     assert (tmp_path / "calls").read_text().split() == [

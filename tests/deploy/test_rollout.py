@@ -13,6 +13,7 @@ import pytest
 
 from tests.deploy import engine
 from tests.deploy.engine import ROOT, Load, docker
+from tests.webui.servers import free_port
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
@@ -22,13 +23,16 @@ OLD, NEW = "tiny-1", "tiny+1"
 class Operator:
     """Runs `rollout` as a workflow or a person would."""
 
-    def __init__(self, state: Path, address: str) -> None:
+    def __init__(self, state: Path, address: str, slots: tuple[int, int]) -> None:
         self.state = state
+        self.name = f"forgery-test-{os.getpid()}"
+        self.slots = dict(zip(("blue", "green"), slots, strict=True))
         self.address = address
 
     def command(self, *arguments: str) -> list[str]:
         settings = ["--state", str(self.state), "--docker", engine.DOCKER, "--front", self.address]
         settings += ["--socket", str(self.state / "admin.sock")]
+        settings += ["--name", self.name, "--ports", *map(str, self.slots.values())]
         settings += ["--watch-seconds", "4", "--ready-seconds", "60"]
         return [str(ROOT / "deploy" / "rollout"), *settings, *arguments]
 
@@ -51,14 +55,14 @@ def operator(
 ) -> Iterator[Operator]:
     if reason := engine.why_no_programs("haproxy"):
         pytest.skip(reason)
-    if docker("ps", "--quiet", "--filter", "name=forgery-blue", "--filter", "name=forgery-green"):
-        pytest.skip("a roll-out of this project is running on this machine")
+    slots = free_port(), free_port()
     state = tmp_path_factory.mktemp("state")
-    with engine.front(state) as address:
+    with engine.front(state, slots) as address:
+        operator = Operator(state, address, slots)
         try:
-            yield Operator(state, address)
+            yield operator
         finally:
-            docker("rm", "--force", "forgery-blue", "forgery-green", check=False)
+            docker("rm", "--force", *(f"{operator.name}-{slot}" for slot in operator.slots))
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +167,7 @@ def test_a_killed_run_is_put_in_order_by_the_next(
     one.communicate()
     status, said = first.run("deploy", releases["v2"])
     assert status == 0, said
-    assert docker("ps", "--format", "{{.Names}}", "--filter", "name=forgery-[bg]").count("\n") == 0
+    assert docker("ps", "--quiet", "--filter", f"name={first.name}").count("\n") == 0
     assert first.serving() == releases["v2"]
 
 
@@ -210,7 +214,7 @@ def test_a_full_disk_is_named(first: Operator, registry: tuple[str, Path]) -> No
 
 def test_a_port_in_use_is_named(first: Operator, releases: dict[str, str]) -> None:
     free = "green" if first.status()["current"]["slot"] == "blue" else "blue"
-    port = {"blue": 18081, "green": 18082}[free]
+    port = first.slots[free]
     with engine.listening(port):
         status, said = first.run("deploy", releases["v2"])
     assert status == 1
