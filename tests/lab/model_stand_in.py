@@ -44,7 +44,7 @@ class StandIn(PythonModel):
         except OSError:
             return {**empty, "error": "not_an_image: this is no image"}
         bright = luma > 200
-        probability = float(1 / (1 + np.exp(-self.sharpness * (bright.mean() - 0.3))))
+        probability = float(1 / (1 + np.exp(-self.sharpness * (bright.mean() - 0.08))))
         cut = params.get("threshold")
         low, high = (0.4, 0.6) if cut is None else (cut, cut)
         verdict = ("forged" if probability >= high else
