@@ -80,10 +80,12 @@ def stop_after(epoch):
 
 
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
-def test_a_stopped_training_goes_on_as_if_nothing_had_happened(stores, tmp_path, averaging):
+def test_a_stopped_training_goes_on_as_if_nothing_had_happened(
+    trained, stores, tmp_path, averaging
+):
     settings = replace(SETTINGS, averaging=averaging)
     checkpoint = tmp_path / "training.npz"
-    whole = training.fit(network(), *stores, settings)
+    whole = training.fit(network(), *stores, settings) if averaging else trained
     with pytest.raises(StoppedError):
         training.fit(network(), *stores, settings, checkpoint, {"run_id": "a"}, stop_after(2))
     assert training.resumable(checkpoint, network(), *stores, settings) == {"run_id": "a"}
