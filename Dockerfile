@@ -36,7 +36,7 @@ RUN --mount=type=secret,id=mlflow,target=/run/secrets/mlflow \
     if [ -n "$MODEL_URI" ]; then python -m deploy.model "$MODEL_URI" /opt/model || exit 1; fi; \
     mkdir -p /opt/golden; \
     if [ -f /opt/model/MLmodel ]; then \
-      python -m deploy.golden /opt/model /opt/golden && python -m compileall -q /opt/model; \
+      python -m deploy.model --check /opt/model && python -m deploy.golden /opt/model /opt/golden && python -m compileall -q /opt/model; \
     fi
 
 FROM python:3.11-slim-bookworm

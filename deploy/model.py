@@ -1,7 +1,7 @@
 """The model that a container serves: fetched from where it is, and checked before it is started.
 
-`python -m deploy.model URI FOLDER` fetches and checks; it is a process of its own, so that
-MLflow's memory is given back before the service starts.
+`python -m deploy.model URI FOLDER` fetches and checks; `--check` in place of the URI only checks.
+It is a process of its own, so that MLflow's memory is given back before the service starts.
 """
 
 import json
@@ -80,15 +80,17 @@ def fetch(uri: str, folder: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Fetch the model that the arguments name; return the exit status."""
+    """Fetch or check as the arguments say; return the exit status."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
-    uri, folder = arguments
+    source, folder = arguments
     try:
-        fetch(uri, Path(folder))
+        if source == "--check":
+            check(Path(folder))
+        else:
+            fetch(source, Path(folder))
     except DeployError as error:
         logger.critical("%s", error)
         return 1
-    logger.info("fetched %s", uri)
     return 0
 
 

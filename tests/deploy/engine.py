@@ -100,11 +100,13 @@ def derive(tag: str, base: str, folder: Path, *lines: str) -> None:
 
 
 @contextlib.contextmanager
-def container(image: str, *options: str) -> Iterator[tuple[str, str]]:
+def container(
+    image: str, *options: str, publish: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str]]:
     """A locked-down container; yields its name and its page's URL."""
     port = free_port()
     name = f"forgery-test-{port}"
-    publish = ("--publish", f"127.0.0.1:{port}:8080")
+    publish = publish or ("--publish", f"127.0.0.1:{port}:8080")
     docker("run", "--detach", "--name", name, *LOCKED_DOWN, *publish, *options, image)
     try:
         yield name, f"http://127.0.0.1:{port}"

@@ -1,13 +1,22 @@
 """The image as operators meet it: locked down, killed, stopped, and started wrongly."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 
-from tests.deploy.engine import container, docker, status, wait_for
+from tests.deploy.engine import ROOT, build, container, docker, status, wait_for
+from tests.webui.pictures import encode
+from tests.webui.servers import free_port, process
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
 
@@ -85,14 +94,82 @@ def test_a_killed_process_is_noticed_and_comes_back(service: tuple[str, str], wo
     print(f"\n{word}: not ready after {false_after:.1f} s, ready again after {true_after:.1f} s")
 
 
-def test_sigterm_finishes_what_is_in_flight(image: str, request_body: dict) -> None:
-    with container(image) as (name, url):
+def test_sigterm_finishes_what_is_in_flight(image: str) -> None:
+    noise = np.random.default_rng(2).integers(0, 255, (3000, 4000, 3)).astype(np.uint8)
+    large = {"file": ("large.jpg", encode(noise, quality=60))}
+    with container(image) as (name, url), ThreadPoolExecutor() as pool:
         wait_for(f"{url}/readyz", True, 60)
+        answer = pool.submit(requests.post, f"{url}/predict", files=large, timeout=60)
+        time.sleep(0.5)
+        assert not answer.done()
         began = time.monotonic()
         docker("stop", "--time", "30", name)
         assert time.monotonic() - began < 20
+        assert answer.result().status_code == 200
         assert docker("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
         assert "SIGTERM received; draining" in docker("logs", name)
+
+
+@pytest.fixture(scope="module")
+def tracking(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MLflow server whose champion is the first model."""
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    artifacts = ["--artifacts-destination", str(folder / "artifacts")]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", *store, *artifacts, *where]
+    with process(command, f"{url}/health", folder / "log"):
+        register = (
+            "import mlflow, sys; from mlflow import MlflowClient as C; "
+            "from forgery_lab.packaging import log_model; from pathlib import Path; "
+            "run = mlflow.start_run(); model = log_model(Path(sys.argv[1])); "
+            "version = mlflow.register_model(model.model_uri, 'forgery-detector').version; "
+            "C().set_registered_model_alias('forgery-detector', 'champion', version)"
+        )
+        environment = os.environ | {"MLFLOW_TRACKING_URI": url, "PYTHONPATH": str(ROOT)}
+        detector = context / "models" / "v1-detector"
+        subprocess.run([sys.executable, "-c", register, detector], env=environment, check=True)
+        yield url
+
+
+CHAMPION = "models:/forgery-detector@champion"
+
+
+def test_a_model_is_fetched_at_start(image: str, tracking: str) -> None:
+    port, scoring_port = free_port(), free_port()
+    settings = {
+        "MODEL_URI": CHAMPION, "MLFLOW_TRACKING_URI": tracking,
+        "HOST": "127.0.0.1", "PORT": port, "SCORING_PORT": scoring_port,
+    }  # fmt: skip
+    options = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
+    with container(image, *options, publish=("--network", "host")):
+        wait_for(f"http://127.0.0.1:{port}/readyz", True, 60)
+        version = requests.get(f"http://127.0.0.1:{port}/version", timeout=10).json()
+        assert version["model_version"] == "forgery-detector/1"
+
+
+def test_a_model_is_baked_in_from_the_registry(
+    image: str, context: Path, tracking: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "mlflow"
+    secret.write_text(f"MLFLOW_TRACKING_URI='{tracking}'\n")
+    tag = image.replace(":v1", ":registry")
+    options = ["--build-arg", f"MODEL_URI={CHAMPION}", "--secret", f"id=mlflow,src={secret}"]
+    build(tag, context, *options)
+    with container(tag) as (name, url):
+        wait_for(f"{url}/readyz", True, 60)
+        assert "authentic" in docker("exec", name, "cat", "/opt/golden/golden.json")
+    assert tracking not in docker("history", "--no-trunc", tag)
+
+
+def test_a_wrong_model_fails_the_build(image: str, context: Path) -> None:
+    wrong = context / "models" / "wrong"
+    shutil.copytree(context / "models" / "v1", wrong)
+    description = wrong / "MLmodel"
+    description.write_text(description.read_text().replace('"name": "image"', '"name": "x"'))
+    with pytest.raises(AssertionError, match="wrong signature: it takes x"):
+        build(image.replace(":v1", ":wrong"), context, "--build-arg", "MODEL_PATH=models/wrong")
 
 
 @pytest.mark.parametrize(
