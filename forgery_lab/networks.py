@@ -59,9 +59,10 @@ class Validity(layers.Layer):
 
 @_serialisable
 class OneHot(layers.Layer):
-    """Whole numbers from -`most` to `most` as one channel per value: `[N, h, w, C (2 most + 1)]`.
+    """Whole numbers from -`most` to `most` as a channel per value and number, value by value.
 
-    Takes the channels from `first` on, `count` of them.
+    Takes the channels from `first` on, `count` of them; the answer is
+    `float32[N, h, w, (2 most + 1) count]`.
     """
 
     def __init__(self, first: int, count: int, most: int = 5, **kwargs: Any) -> None:
@@ -70,10 +71,10 @@ class OneHot(layers.Layer):
 
     def call(self, features: Tensor) -> Tensor:
         chosen = features[..., self.first : self.first + self.count]
-        values = ops.arange(-self.most, self.most + 1, dtype=features.dtype)
-        same = ops.cast(ops.abs(chosen[..., None] - values) < 0.5, features.dtype)
-        height, width = ops.shape(chosen)[1:3]
-        return ops.reshape(same, (-1, height, width, self.count * (2 * self.most + 1)))
+        values = range(-self.most, self.most + 1)
+        return ops.concatenate(
+            [ops.cast(ops.abs(chosen - value) < 0.5, "float32") for value in values], axis=-1
+        )
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -84,13 +85,31 @@ class OneHot(layers.Layer):
 
 
 @_serialisable
-class Deviation(layers.Layer):
-    """Features beside their deviation from the mean of their own image: `[N, h, w, 2 C]`."""
+class AgainstMean(layers.Layer):
+    """A dense layer on features beside their deviation from their image's mean: `[N, h, w, K]`.
+
+    The kernel is [2 C, K], for the features and for the deviations; the product of the whole is
+    taken apart so that no map of 2 C channels is ever made.
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, features_shape: Sequence[int | None], valid_shape: object = None) -> None:
+        depth = features_shape[-1] or 0
+        self.kernel = self.add_weight(shape=(2 * depth, self.units), name="kernel")
+        self.bias = self.add_weight(shape=(self.units,), name="bias", initializer="zeros")
 
     def call(self, features: Tensor, valid: Tensor) -> Tensor:
         count = ops.sum(valid, axis=(1, 2), keepdims=True)
         mean = ops.sum(features * valid, axis=(1, 2), keepdims=True) / count
-        return ops.concatenate([features, features - mean], axis=-1)
+        of_features, of_deviations = ops.split(self.kernel, 2, axis=0)
+        local = ops.matmul(features, of_features + of_deviations)
+        return local - ops.matmul(mean, of_deviations) + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"units": self.units}
 
 
 @_serialisable
@@ -166,8 +185,7 @@ def _blocks(
         gain = layers.Dense(width, bias_initializer="ones", name="condition_levels")(x)
         read = layers.ReLU(name="relu_levels")(layers.Multiply(name="gain_levels")([read, gain]))
         x = layers.Concatenate(name="with_levels")([x, read])
-    x = Deviation(name="deviation")(x, valid)
-    x = layers.Dense(width, name="project")(x)
+    x = AgainstMean(width, name="project")(x, valid)
     if dropout:
         x = layers.SpatialDropout2D(dropout, name="dropout")(x)
     for number, dilation in enumerate(dilations, start=1):
@@ -178,8 +196,7 @@ def _blocks(
         )
         x = layers.Add(name=f"add_{number}")([x, y])
         if dilation in deviations:
-            y = Deviation(name=f"deviation_{number}")(x, valid)
-            x = layers.Dense(width, name=f"project_{number}")(y)
+            x = AgainstMean(width, name=f"project_{number}")(x, valid)
     x = layers.ReLU(name="descriptor")(x)
     blocks = layers.Dense(
         1, name="block_logit", bias_initializer=keras.initializers.Constant(-2.0)
