@@ -58,26 +58,40 @@ class Validity(layers.Layer):
 
 
 @_serialisable
-class OneHot(layers.Layer):
-    """Whole numbers from -`most` to `most` as a channel per value and number, value by value.
+class ReadLevels(layers.Layer):
+    """A dense layer on whole numbers from -`most` to `most` in one-hot form: `[N, h, w, K]`.
 
-    Takes the channels from `first` on, `count` of them; the answer is
-    `float32[N, h, w, (2 most + 1) count]`.
+    It takes the channels from `first` on, `count` of them. The kernel is [values, count, K]; the
+    product is summed value by value, so that no map of all one-hot channels is ever made.
     """
 
-    def __init__(self, first: int, count: int, most: int = 5, **kwargs: Any) -> None:
+    def __init__(self, units: int, first: int, count: int, most: int = 5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.first, self.count, self.most = first, count, most
+        self.units, self.first, self.count, self.most = units, first, count, most
+
+    @property
+    def values(self) -> range:
+        """The numbers that are told apart, in the kernel's order."""
+        return range(-self.most, self.most + 1)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        self.kernel = self.add_weight(
+            shape=(len(self.values), self.count, self.units),
+            name="kernel",
+            initializer=keras.initializers.RandomNormal(stddev=self.count**-0.5),
+        )
 
     def call(self, features: Tensor) -> Tensor:
         chosen = features[..., self.first : self.first + self.count]
-        values = range(-self.most, self.most + 1)
-        return ops.concatenate(
-            [ops.cast(ops.abs(chosen - value) < 0.5, "float32") for value in values], axis=-1
-        )
+        products = [
+            ops.matmul(ops.cast(ops.abs(chosen - value) < 0.5, chosen.dtype), kernel)
+            for value, kernel in zip(self.values, ops.unstack(self.kernel), strict=True)
+        ]
+        return sum(products[1:], products[0])
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
+            "units": self.units,
             "first": self.first,
             "count": self.count,
             "most": self.most,
@@ -179,9 +193,7 @@ def _blocks(
     valid = Validity(name="valid")(features)
     x = Standardize(name="standardize")(features)
     if levels:
-        read = layers.Dense(width, use_bias=False, name="read_levels")(
-            OneHot(*levels, name="levels")(features)
-        )
+        read = ReadLevels(width, *levels, name="read_levels")(features)
         gain = layers.Dense(width, bias_initializer="ones", name="condition_levels")(x)
         read = layers.ReLU(name="relu_levels")(layers.Multiply(name="gain_levels")([read, gain]))
         x = layers.Concatenate(name="with_levels")([x, read])

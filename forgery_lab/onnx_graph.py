@@ -102,16 +102,17 @@ def _standardize(graph: _Graph, layer: networks.Standardize) -> str:
     return graph.add("Clip", centred, graph.constant(-layer.limit), graph.constant(layer.limit))
 
 
-def _one_hot(graph: _Graph, layer: networks.OneHot) -> str:
+def _read_levels(graph: _Graph, layer: networks.ReadLevels) -> str:
     first, last = graph.integers(layer.first), graph.integers(layer.first + layer.count)
     chosen = graph.add("Slice", graph.inputs(layer)[0], first, last, graph.integers(1))
     rounded = graph.add("Round", chosen)
-    same = [
-        graph.add("Equal", rounded, graph.constant(value))
-        for value in range(-layer.most, layer.most + 1)
-    ]
-    planes = [graph.add("Cast", plane, to=TensorProto.FLOAT) for plane in same]
-    return graph.add("Concat", *planes, axis=1)
+    total = ""
+    for value, kernel in zip(layer.values, np.asarray(layer.kernel), strict=True):
+        same = graph.add("Equal", rounded, graph.constant(value))
+        plane = graph.add("Cast", same, to=TensorProto.FLOAT)
+        product = graph.add("Conv", plane, graph.constant(_filters(kernel)))
+        total = graph.add("Add", total, product) if total else product
+    return total
 
 
 def _against_mean(graph: _Graph, layer: networks.AgainstMean) -> str:
@@ -228,7 +229,7 @@ def _flatten(graph: _Graph, layer: layers.Flatten) -> str:
 _EMITTERS: Mapping[type, Callable[[_Graph, Any], str]] = {
     networks.Validity: _validity,
     networks.Standardize: _standardize,
-    networks.OneHot: _one_hot,
+    networks.ReadLevels: _read_levels,
     networks.AgainstMean: _against_mean,
     networks.TopMeans: _top_means,
     networks.AttentionPool: _attention,
