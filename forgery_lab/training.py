@@ -387,6 +387,7 @@ def _validate(
     if settings.averaging:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     kept = model.get_weights()
+    model.set_weights(kept)  # copies: under JAX they would share memory with the optimiser's
     scores = validation_scores(predict(model, validation), validation)
     model.set_weights(trained)
     return scores, kept
