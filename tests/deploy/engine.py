@@ -75,6 +75,20 @@ def make_model(folder: Path, bias: float) -> None:
     subprocess.run([sys.executable, script, folder, str(bias)], env=environment, check=True)
 
 
+def make_champion(detector: Path, tracking_uri: str, folder: Path) -> None:
+    """Register a detector as the champion; a store without a server keeps its files in `folder`."""
+    script = (
+        "import mlflow, sys; from mlflow import MlflowClient as C; "
+        "from forgery_lab.packaging import log_model; from pathlib import Path; "
+        "run = mlflow.start_run(); model = log_model(Path(sys.argv[1])); "
+        "version = mlflow.register_model(model.model_uri, 'forgery-detector').version; "
+        "C().set_registered_model_alias('forgery-detector', 'champion', version)"
+    )
+    environment = os.environ | {"MLFLOW_TRACKING_URI": tracking_uri, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", script, detector]
+    subprocess.run(command, cwd=folder, env=environment, check=True)
+
+
 def build(tag: str, context: Path, *options: str) -> None:
     """Build from the repository's Dockerfile, in a copy of what goes into the image."""
     pip = Path("/etc/pip.conf")

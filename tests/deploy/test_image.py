@@ -1,9 +1,7 @@
 """The image as operators meet it: locked down, killed, stopped, and started wrongly."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ import numpy as np
 import pytest
 import requests
 
-from tests.deploy.engine import ROOT, build, container, docker, status, wait_for
+from tests.deploy.engine import build, container, docker, make_champion, status, wait_for
 from tests.webui.pictures import encode
 from tests.webui.servers import free_port, process
 
@@ -120,16 +118,7 @@ def tracking(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "server", *store, *artifacts, *where]
     with process(command, f"{url}/health", folder / "log"):
-        register = (
-            "import mlflow, sys; from mlflow import MlflowClient as C; "
-            "from forgery_lab.packaging import log_model; from pathlib import Path; "
-            "run = mlflow.start_run(); model = log_model(Path(sys.argv[1])); "
-            "version = mlflow.register_model(model.model_uri, 'forgery-detector').version; "
-            "C().set_registered_model_alias('forgery-detector', 'champion', version)"
-        )
-        environment = os.environ | {"MLFLOW_TRACKING_URI": url, "PYTHONPATH": str(ROOT)}
-        detector = context / "models" / "v1-detector"
-        subprocess.run([sys.executable, "-c", register, detector], env=environment, check=True)
+        make_champion(context / "models" / "v1-detector", url, folder)
         yield url
 
 
