@@ -13,6 +13,7 @@ import jinja2
 
 from forgery_lab import report
 
+FILE = "model_card.md"
 TEMPLATE = "model_card.md.j2"
 COLUMNS = ("auc", "tpr_at_5_fpr", "balanced_accuracy", "precision", "recall", "coverage")
 
@@ -56,6 +57,13 @@ def render(
         where_columns=report.WHERE,
     )
     return found.strip() + "\n"
+
+
+def about_data(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the card's `data` for a model that was trained on the data set of its evaluation."""
+    name = evaluation["data"]["name"]
+    images = evaluation["model"]["training_images"]
+    return {"name": name, "images": images, "licence": licence_of(name)}
 
 
 def licence_of(source: str) -> str | None:

@@ -325,6 +325,23 @@ def summarise(judged: Judged, options: Options) -> dict[str, Any]:
     return found
 
 
+def with_protocol_a(found: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of `found` with protocol A of `other`, of a model trained for it alone.
+
+    Both are what `summarise` gave; nothing changes where `other` holds no protocol A.
+    """
+    if "A" not in other["protocols"]:
+        return dict(found)
+    merged = {
+        part: {"A": other[part]["A"], **found[part]}
+        for part in ("protocols", "baselines")
+        if "A" in other[part]
+    }
+    note = "protocol A is of another model: the same network, trained on raw files, random split"
+    left_out = [one for one in found["left_out"] if one["protocol"] != "A"]
+    return {**found, **merged, "left_out": left_out, "notes": [*found["notes"], note]}
+
+
 def compare_models(first: Judged, second: Judged, options: Options) -> dict[str, Any]:
     """Return second less first per condition and metric, on the images that both may be judged by.
 

@@ -46,6 +46,7 @@ class Paths(Entity):
     metrics: Path
     evaluation: Path
     audit: Path
+    random_split: Path
     runs: Path
 
 
@@ -178,6 +179,9 @@ class MainSettings(Entity):
     source: str = Field("", description="as `ingest -P source=…`; by default what params.yaml says")
     overrides: Names = Field(
         (), description="settings of the steps: train.epochs=2,ingest.demo_count=60"
+    )
+    folder: Path | None = Field(
+        None, description="new folder to work in; by default runs/main/RUN in the workspace"
     )
 
 

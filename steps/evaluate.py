@@ -25,7 +25,6 @@ from steps.errors import SettingsError
 logger = logging.getLogger(__name__)
 
 TRAINING_MANIFEST = "training_manifest.parquet"
-CARD = "model_card.md"
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ def run(settings: EvaluateSettings, workspace: Workspace) -> None:
         found = protocols.summarise(judged, options)
         found["model"] = about(model, settings.model)
         found["data"] = about_data(workspace)
+        found = with_protocol_a(found, workspace)
         found["elsewhere"] = [
             judge_elsewhere(model, name, folder, options) for name, folder in others.items()
         ]
@@ -145,15 +145,32 @@ def about(model: Subject, uri: str) -> dict[str, Any]:
 def about_data(workspace: Workspace) -> dict[str, Any]:
     """Return what the report says of the data set and its split."""
     split = json.loads(workspace.path("split_report").read_text("utf-8"))
+    ingested = json.loads(workspace.path("ingest_report").read_text("utf-8"))
     frame = pd.read_parquet(workspace.path("splits"), columns=["label"])
     return {
-        "name": workspace.path("raw").name.replace("raw", "the data set of this workspace"),
+        "name": ingested["source"],
+        "digest": ingested["digest"],
         "images": len(frame),
         "split": split["scheme"],
         "sources_known_by": split["basis"],
         "sources_on_two_sides": split["disjoint"]["sources_on_two_sides"],
         "dropped": split["dropped"]["images"],
     }
+
+
+def with_protocol_a(found: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
+    """Return the figures with those of protocol A beside them, where its training was run.
+
+    That training is a pipeline of its own (`random_split/dvc.yaml`).
+    """
+    path = workspace.path("random_split") / "reports/evaluation" / report.FIGURES
+    if not path.is_file():
+        return found
+    other = json.loads(path.read_text("utf-8"))
+    if other["data"]["digest"] != found["data"]["digest"]:
+        logger.warning("protocol A is left out: %s is about other data", path)
+        return found
+    return protocols.with_protocol_a(found, other)
 
 
 def write(
@@ -173,9 +190,8 @@ def write_card(found: Mapping[str, Any], model: Subject, workspace: Workspace) -
     """Write the model card of a detector of this project."""
     if model.description is None:
         return
-    data = {"name": found["data"]["name"], "images": found["model"]["training_images"]}
-    card = model_card.render(model.description, found, data)
-    write_whole(workspace.path("evaluation") / CARD, card)
+    card = model_card.render(model.description, found, model_card.about_data(found))
+    write_whole(workspace.path("evaluation") / model_card.FILE, card)
 
 
 def values(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
         frame, summary = ingestion.ingest(root, progress=progress)
     report = workspace.path("ingest_report")
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+    report.write_text(json.dumps({"source": source, **summary}, indent=1) + "\n", "utf-8")
     manifest.write(frame, workspace.path("manifest"))
     log(summary, workspace, source)
     say(summary)

@@ -26,8 +26,8 @@ def run(settings: MainSettings, workspace: Workspace) -> None:
     for step in (*settings.steps, *overrides):
         check_step(step)
     parent_id = current_run().info.run_id
-    folder = workspace.root / workspace.paths.runs / "main" / parent_id
-    folder.mkdir(parents=True)
+    folder = settings.folder or workspace.root / workspace.paths.runs / "main" / parent_id
+    folder = new_folder(folder.resolve())
     if settings.steps[0] != "ingest":
         link_outputs(workspace, folder)
     for position, step in enumerate(settings.steps, start=1):
@@ -36,6 +36,14 @@ def run(settings: MainSettings, workspace: Workspace) -> None:
         if step == "ingest" and settings.source:
             parameters["source"] = settings.source
         run_child(step, parameters, parent_id)
+
+
+def new_folder(folder: Path) -> Path:
+    """Make the folder to work in; raise `SettingsError` where something is in it already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingsError(f"-P: main.folder is {folder}; allowed: a new or empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def check_step(step: str) -> None:
@@ -64,7 +72,7 @@ def link_outputs(workspace: Workspace, folder: Path) -> None:
     """
     for name in Paths.model_fields:
         source, target = workspace.path(name), folder / getattr(workspace.paths, name)
-        if name == "runs" or not source.exists():
+        if name in ("runs", "random_split") or not source.exists():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

@@ -4,10 +4,11 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import mlflow
 
-from forgery_lab import packaging
+from forgery_lab import model_card, packaging, report
 from forgery_pyfunc.detector import NETWORK_FILE, read_description
 from steps import tracking
 from steps.configuration import Workspace
@@ -29,10 +30,14 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
         return
     training = training_run(workspace) if settings.detector is None else None
     model = packaging.log_model(folder, {DIGEST_TAG: digest})
+    evaluation = evaluation_of(folder, workspace)
+    mlflow.log_text(card(folder, evaluation), model_card.FILE)
     tags = {DIGEST_TAG: digest, **facts(folder, workspace)}
     if training:
         tags["training_run_id"] = training
     version = registry.create(model.model_uri, model.run_id, tags)
+    said = [one["text"] for one in report.in_words(evaluation)] if evaluation else []
+    registry.describe(version, "\n\n".join(said) or "not evaluated")
     mlflow.set_tag("registered_version", number(version))
     logger.info("registered version %d of %s as challenger", number(version), registry.name)
 
@@ -43,6 +48,26 @@ def detector_digest(folder: Path) -> str:
     for name in ("detector.json", NETWORK_FILE):
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
+
+
+def evaluation_of(folder: Path, workspace: Workspace) -> dict[str, Any] | None:
+    """Return the figures of the workspace's evaluation, or None where another model has them."""
+    path = workspace.path("evaluation") / report.FIGURES
+    if not path.is_file():
+        return None
+    evaluation = json.loads(path.read_text("utf-8"))
+    known = read_description(folder)
+    same = all(evaluation["model"].get(key) == known[key] for key in ("calibration", "training"))
+    return evaluation if same else None
+
+
+def card(folder: Path, evaluation: dict[str, Any] | None) -> str:
+    """Return the model card: the detector's own where it brings one, else one of its figures."""
+    own = folder / model_card.FILE
+    if own.is_file():
+        return own.read_text("utf-8")
+    data = model_card.about_data(evaluation) if evaluation else None
+    return model_card.render(read_description(folder), evaluation, data)
 
 
 def training_run(workspace: Workspace) -> str | None:

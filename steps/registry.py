@@ -20,6 +20,8 @@ ALIASES = {"Staging": "staging", "Production": CHAMPION}
 
 DIGEST_TAG = "detector_sha256"
 STAGE_TAG = "stage"
+DESCRIPTION_LIMIT = 5000
+"""Characters that MLflow's tables hold."""
 
 
 class Registry:
@@ -74,6 +76,10 @@ class Registry:
         version = self.client.create_model_version(self.name, model_uri, run_id=run_id, tags=tags)
         self.client.set_registered_model_alias(self.name, CHALLENGER, version.version)
         return version
+
+    def describe(self, version: ModelVersion, text: str) -> None:
+        """Set the description that the registry's page shows for a version."""
+        self.client.update_model_version(self.name, version.version, text[:DESCRIPTION_LIMIT])
 
     def move(self, version: ModelVersion, stage: str, audit: dict[str, str]) -> None:
         """Bring a version to a stage: alias, tag, stage and audit tags; archive who held it."""

@@ -126,6 +126,16 @@ def test_a_model_of_a_random_split_gets_a_only(data_set):
     assert "random split" in permission.left_out[0]["reason"]
 
 
+def test_protocol_a_of_another_training_stands_before_the_honest_ones(found):
+    other = {part: {"A": found[part]["B"]} for part in ("protocols", "baselines")}
+    merged = protocols.with_protocol_a(found, other)
+    assert list(merged["protocols"]) == ["A", *found["protocols"]]
+    assert list(merged["baselines"]) == ["A", *found["baselines"]]
+    assert not [one for one in merged["left_out"] if one["protocol"] == "A"]
+    assert "trained on raw files, random split" in merged["notes"][-1]
+    assert protocols.with_protocol_a(found, {"protocols": {}}) == found
+
+
 def test_images_that_the_model_has_seen_do_not_judge_it(data_set):
     frame, _ = data_set
     test = frame[frame["split"] == "test"]

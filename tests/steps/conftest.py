@@ -56,6 +56,11 @@ class Clone:
         assert expect is None or done.returncode == expect, done.stdout
         return done.stdout
 
+    def commit(self, message: str) -> None:
+        """Commit what was added."""
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.invalid")
+        self.run("git", *who, "commit", "-qm", message)
+
     def step(self, name: str, *options: str, expect: int | None = 0, **environment: str) -> str:
         """Return what `python -m steps NAME --key value …` printed."""
         return self.run("python", "-m", "steps", name, *options, expect=expect, **environment)
@@ -76,9 +81,9 @@ def make_clone(folder: Path) -> Clone:
         params[step].update(changes)
     (folder / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     clone = Clone(folder)
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c",
-                    "user.email=t@example.invalid", "commit", "-qm", "start"]):  # fmt: skip
-        clone.run("git", *command)
+    clone.run("git", "init", "-q")
+    clone.run("git", "add", "-A")
+    clone.commit("start")
     return clone
 
 

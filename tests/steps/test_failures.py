@@ -1,5 +1,8 @@
 """What users read when something is wrong: one sentence, a status, nothing half-written."""
 
+import shutil
+import sys
+
 import pytest
 
 from tests.conftest import encoded, picture
@@ -65,3 +68,32 @@ def test_a_missing_model_is_named(clone):
     assert "serve: the registry has no champion of forgery-detector" in said
     said = clone.step("promote", "--version", "7", expect=1)
     assert "the registry has no version 7 of forgery-detector" in said
+
+
+ON_A_SMALL_DISK = """
+mount -t tmpfs -o size="$1" tmpfs "$2" && cp -r "$3/data" "$2" &&
+  "$4" -m steps train --workspace "$2"
+status=$?
+find "$2" -name "*.partial" -o -path "*/models/*" -type f
+exit $status
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_during_training_is_named(trained, tmp_path):
+    learnt, small = tmp_path / "learnt", tmp_path / "small"
+    small.mkdir()
+    for name in ("splits.parquet", "features"):
+        copy = shutil.copytree if (trained.root / "data" / name).is_dir() else shutil.copy
+        (learnt / "data").mkdir(parents=True, exist_ok=True)
+        copy(trained.root / "data" / name, learnt / "data" / name)
+    used = sum(-(-file.stat().st_size // 4096) * 4096 for file in learnt.rglob("*"))
+    command = ("unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, "sh")
+    arguments = (str(used + 200_000), str(small), str(learnt), sys.executable)
+    said = trained.run(*command, *arguments, expect=None)
+    if "unshare: " in said or "mount: " in said:
+        pytest.skip(f"cannot mount a small disk here: {said.strip()}")
+    lines = [line for line in said.splitlines() if line.startswith("train: ")]
+    assert "the disk is full" in "".join(lines), said
+    assert "Traceback" not in said
+    assert not [line for line in said.splitlines() if line.startswith(str(small))], said

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -54,6 +55,21 @@ def test_a_second_repro_does_nothing(trained):
     assert "Data and pipelines are up to date" in trained.run("dvc", "repro")
 
 
+def test_an_experiment_shows_as_a_difference(trained):
+    trained.run("git", "add", "dvc.lock")
+    trained.commit("A baseline")
+    try:
+        trained.run("dvc", "exp", "run", "-S", "train.epochs=1")
+        changed = json.loads(trained.run("dvc", "metrics", "diff", "--json"))
+        assert "reports/metrics.json" in changed
+        assert changed["reports/training.json"]["epochs"] == {"old": 2, "new": 1, "diff": -1}
+        trained.run("dvc", "plots", "show")
+        assert (trained.root / "dvc_plots/index.html").is_file()
+    finally:
+        trained.run("git", "checkout", "-q", "HEAD", "--", "params.yaml", "dvc.lock")
+        trained.run("dvc", "checkout", "-q")
+
+
 def test_changing_the_training_reruns_from_training(trained):
     text = (trained.root / "params.yaml").read_text()
     params = yaml.safe_load(text)
@@ -73,6 +89,16 @@ def test_the_champion_has_alias_stage_and_audit_trail(trained, store):
     assert champion.tags["promotion.at"]
     assert champion.tags["promotion.by"]
     assert champion.tags["training_run_id"] == runs_of(store, trained)["train"].info.run_id
+
+
+def test_the_version_brings_a_model_card_with_the_figures_of_the_report(trained, store):
+    champion = store.get_model_version_by_alias("forgery-detector", CHAMPION)
+    assert "the model separates forged from authentic images" in champion.description
+    card = Path(store.download_artifacts(champion.run_id, "model_card.md")).read_text("utf-8")
+    figures = json.loads((trained.root / "reports/evaluation/figures.json").read_text())
+    auc = figures["protocols"]["C"]["metrics"]["auc"]["value"]
+    assert f"{auc:.2f} (" in next(line for line in card.splitlines() if line.startswith("| C:"))
+    assert "procedural scenes" in card
 
 
 def test_registering_again_makes_no_new_version(trained, store):
@@ -144,6 +170,17 @@ def test_main_runs_steps_as_children_and_stops_at_the_first_that_fails(trained, 
     steps = {run.data.tags["mlflow.project.entryPoint"]: run.info.status for run in children}
     assert steps == {"ingest": "FINISHED", "preprocess": "FAILED"}
     assert (trained.root / "runs/main" / parent.info.run_id / "data/manifest.parquet").is_file()
+
+
+def test_the_launcher_starts_main_in_a_folder_of_its_own(trained, tmp_path):
+    said = trained.run(
+        "python", "main.py", "--steps", "ingest", "--overrides", "ingest.demo_count=40",
+        "--folder", str(tmp_path / "new"),
+    )  # fmt: skip
+    assert "step 1 of 1: ingest" in said
+    assert (tmp_path / "new/data/manifest.parquet").is_file()
+    said = trained.run("python", "main.py", "--folder", str(tmp_path / "new"), expect=2)
+    assert "allowed: a new or empty folder" in said
 
 
 def test_mlflow_loads_what_was_logged(trained):
