@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.fft import dctn
 from scipy.ndimage import laplace
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from forgery_lab.progress import Progress
 from forgery_pyfunc.decoding import decode, sniff
@@ -233,7 +234,9 @@ def boosted_trees(
         class_weight="balanced",
         random_state=seed,
     )
-    return trees.fit(train, label).predict_proba(test)[:, 1]
+    # One thread: on so few rows more of them only wait, and on a busy machine for minutes.
+    with threadpool_limits(1, user_api="openmp"):
+        return trees.fit(train, label).predict_proba(test)[:, 1]
 
 
 def with_extension(rows: pd.DataFrame, matched: bool) -> pd.DataFrame:

@@ -50,7 +50,6 @@ def score(
         model: MLflow model URI, or the folder of an MLflow model.
         images: one callable per image, which returns its bytes.
         heatmap: whether to ask for heat maps.
-        threshold: replaces the model's grey band by one cut.
         threshold: replaces the model's grey band.
         workers: processes, each of which loads the model.
         tracking_uri: of the MLflow server that knows the model; by default the environment's.
