@@ -11,7 +11,9 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 
+from forgery_lab import onnx_graph
 from forgery_lab.errors import DataError
+from forgery_lab.files import write_whole
 from forgery_pyfunc.detector import DESCRIPTION_FILE, FORMAT, NETWORK_FILE
 
 KERAS_FILE = "network.keras"
@@ -24,11 +26,7 @@ TOLERANCE = 1e-3
 
 def to_onnx(model: keras.Model, path: Path) -> None:
     """Write a network as ONNX: input `features`, outputs named as the model's."""
-    depth = model.input_shape[-1]
-    side = [length or 16 for length in model.input_shape[1:3]]
-    model(np.zeros((1, *side, depth), np.float32))  # Keras exports only what has been called
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model.export(str(path), format="onnx", verbose=False)
+    write_whole(path, onnx_graph.convert(model).SerializeToString())
 
 
 def check_export(model: keras.Model, onnx_path: Path, samples: Sequence[np.ndarray]) -> float:

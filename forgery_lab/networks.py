@@ -58,25 +58,40 @@ class Validity(layers.Layer):
 
 
 @_serialisable
-class OneHot(layers.Layer):
-    """Whole numbers from -`most` to `most` as one channel per value: `[N, h, w, C (2 most + 1)]`.
+class ReadLevels(layers.Layer):
+    """A dense layer on whole numbers from -`most` to `most` in one-hot form: `[N, h, w, K]`.
 
-    Takes the channels from `first` on, `count` of them.
+    It takes the channels from `first` on, `count` of them. The kernel is [values, count, K]; the
+    product is summed value by value, so that no map of all one-hot channels is ever made.
     """
 
-    def __init__(self, first: int, count: int, most: int = 5, **kwargs: Any) -> None:
+    def __init__(self, units: int, first: int, count: int, most: int = 5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.first, self.count, self.most = first, count, most
+        self.units, self.first, self.count, self.most = units, first, count, most
+
+    @property
+    def values(self) -> range:
+        """The numbers that are told apart, in the kernel's order."""
+        return range(-self.most, self.most + 1)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        self.kernel = self.add_weight(
+            shape=(len(self.values), self.count, self.units),
+            name="kernel",
+            initializer=keras.initializers.RandomNormal(stddev=self.count**-0.5),
+        )
 
     def call(self, features: Tensor) -> Tensor:
         chosen = features[..., self.first : self.first + self.count]
-        values = ops.arange(-self.most, self.most + 1, dtype=features.dtype)
-        same = ops.cast(ops.abs(chosen[..., None] - values) < 0.5, features.dtype)
-        height, width = ops.shape(chosen)[1:3]
-        return ops.reshape(same, (-1, height, width, self.count * (2 * self.most + 1)))
+        products = [
+            ops.matmul(ops.cast(ops.abs(chosen - value) < 0.5, chosen.dtype), kernel)
+            for value, kernel in zip(self.values, ops.unstack(self.kernel), strict=True)
+        ]
+        return sum(products[1:], products[0])
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
+            "units": self.units,
             "first": self.first,
             "count": self.count,
             "most": self.most,
@@ -84,13 +99,31 @@ class OneHot(layers.Layer):
 
 
 @_serialisable
-class Deviation(layers.Layer):
-    """Features beside their deviation from the mean of their own image: `[N, h, w, 2 C]`."""
+class AgainstMean(layers.Layer):
+    """A dense layer on features beside their deviation from their image's mean: `[N, h, w, K]`.
+
+    The kernel is [2 C, K], for the features and for the deviations; the product of the whole is
+    taken apart so that no map of 2 C channels is ever made.
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, features_shape: Sequence[int | None], valid_shape: object = None) -> None:
+        depth = features_shape[-1] or 0
+        self.kernel = self.add_weight(shape=(2 * depth, self.units), name="kernel")
+        self.bias = self.add_weight(shape=(self.units,), name="bias", initializer="zeros")
 
     def call(self, features: Tensor, valid: Tensor) -> Tensor:
         count = ops.sum(valid, axis=(1, 2), keepdims=True)
         mean = ops.sum(features * valid, axis=(1, 2), keepdims=True) / count
-        return ops.concatenate([features, features - mean], axis=-1)
+        of_features, of_deviations = ops.split(self.kernel, 2, axis=0)
+        local = ops.matmul(features, of_features + of_deviations)
+        return local - ops.matmul(mean, of_deviations) + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"units": self.units}
 
 
 @_serialisable
@@ -160,14 +193,11 @@ def _blocks(
     valid = Validity(name="valid")(features)
     x = Standardize(name="standardize")(features)
     if levels:
-        read = layers.Dense(width, use_bias=False, name="read_levels")(
-            OneHot(*levels, name="levels")(features)
-        )
+        read = ReadLevels(width, *levels, name="read_levels")(features)
         gain = layers.Dense(width, bias_initializer="ones", name="condition_levels")(x)
         read = layers.ReLU(name="relu_levels")(layers.Multiply(name="gain_levels")([read, gain]))
         x = layers.Concatenate(name="with_levels")([x, read])
-    x = Deviation(name="deviation")(x, valid)
-    x = layers.Dense(width, name="project")(x)
+    x = AgainstMean(width, name="project")(x, valid)
     if dropout:
         x = layers.SpatialDropout2D(dropout, name="dropout")(x)
     for number, dilation in enumerate(dilations, start=1):
@@ -178,8 +208,7 @@ def _blocks(
         )
         x = layers.Add(name=f"add_{number}")([x, y])
         if dilation in deviations:
-            y = Deviation(name=f"deviation_{number}")(x, valid)
-            x = layers.Dense(width, name=f"project_{number}")(y)
+            x = AgainstMean(width, name=f"project_{number}")(x, valid)
     x = layers.ReLU(name="descriptor")(x)
     blocks = layers.Dense(
         1, name="block_logit", bias_initializer=keras.initializers.Constant(-2.0)

@@ -68,18 +68,18 @@ def test_top_means_average_the_highest_fraction_and_at_least_one_block():
 
 
 def test_levels_are_read_value_by_value():
-    levels = np.array([[[[9.0, -5.0, 0.0]]]], np.float32)
-    one_hot = networks.OneHot(first=1, count=2)(levels)
-    assert np.asarray(one_hot).nonzero()[-1].tolist() == [0, 11 + 5]
+    layer = networks.ReadLevels(4, first=1, count=2)
+    got = layer(np.array([[[[9.0, -5.0, 0.0]]]], np.float32))
+    kernel = np.asarray(layer.kernel)
+    np.testing.assert_allclose(got[0, 0, 0], kernel[0, 0] + kernel[5, 1], rtol=1e-6)
 
 
 def test_an_image_is_seen_against_its_own_mean():
     values = features(4, 4)
-    both = networks.Deviation()(values, np.ones((1, 4, 4, 1), np.float32))
-    np.testing.assert_allclose(both[..., : len(CHANNELS)], values)
-    np.testing.assert_allclose(
-        both[..., len(CHANNELS) :], values - values.mean((1, 2), keepdims=True), atol=1e-5
-    )
+    layer = networks.AgainstMean(3)
+    got = layer(values, np.ones((1, 4, 4, 1), np.float32))
+    beside = np.concatenate([values, values - values.mean((1, 2), keepdims=True)], axis=-1)
+    np.testing.assert_allclose(got, beside @ np.asarray(layer.kernel), atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_weights():
