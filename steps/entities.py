@@ -47,6 +47,7 @@ class Paths(Entity):
     evaluation: Path
     audit: Path
     random_split: Path
+    release_work: Path
     runs: Path
 
 
@@ -134,6 +135,25 @@ class ForgeSettings(Entity):
     count: int = Field(200, ge=2, description="images to make, half of them authentic")
 
 
+class ReleaseSettings(Entity):
+    """The detector that the project ships, from free photographs and forgeries of them."""
+
+    seed: Seed
+    photos: Path | None = Field(
+        None, description="folder with photos/ and photos_web/; by default both are fetched"
+    )
+    output: Path = Field(Path("release"), description="folder of the detector")
+    features: Names = Field(min_length=1, description="feature families, separated by commas")
+    draws: int = Field(ge=1, le=20, description="variants of every pair")
+    held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
+    cross_fit: bool = Field(False, description="train for every part, to count false alarms")
+    epochs: int = Field(ge=1, le=1000)
+    batch_size: int = Field(ge=1, le=1024)
+    learning_rate: float = Field(gt=0, le=1)
+    averaging: float = Field(ge=0, lt=1, description="momentum of the mean of the weights")
+    disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
+
+
 class RegisterSettings(Entity):
     """From a detector to a version in the model registry."""
 
@@ -192,6 +212,7 @@ SETTINGS: dict[str, type[Entity]] = {
     "evaluate": EvaluateSettings,
     "audit": AuditSettings,
     "forge": ForgeSettings,
+    "release": ReleaseSettings,
     "register": RegisterSettings,
     "promote": PromoteSettings,
     "score": ScoreSettings,

@@ -1,0 +1,144 @@
+"""The detector that this project ships: from free photographs to the folder `release/`."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from forgery_lab import (
+    export,
+    feature_store,
+    model_card,
+    networks,
+    photographs,
+    release,
+    training,
+)
+from forgery_lab.feature_store import FeatureStore
+from forgery_lab.files import write_whole
+from forgery_lab.pairs import Pairs, Plan
+from forgery_lab.progress import shown
+from forgery_lab.release import Judged
+from forgery_lab.training import TrainingSettings
+from forgery_pyfunc.detector import read_description
+from steps.configuration import PROJECT_ROOT, Workspace
+from steps.entities import ReleaseSettings
+
+logger = logging.getLogger(__name__)
+
+SHIPPED = PROJECT_ROOT / "release"
+"""The detector of this repository."""
+CARD = "model_card.md"
+EXPORT_SAMPLES = 8
+
+
+def run(settings: ReleaseSettings, workspace: Workspace) -> None:
+    """Make pairs of the photographs, learn from them, and write the detector with its card."""
+    found = find_photographs(settings, workspace)
+    store = build_features(settings, found, workspace)
+    output = workspace.root / settings.output
+    judged = [learn(settings, store, found, settings.held_out, output, workspace)]
+    if settings.cross_fit:
+        for part in range(photographs.PARTS):
+            if part != settings.held_out:
+                folder = workspace.path("release_work") / f"without-part-{part}"
+                judged.append(learn(settings, store, found, part, folder, workspace))
+        alarms = release.cross_fitted(judged)
+        mlflow.log_dict(alarms, "cross_fitted_false_alarms.json")
+        logger.info("false alarms, cross-fitted: %s", alarms)
+    mlflow.log_artifacts(str(output), "detector")
+
+
+def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.DataFrame:
+    """Return the photographs of the given folder, or those that the shipped detector knew."""
+    folder = settings.photos
+    if folder is None:
+        wanted = pd.read_parquet(SHIPPED / export.MANIFEST_FILE)["sha256"]
+        with shown("fetching photographs", "bytes") as progress:
+            folder = photographs.fetch(
+                workspace.path("release_work") / "photographs", set(wanted), progress
+            )
+    found = photographs.find(folder)
+    for (origin, part), some in found.groupby(["origin", "part"]):
+        logger.info("part %d: %d photographs, %s", part, len(some), origin)
+    return found
+
+
+def build_features(
+    settings: ReleaseSettings, found: pd.DataFrame, workspace: Workspace
+) -> FeatureStore:
+    """Return the features of pairs and photographs, cached in the workspace."""
+    with shown("pairs and features", "pictures") as progress:
+        return feature_store.build(
+            Pairs(found, Plan(settings.seed, draws=settings.draws)),
+            workspace.path("release_work") / "features",
+            settings.features,
+            settings.disk_budget_gb * 1e9,
+            progress=progress,
+        )
+
+
+def learn(
+    settings: ReleaseSettings,
+    store: FeatureStore,
+    found: pd.DataFrame,
+    held_out: int,
+    folder: Path,
+    workspace: Workspace,
+) -> Judged:
+    """Train without one part, calibrate on it, and write the detector; a stopped one goes on."""
+    sides = release.sides(store, held_out)
+    details = TrainingSettings(
+        epochs=settings.epochs,
+        patience=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        averaging=settings.averaging,
+        seed=settings.seed,
+    )
+    model = networks.build_for("blocks", store.channels, settings.seed)
+    name = training.fingerprint(model, sides.train, sides.validation, details)[:16]
+    checkpoint = workspace.path("checkpoints") / f"{name}.npz"
+    result = training.fit(
+        model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch
+    )
+    judged = release.judge(result.model, sides.held_out)
+    figures = release.describe(judged)
+    mlflow.log_dict(figures, f"held_out_{held_out}.json")
+    description = {
+        "name": release.NAME,
+        "network": "blocks",
+        "features": list(store.families),
+        "calibration": judged.calibration.to_dict(),
+        "training": {**asdict(details), "best_epoch": result.best_epoch, **figures},
+    }
+    positions = np.linspace(0, len(sides.validation) - 1, EXPORT_SAMPLES).astype(int)
+    samples = [sides.validation.features(position) for position in positions]
+    seen = release.training_manifest(found, held_out)
+    difference = export.write_detector(folder, result.model, samples, description, seen)
+    write_card(folder, len(seen))
+    checkpoint.unlink()
+    logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
+    return judged
+
+
+def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
+    """Say how an epoch went, and log it."""
+    figures = {name: value for name, value in row.items() if name != "epoch"}
+    mlflow.log_metrics(figures, step=epoch)
+    logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+
+
+def write_card(folder: Path, number: int) -> None:
+    """Write the model card of a detector that was not evaluated yet."""
+    terms = "; ".join(f"{one.repository}: {one.terms}" for one in photographs.SOURCES)
+    data = {
+        "name": "photographs of free terms, and splices and copy-moves generated of them",
+        "images": number,
+        "licence": terms,
+    }
+    write_whole(folder / CARD, model_card.render(read_description(folder), None, data))
