@@ -17,6 +17,8 @@ statistic of the image, so equal values mean the same in every image.
 - `brightness`, `coefficient.01|10|11`: mean luma, and size of the three lowest frequencies.
 """
 
+import functools
+
 import numpy as np
 
 from forgery_pyfunc.decoding import DecodedImage
@@ -92,6 +94,14 @@ def _log_root(power: np.ndarray, floor: float) -> np.ndarray:
     return np.log(power + np.float32(floor**2)) / 2
 
 
+@functools.cache
+def _quantiser(quality: int, chroma: bool) -> tuple[np.ndarray, np.ndarray]:
+    """float32[64] of one over each step, and float32[64, 3]: from squared errors to bands."""
+    table = standard_table(quality, chroma).ravel().astype(np.float32)
+    weights = (table**2)[:, None] * _BAND_MEANS
+    return 1 / table, weights / (weights.sum(0) / 12)
+
+
 def _requantisation_errors(
     coefficients: np.ndarray, qualities: tuple[int, ...], chroma: bool
 ) -> np.ndarray:
@@ -100,13 +110,12 @@ def _requantisation_errors(
     steps = np.empty_like(coefficients)
     nearest = np.empty_like(coefficients)
     for index, quality in enumerate(qualities):
-        table = standard_table(quality, chroma).ravel().astype(np.float32)
-        weights = (table**2)[:, None] * _BAND_MEANS
-        np.multiply(coefficients, 1 / table, out=steps)
+        per_step, weights = _quantiser(quality, chroma)
+        np.multiply(coefficients, per_step, out=steps)
         np.rint(steps, out=nearest)
         np.subtract(steps, nearest, out=steps)
         np.multiply(steps, steps, out=steps)
-        np.matmul(steps, weights / (weights.sum(0) / 12), out=errors[:, index])
+        np.matmul(steps, weights, out=errors[:, index])
     return _log_root(errors.reshape(len(coefficients), -1), 0.03)
 
 
