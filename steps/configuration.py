@@ -14,6 +14,8 @@ from steps.entities import SETTINGS, Config, Entity, Paths
 from steps.errors import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = PROJECT_ROOT / "release"
+"""The detector of this repository, which is version 1 of every new registry."""
 
 CONFIG_FILE = "config.yaml"
 PARAMS_FILE = "params.yaml"

@@ -3,16 +3,18 @@
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 
 from forgery_lab import model_card, packaging, report
 from forgery_pyfunc.detector import NETWORK_FILE, read_description
-from steps import tracking
-from steps.configuration import Workspace
-from steps.entities import RegisterSettings
+from steps import promote, tracking
+from steps.configuration import SHIPPED, ConfigurationManager, Workspace
+from steps.entities import PromoteSettings, RegisterSettings
 from steps.registry import DIGEST_TAG, Registry, number
 
 logger = logging.getLogger(__name__)
@@ -22,24 +24,43 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
     """Register the detector; one that is in the registry already keeps its version."""
     folder = settings.detector or workspace.path("detector")
     read_description(folder)
+    ensure_champion(workspace)
     registry = Registry(workspace.registered_model)
     digest = detector_digest(folder)
     version = registry.by_digest(digest)
     if version is not None:
         logger.info("this detector is version %d of %s already", number(version), registry.name)
         return
-    training = training_run(workspace) if settings.detector is None else None
+    tags = provenance_of_training(workspace) if settings.detector is None else {}
+    version = register(folder, registry, workspace, tags)
+    mlflow.set_tag("registered_version", number(version))
+
+
+def ensure_champion(workspace: Workspace) -> None:
+    """Make the detector of this repository the champion of a registry that has no version yet."""
+    registry = Registry(workspace.registered_model)
+    if registry.versions() or not (SHIPPED / NETWORK_FILE).is_file():
+        return
+    with mlflow.start_run(run_name="register the shipped detector", nested=True):
+        version = register(SHIPPED, registry, workspace)
+        chosen = ConfigurationManager().settings("promote", {"version": str(number(version))})
+        promote.run(cast(PromoteSettings, chosen), workspace)
+
+
+def register(
+    folder: Path, registry: Registry, workspace: Workspace, tags: Mapping[str, str] | None = None
+) -> ModelVersion:
+    """Log the detector and its card to the active run; return it as a new version, a challenger."""
+    digest = detector_digest(folder)
     model = packaging.log_model(folder, {DIGEST_TAG: digest})
     evaluation = evaluation_of(folder, workspace)
     mlflow.log_text(card(folder, evaluation), model_card.FILE)
-    tags = {DIGEST_TAG: digest, **facts(folder, workspace)}
-    if training:
-        tags["training_run_id"] = training
+    tags = {DIGEST_TAG: digest, **facts(folder, workspace), **(tags or {})}
     version = registry.create(model.model_uri, model.run_id, tags)
     said = [one["text"] for one in report.in_words(evaluation)] if evaluation else []
     registry.describe(version, "\n\n".join(said) or "not evaluated")
-    mlflow.set_tag("registered_version", number(version))
     logger.info("registered version %d of %s as challenger", number(version), registry.name)
+    return version
 
 
 def detector_digest(folder: Path) -> str:
@@ -70,6 +91,16 @@ def card(folder: Path, evaluation: dict[str, Any] | None) -> str:
     return model_card.render(read_description(folder), evaluation, data)
 
 
+def provenance_of_training(workspace: Workspace) -> dict[str, str]:
+    """Return the run that trained the workspace's detector and its scores, as far as known."""
+    training, metrics = training_run(workspace), workspace.path("metrics")
+    tags = {"training_run_id": training} if training else {}
+    if metrics.is_file():
+        for key, value in flat(json.loads(metrics.read_text("utf-8"))).items():
+            tags[f"metric.{key}"] = str(value)
+    return tags
+
+
 def training_run(workspace: Workspace) -> str | None:
     """Return the id of the run that trained the detector; say where this server lacks it."""
     note = workspace.run_file("train")
@@ -87,14 +118,11 @@ def training_run(workspace: Workspace) -> str | None:
 
 
 def facts(folder: Path, workspace: Workspace) -> dict[str, str]:
-    """Return the tags of a version: provenance, the digest of its data and its scores."""
-    training = read_description(folder).get("training", {})
+    """Return the tags of a version: its name, how it was trained, code and data."""
+    description = read_description(folder)
+    training = flat(description.get("training", {}))
     tags = {f"training.{key}": str(value) for key, value in training.items()}
-    metrics = workspace.path("metrics")
-    if metrics.is_file():
-        for key, value in flat(json.loads(metrics.read_text("utf-8"))).items():
-            tags[f"metric.{key}"] = str(value)
-    return {**tracking.provenance(workspace), **tags}
+    return {**tracking.provenance(workspace), "detector": description["name"], **tags}
 
 
 def flat(values: dict, prefix: str = "") -> dict[str, object]:

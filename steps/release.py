@@ -25,13 +25,11 @@ from forgery_lab.progress import shown
 from forgery_lab.release import Judged
 from forgery_lab.training import TrainingSettings
 from forgery_pyfunc.detector import read_description
-from steps.configuration import PROJECT_ROOT, Workspace
+from steps.configuration import SHIPPED, Workspace
 from steps.entities import ReleaseSettings
 
 logger = logging.getLogger(__name__)
 
-SHIPPED = PROJECT_ROOT / "release"
-"""The detector of this repository."""
 CARD = "model_card.md"
 EXPORT_SAMPLES = 8
 
