@@ -10,6 +10,7 @@ from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.model import VERSION_VARIABLE
 from steps.configuration import Workspace
 from steps.entities import ServeSettings
+from steps.register import ensure_champion
 from steps.registry import resolve
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,8 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
     Raises:
         ForgeryError: there is no such model, a port is taken, or a service keeps dying.
     """
+    if not settings.model:
+        ensure_champion(workspace)
     uri, version = resolve(settings.model, workspace.registered_model)
     for port in (settings.port, settings.scoring_port):
         check_port_free(LOOPBACK, port)
