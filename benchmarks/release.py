@@ -15,57 +15,67 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forgery_lab import figures, forging, ingestion, metrics, packaging, photographs, trials
+from forgery_lab import (
+    forging,
+    ingestion,
+    metrics,
+    model_card,
+    packaging,
+    photographs,
+    protocols,
+    report,
+    trials,
+)
+from forgery_lab.export import MANIFEST_FILE
+from forgery_lab.files import write_whole
 from forgery_lab.histories import HistoryMatcher
 from forgery_lab.pairs import Plan, prepared
 from forgery_lab.progress import shown
+from forgery_lab.protocols import Judged, Options
 from forgery_pyfunc.decoding import decode
-from forgery_pyfunc.detector import Detector
+from forgery_pyfunc.detector import Detector, read_description
 from forgery_pyfunc.jpeg import encode
 
 REPORT = Path("reports/release.json")
 SHOWN = ("auc", "tpr_at_5_fpr", "recall", "specificity", "ece", "ece_corrected", "coverage")
 
 
-def on_casia(detector: Path, data: Path, draws: int, resamples: int) -> dict[str, Any]:
-    """Return the figures of C, C′, control and D on all images of a CASIA-style folder."""
+def on_casia(detector: Path, data: Path, options: Options) -> dict[str, Any]:
+    """Return the evaluation of C, C′, control and D on all images of a CASIA-style folder."""
     with shown("reading", "files") as progress:
         rows, _ = ingestion.ingest(data, progress=progress)
-    matcher = HistoryMatcher.fit(rows, data, 0)
+    matcher = HistoryMatcher.fit(rows, data, options.seed)
     masks = trials.load_masks(rows, data)
-    asked = [
-        trial
-        for condition in ("C", "C-scale")
-        for trial in trials.matched_trials(rows, data, matcher, draws, condition)
-    ] + trials.control_trials(rows, data, matcher, masks, draws)
+    asked = protocols.disjoint_trials(rows, data, matcher, masks, options)
     with tempfile.TemporaryDirectory() as folder, shown("scoring", "images") as progress:
         model = Path(folder) / "model"
         packaging.save_model(detector, model)
-        found = trials.predict(model, asked, masks, progress=progress)
-    conditions = ("C", "C-scale", "control")
-    return {
-        **{one: figures.figures(found, rows, one, resamples) for one in conditions},
-        "D": figures.where_figures(found, rows, "C", resamples),
-    }
+        found = trials.predict(model, asked, masks, options.workers, progress=progress)
+    none = pd.DataFrame(columns=["baseline", *found.columns])
+    notes = [f"all {len(rows)} images of {data.name} were scored, in {options.draws} draws"]
+    return protocols.summarise(Judged({"B": rows}, matcher, found, none, [], notes), options)
 
 
-def on_photographs(folder: Path, detector: Path) -> dict[str, Any]:
+def on_photographs(folder: Path, detector: Path) -> list[dict[str, Any]]:
     """Return how many photographs are called forged, as shipped and after a usual handling."""
-    known = pd.read_parquet(detector / "training_manifest.parquet").set_index("sha256")["split"]
+    known = pd.read_parquet(detector / MANIFEST_FILE).set_index("sha256")["split"]
     loaded, rows = Detector.load(detector), []
     for photo in photographs.find(folder).to_dict("records"):
-        split = known.get(photo["sha256"], "unknown")
+        held_out = known.get(photo["sha256"]) != "train"
         for rendition, data in _renditions(Path(photo["path"])).items():
             verdict = loaded.score(data)["verdict"]
-            rows.append({**photo, "split": split, "rendition": rendition, "verdict": verdict})
-    table = pd.DataFrame(rows)
-    return {
-        f"{origin}, {rendition}, {who}": metrics.proportion(
-            int((some["verdict"] == "forged").sum()), len(some)
-        )
-        for (origin, rendition), part in table.groupby(["origin", "rendition"])
-        for who, some in (("held out", part[part["split"] != "train"]), ("all", part))
-    }
+            row = {"origin": photo["origin"], "rendition": rendition, "verdict": verdict}
+            rows += [{**row, "which": "all"}] + [{**row, "which": "held out"}] * held_out
+    groups = pd.DataFrame(rows).groupby(["origin", "rendition", "which"])["verdict"]
+    return [
+        {
+            "name": f"photographs ({', '.join(names)})",
+            "images": len(said),
+            "false_positives": metrics.proportion(int((said == "forged").sum()), len(said)),
+            "inconclusive": float((said == "inconclusive").mean()),
+        }
+        for names, said in groups
+    ]
 
 
 def _renditions(path: Path) -> dict[str, bytes]:
@@ -88,32 +98,41 @@ def main() -> None:
     parser.add_argument("--detector", type=Path, default=Path("release"))
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--write", action="store_true", help="into the detector's card, too")
     given = parser.parse_args()
-    found = {
-        "casia": on_casia(given.detector, given.casia, given.draws, given.resamples),
-        "photographs": on_photographs(given.photos, given.detector),
-    }
+    options = Options(draws=given.draws, resamples=given.resamples)
+    found = on_casia(given.detector, given.casia, options)
+    found["elsewhere"] = on_photographs(given.photos, given.detector)
     for line in lines(found):
         print(line)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    if given.write:
+        write(found, given.detector)
+
+
+def write(found: dict[str, Any], detector: Path) -> None:
+    """Put the figures into the detector's folder, and into its model card."""
+    for one in found["protocols"].values():
+        del one["curves"]
+    write_whole(detector / report.FIGURES, json.dumps(found, indent=1) + "\n")
+    data = model_card.of_release(len(pd.read_parquet(detector / MANIFEST_FILE)))
+    card = model_card.render(read_description(detector), found, data)
+    write_whole(detector / model_card.FILE, card)
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """Return the table."""
     said = []
-    for condition in ("C", "C-scale", "control"):
-        one = found["casia"][condition]
-        for name in SHOWN:
-            if name in one["metrics"]:
-                said.append(f"{condition:10}{name:32}{_estimate(one['metrics'][name])}")
-        for name, part in one["parts"].items():
-            said.append(f"{condition:10}{'auc, ' + name:32}{_estimate(part['auc'])}")
-    for name, one in (found["casia"]["D"] or {}).items():
+    for condition, one in found["protocols"].items():
+        figures = {name: one["metrics"][name] for name in SHOWN if name in one["metrics"]}
+        figures |= {f"auc, {name}": part["auc"] for name, part in one["parts"].items()}
+        said += [f"{condition:10}{name:32}{_estimate(one)}" for name, one in figures.items()]
+    for name, one in found["where"].get("C", {}).items():
         if name != "images":
             said.append(f"{'D':10}{name:32}{_estimate(one)}")
-    for name, one in found["photographs"].items():
-        said.append(f"{'forged':10}{name:50}{_estimate(one)}")
+    for one in found["elsewhere"]:
+        said.append(f"{'forged':10}{one['name']:56}{_estimate(one['false_positives'])}")
     return said
 
 

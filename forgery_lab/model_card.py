@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from forgery_lab import report
+from forgery_lab import photographs, report
 
 FILE = "model_card.md"
 TEMPLATE = "model_card.md.j2"
@@ -69,3 +69,12 @@ def about_data(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 def licence_of(source: str) -> str | None:
     """Return the terms of a known data set by its source or name, or None."""
     return next((terms for name, terms in LICENCES.items() if name in source.lower()), None)
+
+
+def of_release(number: int) -> dict[str, Any]:
+    """Return what the card says of the release detector's data: `number` photographs."""
+    terms = "; ".join(
+        f"{one.repository} at {one.commit[:12]}: {one.terms}" for one in photographs.SOURCES
+    )
+    name = "photographs of free terms, and splices and copy-moves generated from them; no CASIA"
+    return {"name": name, "images": number, "licence": terms}

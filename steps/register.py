@@ -72,7 +72,10 @@ def detector_digest(folder: Path) -> str:
 
 
 def evaluation_of(folder: Path, workspace: Workspace) -> dict[str, Any] | None:
-    """Return the figures of the workspace's evaluation, or None where another model has them."""
+    """Return the detector's own figures, or the workspace's where they are of this detector."""
+    own = folder / report.FIGURES
+    if own.is_file():
+        return json.loads(own.read_text("utf-8"))
     path = workspace.path("evaluation") / report.FIGURES
     if not path.is_file():
         return None

@@ -30,7 +30,6 @@ from steps.entities import ReleaseSettings
 
 logger = logging.getLogger(__name__)
 
-CARD = "model_card.md"
 EXPORT_SAMPLES = 8
 
 
@@ -118,7 +117,8 @@ def learn(
     samples = [sides.validation.features(position) for position in positions]
     seen = release.training_manifest(found, held_out)
     difference = export.write_detector(folder, result.model, samples, description, seen)
-    write_card(folder, len(seen))
+    card = model_card.render(read_description(folder), None, model_card.of_release(len(seen)))
+    write_whole(folder / model_card.FILE, card)
     checkpoint.unlink()
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
     return judged
@@ -129,14 +129,3 @@ def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
     figures = {name: value for name, value in row.items() if name != "epoch"}
     mlflow.log_metrics(figures, step=epoch)
     logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-
-
-def write_card(folder: Path, number: int) -> None:
-    """Write the model card of a detector that was not evaluated yet."""
-    terms = "; ".join(f"{one.repository}: {one.terms}" for one in photographs.SOURCES)
-    data = {
-        "name": "photographs of free terms, and splices and copy-moves generated of them",
-        "images": number,
-        "licence": terms,
-    }
-    write_whole(folder / CARD, model_card.render(read_description(folder), None, data))
