@@ -54,6 +54,9 @@ PROTOCOLS = {
     "E": "elsewhere: other data sets, thresholds fixed beforehand",
     "F": "robustness: AUC under C against quality, scale and blur",
 }
+IMAGE_LEVEL = ("A", "B", "C", "C-shift", "C-scale", "control")
+"""Protocols of test images that can be asked for one by one; D comes with A, B and C."""
+
 _RANDOM_SPLIT_LEAK = 0.05
 
 
@@ -128,6 +131,7 @@ class Options:
         seed: of histories, crops and resamples.
         draws: matched histories per test image.
         resamples: behind every interval.
+        protocols: of `IMAGE_LEVEL`, what is measured where the model allows it.
         robustness: whether F is measured.
         workers: processes.
         tracking_uri: of the server that knows the model.
@@ -136,6 +140,7 @@ class Options:
     seed: int = 0
     draws: int = 3
     resamples: int = 2000
+    protocols: tuple[str, ...] = IMAGE_LEVEL
     robustness: bool = False
     workers: int = 2
     tracking_uri: str | None = None
@@ -196,10 +201,12 @@ def _judge_rows(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the predictions of the model and of the baselines on rows of protocol A or B."""
     masks = load_masks(rows, root)
-    trials, conditions = raw_trials(rows, root, name), [name]
+    trials = raw_trials(rows, root, name) if name in options.protocols else []
     if name == "B":
         trials += disjoint_trials(rows, root, matcher, masks, options)
-        conditions.append("C")
+    conditions = [
+        one for one in ((name, "C") if name == "B" else (name,)) if one in options.protocols
+    ]
     with shown("scoring") as progress:
         found = predict(model, trials, masks, options.workers, options.tracking_uri, progress)
     with shown("baselines") as progress:
@@ -236,9 +243,11 @@ def disjoint_trials(
     trials = [
         trial
         for condition in ("C", "C-shift", "C-scale")
+        if condition in options.protocols
         for trial in matched_trials(rows, root, matcher, options.draws, condition)
     ]
-    trials += control_trials(rows, root, matcher, masks, options.draws, options.seed)
+    if "control" in options.protocols:
+        trials += control_trials(rows, root, matcher, masks, options.draws, options.seed)
     if options.robustness:
         trials += robustness_trials(rows, root, matcher)
     return trials
@@ -295,7 +304,7 @@ def summarise(judged: Judged, options: Options) -> dict[str, Any]:
         "protocols": {},
         "baselines": {},
         "where": {},
-        "left_out": judged.left_out,
+        "left_out": [*judged.left_out, *_not_asked_for(judged, options)],
         "notes": judged.notes,
     }
     for name, rows in judged.rows.items():
@@ -321,8 +330,15 @@ def summarise(judged: Judged, options: Options) -> dict[str, Any]:
             found["robustness"] = robustness
     if judged.rows and not found["where"]:
         reason = "the model gives no heat map, or no test image has a mask of its size"
-        found["left_out"] = [*judged.left_out, {"protocol": "D", "reason": reason}]
+        found["left_out"].append({"protocol": "D", "reason": reason})
     return found
+
+
+def _not_asked_for(judged: Judged, options: Options) -> list[dict[str, str]]:
+    """Return what the model would allow and the options leave out."""
+    known = {one["protocol"] for one in judged.left_out} | ({"A"} - set(judged.rows))
+    missing = [name for name in IMAGE_LEVEL if name not in (*options.protocols, *known)]
+    return [{"protocol": name, "reason": "it was not asked for"} for name in missing]
 
 
 def with_protocol_a(found: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

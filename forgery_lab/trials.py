@@ -312,6 +312,8 @@ def predict_baselines(
         else:
             learn, judge = (raw_trials(rows, root, condition) for rows in (train, test))
         plan.append((condition, learn, judge))
+    if not plan:
+        return pd.DataFrame(columns=["baseline", *PREDICTION_COLUMNS])
     every = [trial for _, learn, judge in plan for trial in (*learn, *judge)]
     found = baselines.extract([t.rendition for t in every], workers=workers, progress=progress)
     parts, start = [], 0

@@ -20,6 +20,10 @@ def _split_commas(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="where all randomness comes from")]
+Protocols = Annotated[
+    tuple[Literal["A", "B", "C", "C-shift", "C-scale", "control"], ...],
+    BeforeValidator(_split_commas),
+]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Stage = Literal["Staging", "Production", "Archived"]
 
@@ -110,6 +114,11 @@ class EvaluateSettings(Entity):
     model: str = Field("", description="model URI; by default the detector that `train` wrote")
     draws: int = Field(ge=1, le=20, description="matched histories drawn for every test image")
     bootstrap: int = Field(ge=100, le=100_000, description="resamples behind every interval")
+    protocols: Protocols = Field(
+        ("A", "B", "C", "C-shift", "C-scale", "control"),
+        min_length=1,
+        description="which to measure, where the model allows it",
+    )
     robustness: bool = Field(description="protocol F: AUC against quality, scale and blur")
     extra: Names = Field((), description="protocol E: name:path,name:path")
     against: str = Field("", description="URI of a model to compare with, on identical images")

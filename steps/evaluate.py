@@ -45,6 +45,7 @@ def run(settings: EvaluateSettings, workspace: Workspace) -> None:
         seed=settings.seed,
         draws=settings.draws,
         resamples=settings.bootstrap,
+        protocols=settings.protocols,
         robustness=settings.robustness,
         tracking_uri=mlflow.get_tracking_uri(),
     )

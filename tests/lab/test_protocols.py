@@ -1,5 +1,6 @@
 """Protocols: only images that are new to a model judge it, and what is left out is said."""
 
+import dataclasses
 import hashlib
 import importlib.util
 import sys
@@ -178,6 +179,16 @@ def test_control_crops_hold_no_forged_pixel(data_set):
         for label in (True, False)
     }
     assert windows[False] <= windows[True]
+
+
+def test_only_what_was_asked_for_is_measured(data_set, model):
+    frame, root = data_set
+    options = dataclasses.replace(OPTIONS, protocols=("C",), draws=1)
+    judged = protocols.judge(model, frame, root, learnt_from(frame), options)
+    found = protocols.summarise(judged, options)
+    assert list(found["protocols"]) == list(found["baselines"]) == ["C"]
+    unasked = {one["protocol"] for one in found["left_out"] if "not asked" in one["reason"]}
+    assert unasked == {"B", "C-shift", "C-scale", "control"}
 
 
 def test_robustness_changes_one_thing_at_a_time(data_set, model):

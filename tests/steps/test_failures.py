@@ -15,6 +15,7 @@ from tests.conftest import encoded, picture
         ("train", ("--epochs", "many"), "train.epochs is 'many'"),
         ("trian", (), "unknown entry point trian; did you mean train?"),
         ("score", ("--output", "x.csv"), "score.input is missing"),
+        ("evaluate", ("--protocols", "B,Z"), "evaluate.protocols.1 is 'Z'; allowed: 'A', 'B'"),
     ],
 )
 def test_a_bad_setting_ends_with_status_2(clone, step, options, sentence):

@@ -60,7 +60,8 @@ def test_an_experiment_shows_as_a_difference(trained):
     trained.commit("A baseline")
     try:
         trained.run("dvc", "exp", "run", "-S", "train.epochs=1")
-        changed = json.loads(trained.run("dvc", "metrics", "diff", "--json"))
+        said = trained.run("dvc", "metrics", "diff", "--json")
+        changed = json.loads(said[said.index("{") :])
         assert "reports/metrics.json" in changed
         assert changed["reports/training.json"]["epochs"] == {"old": 2, "new": 1, "diff": -1}
         trained.run("dvc", "plots", "show")
