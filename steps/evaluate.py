@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import mlflow
@@ -149,7 +149,7 @@ def about_data(workspace: Workspace) -> dict[str, Any]:
     ingested = json.loads(workspace.path("ingest_report").read_text("utf-8"))
     frame = pd.read_parquet(workspace.path("splits"), columns=["label"])
     return {
-        "name": ingested["source"],
+        "name": PurePath(ingested["source"]).name,
         "digest": ingested["digest"],
         "images": len(frame),
         "split": split["scheme"],
