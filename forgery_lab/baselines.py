@@ -7,8 +7,7 @@ under the same protocol, as the figures it stands beside.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from scipy.ndimage import laplace
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc.decoding import decode, sniff
 from forgery_pyfunc.ela import error_levels
@@ -142,29 +142,14 @@ def extract(
         workers: processes.
         progress: called with images done and images in all.
     """
-    chunks = [(images[i : i + _CHUNK], families) for i in range(0, len(images), _CHUNK)]
-    found: list[list[np.ndarray]] = []
-    if workers < 2 or len(images) < _LEAST_FOR_PROCESSES:
-        for chunk in chunks:
-            found += _extract_chunk(chunk)
-            if progress:
-                progress(len(found), len(images))
-    else:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            for part in pool.map(_extract_chunk, chunks):
-                found += part
-                if progress:
-                    progress(len(found), len(images))
+    look = partial(_extract_one, families)
+    found = list(in_parallel(look, images, workers, _CHUNK, _LEAST_FOR_PROCESSES, progress))
     return {name: np.stack([row[i] for row in found]) for i, name in enumerate(families)}
 
 
-def _extract_chunk(chunk: tuple[Sequence[Load], Sequence[str]]) -> list[list[np.ndarray]]:
-    images, families = chunk
-    rows = []
-    for load in images:
-        data = load()
-        rows.append([_FEATURES[name](data) for name in families])
-    return rows
+def _extract_one(families: Sequence[str], load: Load) -> list[np.ndarray]:
+    data = load()
+    return [_FEATURES[name](data) for name in families]
 
 
 def predict(

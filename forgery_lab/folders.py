@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +13,7 @@ import pandas as pd
 from forgery_lab import casia, manifest, splits
 from forgery_lab.errors import DataError
 from forgery_lab.inspection import Refusal, inspect_image
+from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc.decoding import Limits
 
@@ -141,16 +140,4 @@ def _kind(label: int, parsed: casia.CasiaName | None) -> str:
 
 def _inspect(files: Sequence[Path], workers: int, progress: Progress | None) -> list:
     look = partial(inspect_image, limits=Limits())
-    found = []
-    if workers < 2 or len(files) < _LEAST_FOR_PROCESSES:
-        for path in files:
-            found.append(look(path))
-            if progress:
-                progress(len(found), len(files))
-        return found
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for fact in pool.map(look, files, chunksize=_CHUNK):
-            found.append(fact)
-            if progress:
-                progress(len(found), len(files))
-    return found
+    return list(in_parallel(look, files, workers, _CHUNK, _LEAST_FOR_PROCESSES, progress))

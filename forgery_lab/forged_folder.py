@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import io
 import json
-import multiprocessing
-import os
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -35,12 +32,10 @@ from forgery_lab.forging import (
     forge,
     sized,
 )
+from forgery_lab.processes import in_parallel
 from forgery_pyfunc import jpeg
 from forgery_pyfunc.decoding import decode, oriented
 from forgery_pyfunc.errors import ImageError
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 CATEGORY = "pho"
 """The category in the names that `forge_folder` gives: a photograph of unknown subject."""
@@ -310,16 +305,3 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-def in_parallel(
-    function: Callable[[Task], Result], tasks: Sequence[Task], processes: int | None = None
-) -> Iterator[Result]:
-    """The results in the order of the tasks, each computed in one of a few fresh processes."""
-    processes = min(processes or os.cpu_count() or 1, len(tasks))
-    if processes <= 1:
-        yield from map(function, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        yield from pool.map(function, tasks, chunksize=1)

@@ -1,11 +1,8 @@
 """From a folder of images to a manifest, with every fault of the data counted and named."""
 
-import multiprocessing
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +13,7 @@ import pandas as pd
 from forgery_lab import casia, manifest, splits
 from forgery_lab.errors import DataError
 from forgery_lab.inspection import ImageFacts, Refusal, inspect_image, inspect_mask
+from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc.decoding import Limits
 
@@ -226,12 +224,9 @@ def _inspect(
     tasks: list[_Task] = [(inspect_image, root / path) for path in images]
     tasks += [(inspect_mask, root / path) for path in files.masks]
     usual = replace(limits, max_pixels=min(limits.max_pixels, USUAL_PIXELS))
-    found = _map(partial(_call, usual), tasks, workers)
-    facts: dict[str, Any] = {}
-    for path, one in zip([*images, *files.masks], found, strict=True):
-        facts[path] = one
-        if progress:
-            progress(len(facts), len(tasks))
+    look = partial(_call, usual)
+    found = in_parallel(look, tasks, workers, _FILES_PER_TASK, _FEW, progress)
+    facts: dict[str, Any] = dict(zip([*images, *files.masks], found, strict=True))
     for (path, one), task in zip(facts.items(), tasks, strict=True):
         if isinstance(one, Refusal) and one.code.endswith("too_many_pixels"):
             facts[path] = _call(limits, task)
@@ -241,23 +236,6 @@ def _inspect(
 def _call(limits: Limits, task: _Task) -> Any:
     inspect, path = task
     return inspect(path, limits)
-
-
-def _map(function: Callable[[Any], Any], tasks: list[Any], workers: int) -> Iterator[Any]:
-    """Yield the results in order; few tasks are not worth a process."""
-    if workers == 1 or len(tasks) < _FEW:
-        yield from map(function, tasks)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        yield from pool.map(function, tasks, chunksize=_FILES_PER_TASK)
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A process that read the images was killed, most likely because the memory ran out; "
-            "fewer workers need less."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 # --- judging

@@ -1,0 +1,59 @@
+"""Work spread over processes, with results in order."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+from forgery_lab.errors import DataError
+from forgery_lab.progress import Progress
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def in_parallel(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int | None = None,
+    chunk: int = 1,
+    fewest: int = 2,
+    progress: Progress | None = None,
+) -> Iterator[Result]:
+    """Yield the results in the order of the tasks.
+
+    Processes are spawned, not forked, since the caller may have loaded TensorFlow.
+
+    Args:
+        function: picklable, as are tasks and results.
+        tasks: of the function.
+        workers: processes, by default one per core.
+        chunk: tasks that a process takes at a time.
+        fewest: tasks; fewer are done here, since a process takes a second to start.
+        progress: called with tasks done and tasks in all.
+
+    Raises:
+        DataError: a process was killed.
+    """
+    workers = min(workers or os.cpu_count() or 1, len(tasks))
+    if workers <= 1 or len(tasks) < fewest:
+        yield from _counted(map(function, tasks), len(tasks), progress)
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    try:
+        yield from _counted(pool.map(function, tasks, chunksize=chunk), len(tasks), progress)
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a process was killed, most likely because the memory ran out; fewer workers need less"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _counted(results: Iterator[Result], total: int, progress: Progress | None) -> Iterator[Result]:
+    for done, result in enumerate(results, start=1):
+        yield result
+        if progress:
+            progress(done, total)
