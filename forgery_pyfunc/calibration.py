@@ -69,9 +69,13 @@ class Calibration:
         """Return float32[h, w] in [0, 1] for the block logits float32[h, w]."""
         return sigmoid(logits / self.block_temperature + self.block_bias).astype(np.float32)
 
+    def band(self, threshold: float | None = None) -> tuple[float, float]:
+        """Return the cuts (t_lo, t_hi) that decide; a `threshold` is both, without a grey band."""
+        return (self.t_lo, self.t_hi) if threshold is None else (threshold, threshold)
+
     def verdict(self, probability: float, threshold: float | None = None) -> Verdict:
         """Return the decision; a `threshold` replaces the grey band by one cut."""
-        t_lo, t_hi = (self.t_lo, self.t_hi) if threshold is None else (threshold, threshold)
+        t_lo, t_hi = self.band(threshold)
         if probability >= t_hi:
             return "forged"
         return "authentic" if probability < t_lo else "inconclusive"

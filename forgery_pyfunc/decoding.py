@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,9 @@ class Limits:
 
     max_bytes: int = 25 * 2**20
     max_pixels: int = 64_000_000
+
+
+_NO_LIMITS = Limits(sys.maxsize, sys.maxsize)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +284,7 @@ def read_metadata(data: bytes) -> StoredMetadata:
     if name not in _PLUGINS:
         raise _refusal(name)
     try:
-        stored = _open(name, data, Limits())
+        stored = _open(name, data, _NO_LIMITS)
         exif = stored.getexif()
         xmp = stored.info.get("xmp") or stored.info.get("XML:com.adobe.xmp") or b""
     except ImageError:

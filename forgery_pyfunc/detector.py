@@ -131,6 +131,7 @@ class Detector:
         probability = self.calibration.probability(evidence.logit, image.width * image.height)
         record["probability"] = probability
         record["verdict"] = self.calibration.verdict(probability, threshold)
+        record["t_lo"], record["t_hi"] = self.calibration.band(threshold)
         if with_heatmap and evidence.blocks is not None:
             record["heatmap"] = self._heatmap(image, evidence.blocks)
         return record
@@ -157,9 +158,12 @@ RECORD_FIELDS = {
     "model_version": "string",
     "error": "string",
     "reason": "string",
+    "t_lo": "double",
+    "t_hi": "double",
 }
-"""Fields of an answer and their MLflow types, in order. `reason` is this project's addition:
-why the verdict is `inconclusive` although the image could be read."""
+"""Fields of an answer and their MLflow types, in order. The last three are this project's
+addition: why the verdict is `inconclusive` although the image could be read, and the cuts that
+decided it: below `t_lo` authentic, from `t_hi` on forged."""
 
 EMPTY_RECORD: dict[str, Any] = dict.fromkeys(RECORD_FIELDS)
 

@@ -8,6 +8,7 @@ import binascii
 import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from forgery_pyfunc.decoding import FORMATS, sniff
+from forgery_pyfunc.decoding import FORMATS, Limits, sniff
 from forgery_pyfunc.detector import RECORD_FIELDS, Detector
-from forgery_pyfunc.errors import ImageError
+from forgery_pyfunc.errors import ImageError, ModelError
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class ForgeryModel(PythonModel):
         """Load the detector that was logged as the artefact `detector`."""
         folder = Path(context.artifacts["detector"])
         self.detector = Detector.load(folder, registered_version(folder))
+        self.limits = read_limits(os.environ)
 
     def predict(
         self,
@@ -70,13 +72,32 @@ class ForgeryModel(PythonModel):
 
     def _record(self, image: Any, threshold: float | None, with_heatmap: bool) -> dict[str, Any]:
         try:
-            return self.detector.score(to_bytes(image), threshold, with_heatmap)
+            return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
         except ImageError as error:
             return self.detector.error_record(error)
         except Exception:  # one image must never spoil the others, whatever it triggered
             logger.exception("an image could not be scored")
             failure = ImageError("this image could not be scored", code="internal_error")
             return self.detector.error_record(failure)
+
+
+def read_limits(environment: Mapping[str, str]) -> Limits:
+    """Return the limits that MAX_UPLOAD_MB and MAX_PIXELS set, as they do for the web page.
+
+    Raises:
+        ModelError: one of them is no number above 0.
+    """
+    megabytes = _positive(environment, "MAX_UPLOAD_MB", Limits.max_bytes / 2**20)
+    pixels = _positive(environment, "MAX_PIXELS", Limits.max_pixels)
+    return Limits(max_bytes=int(megabytes * 2**20), max_pixels=int(pixels))
+
+
+def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name) or str(default)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise ModelError(f"{name} is {text!r}; it must be a number above 0")
 
 
 def read_threshold(value: float | None) -> float | None:

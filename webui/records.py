@@ -31,8 +31,9 @@ class Record(BaseModel):
     reason: str | None = Field(
         default=None, description="why the verdict is inconclusive, if special"
     )
-
-    t_lo: float | None = Field(default=None, description="below it the verdict is authentic")
+    t_lo: float | None = Field(
+        default=None, description="below it the verdict is authentic; up to t_hi: grey band"
+    )
     t_hi: float | None = Field(default=None, description="from it on the verdict is forged")
 
     @property

@@ -37,8 +37,12 @@ def test_the_heat_map_lies_on_the_image_as_it_is_shown(detector):
     assert drawn.mode == "L"
 
 
-def test_a_threshold_of_zero_calls_everything_forged(detector):
-    assert detector.score(encoded(picture()), threshold=0.0)["verdict"] == "forged"
+def test_a_record_tells_the_cuts_that_decided(detector):
+    record = detector.score(encoded(picture()))
+    assert (record["t_lo"], record["t_hi"]) == (0.3, 0.7)
+    record = detector.score(encoded(picture()), threshold=0.0)
+    assert record["verdict"] == "forged"
+    assert record["t_lo"] == record["t_hi"] == 0.0
 
 
 def test_the_same_image_gets_the_same_answer(detector):
@@ -52,6 +56,7 @@ def test_a_small_image_is_inconclusive_with_the_reason(detector):
     assert record["probability"] is None
     assert record["error"] is None
     assert record["reason"].startswith("too_small: the image has 63×200 pixels")
+    assert record["t_lo"] is record["t_hi"] is None
 
 
 def test_what_is_no_image_is_an_error(detector):

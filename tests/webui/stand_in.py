@@ -52,15 +52,17 @@ class StandIn(PythonModel):
         except OSError as error:
             return record | {"error": f"broken_image: {type(error).__name__}"}
         probability = float(grey.mean() / 255)
+        threshold = params.get("threshold", -1.0)
+        t_lo, t_hi = (threshold, threshold) if threshold >= 0 else (0.3, 0.7)
         return record | {
-            "verdict": verdict(probability, params.get("threshold", -1.0)),
+            "verdict": verdict(probability, t_lo, t_hi),
             "probability": probability,
             "heatmap": png(contrast(grey)) if params.get("heatmap") else None,
             "width": image.width,
             "height": image.height,
             "format": image.format,
-            "t_lo": 0.3,
-            "t_hi": 0.7,
+            "t_lo": t_lo,
+            "t_hi": t_hi,
         }
 
 
@@ -72,12 +74,10 @@ def to_bytes(cell):
     return data
 
 
-def verdict(probability, threshold):
-    if threshold >= 0:
-        return "forged" if probability >= threshold else "authentic"
-    if probability < 0.3:
-        return "authentic"
-    return "forged" if probability >= 0.7 else "inconclusive"
+def verdict(probability, t_lo, t_hi):
+    if probability >= t_hi:
+        return "forged"
+    return "authentic" if probability < t_lo else "inconclusive"
 
 
 def contrast(grey):
