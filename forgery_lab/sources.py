@@ -1,4 +1,4 @@
-"""Where a data set comes from: a folder, an archive, a URL, S3, Kaggle, or the embedded demo.
+"""Where a data set comes from: folder, archive, URL, S3, Kaggle, feedback, or the embedded demo.
 
 Whatever the source, `fetch` leaves one folder with Au/, Tp/ and, where there are masks,
 Groundtruth/; all of it, or, when something fails, nothing new.
@@ -57,7 +57,8 @@ def fetch(
 
     Args:
         source: `demo`, a folder, a zip or tar archive, `https://…`, `s3://bucket/key-or-prefix`
-            (AWS_ENDPOINT_URL names another server), or `kaggle:owner/name`.
+            (AWS_ENDPOINT_URL names another server), `kaggle:owner/name`, or `feedback:path` of
+            the SQLite file in which the web page keeps feedback.
         destination: folder to write, the data root.
         checksum: SHA-256 that an archive must have, 64 hexadecimal digits.
         seed: of the demo.
@@ -151,12 +152,21 @@ def _kaggle(request: Request, folder: Path) -> None:
     _copy(casia.find_layout(Path(found)), folder, request.progress)
 
 
+def _feedback(request: Request, folder: Path) -> None:
+    from forgery_lab import feedback
+
+    _refuse_checksum(request)
+    store = Path(request.source.removeprefix("feedback:"))
+    feedback.write(store, folder, request.progress)
+
+
 SCHEMES: dict[str, Callable[[Request, Path], None]] = {
     "demo": _demo,
     "http": _url,
     "https": _url,
     "s3": _s3,
     "kaggle": _kaggle,
+    "feedback": _feedback,
 }
 """What writes the content of a source into a new folder, by what stands before the colon.
 
@@ -176,8 +186,8 @@ def _source(source: str) -> Callable[[Request, Path], None]:
 
 def _allowed() -> str:
     return (
-        "allowed are demo, a folder, a zip or tar archive, http(s)://…, s3://bucket/key and "
-        "kaggle:owner/name"
+        "allowed are demo, a folder, a zip or tar archive, http(s)://…, s3://bucket/key, "
+        "kaggle:owner/name and feedback:path"
     )
 
 
@@ -268,6 +278,13 @@ def _arrange(content: Path, target: Path, source: str) -> None:
     target.mkdir()
     for path in sorted(layout.root.iterdir()):
         path.rename(target / names.get(path, path.name))
+
+
+def location(source: str) -> str:
+    """Return where people and MLflow find a source: a path or a URL that may be logged."""
+    scheme, _, name = source.partition(":")
+    found = {"feedback": name, "kaggle": f"https://www.kaggle.com/datasets/{name}"}.get(scheme)
+    return found or public_name(source)
 
 
 def public_name(source: str) -> str:

@@ -1,6 +1,7 @@
 """Loads `config.yaml`, `params.yaml` and overrides into the entities of `steps.entities`."""
 
 import difflib
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,12 @@ class ConfigurationManager:
             self.config.paths,
             self.config.registered_model,
         )
+
+
+def feedback_store(root: Path = PROJECT_ROOT) -> Path:
+    """Return the SQLite file of the page's feedback: FEEDBACK_DB, or what `config.yaml` says."""
+    named = os.environ.get("FEEDBACK_DB")
+    return Path(named).absolute() if named else root / ConfigurationManager(root).config.feedback_db
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

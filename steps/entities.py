@@ -60,6 +60,7 @@ class Config(Entity):
 
     experiment: str = Field(min_length=1)
     registered_model: str = Field(min_length=1)
+    feedback_db: Path
     paths: Paths
 
 
@@ -69,7 +70,8 @@ class IngestSettings(Entity):
     seed: Seed
     source: str = Field(
         min_length=1,
-        description="demo, a folder, an archive, http(s)://…, s3://… or kaggle:owner/name",
+        description="demo, a folder, an archive, http(s)://…, s3://…, kaggle:owner/name, "
+        "feedback (the page's store) or feedback:PATH",
     )
     checksum: str = Field(
         pattern="^([0-9a-f]{64})?$", description="SHA-256 that a downloaded file must have"

@@ -12,7 +12,7 @@ from mlflow.data.pandas_dataset import from_pandas
 from forgery_lab import ingestion, manifest, sources
 from forgery_lab.manifest_figures import summary_figures
 from forgery_lab.progress import shown
-from steps.configuration import Workspace
+from steps.configuration import Workspace, feedback_store
 from steps.entities import IngestSettings
 
 logger = logging.getLogger(__name__)
@@ -20,10 +20,13 @@ logger = logging.getLogger(__name__)
 
 def run(settings: IngestSettings, workspace: Workspace) -> None:
     """Fetch the images, look at every one, write the manifest and report what was wrong."""
-    source = sources.public_name(settings.source)
+    given = settings.source
+    if given == "feedback":
+        given = f"feedback:{feedback_store()}"
+    source = sources.location(given)
     with shown(f"fetching {source}", "parts") as progress:
         root = sources.fetch(
-            settings.source,
+            given,
             workspace.path("raw"),
             settings.checksum or None,
             seed=settings.seed,

@@ -8,7 +8,7 @@ from deploy.services import LOOPBACK, available_cpus, check_port_free, scoring_s
 from deploy.supervisor import Supervisor
 from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.model import VERSION_VARIABLE
-from steps.configuration import Workspace
+from steps.configuration import Workspace, feedback_store
 from steps.entities import ServeSettings
 from steps.register import ensure_champion
 from steps.registry import resolve
@@ -30,6 +30,7 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
     tracking = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), VERSION_VARIABLE: version}
     scoring = scoring_server(uri, settings.scoring_port, available_cpus(), tracking)
     page = web_page(LOOPBACK, settings.port, settings.scoring_port)
+    page.environment["FEEDBACK_DB"] = str(feedback_store())
     logger.info("serving %s on http://%s:%d", version or uri, LOOPBACK, settings.port)
     if Supervisor([scoring, page]).run():
         raise ForgeryError("a service kept dying; the lines above say why")

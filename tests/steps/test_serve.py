@@ -23,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, detector_folder: Path) -> di
     folder = tmp_path_factory.mktemp("store")
     uri = f"sqlite:///{folder}/mlflow.db"
     make_champion(detector_folder, uri, folder)
-    return {"MLFLOW_TRACKING_URI": uri}
+    return {"MLFLOW_TRACKING_URI": uri, "FEEDBACK_DB": str(folder / "feedback.db")}
 
 
 def test_the_champion_is_served_and_a_killed_server_comes_back(
