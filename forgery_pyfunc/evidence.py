@@ -23,7 +23,10 @@ _EARLIER_QUALITIES = (*range(40, 99, 2), 99, 100)
 _CLEARLY_BETTER = 0.6
 _LEVELS_COUNTED = 20
 _GRID_STANDS_OUT = 0.1
-_SAME_PICTURE = 0.75
+_SAME_PICTURE = 0.82
+_PREVIEW_SIDE = 64
+_PREVIEW_ZOOMS = (0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
+_TURNED = {1: "turned by 90°", 2: "upside down", 3: "turned by 90°"}
 
 # Table hashes of files in which Photoshop itself states the quality (image resource 0x0406).
 _PHOTOSHOP_TABLES = {
@@ -118,15 +121,16 @@ class Metadata:
 
 @dataclass(frozen=True, eq=False)
 class Thumbnail:
-    """The preview embedded in EXIF beside the image at its size, uint8[h, w, 3] both.
+    """The preview embedded in EXIF, uint8[h, w, 3], against the image.
 
-    `correlation` of their luma: 1 for the same picture. `difference`: mean, in grey levels.
+    `likeness`: correlation of the preview's middle with the best place of the image, 1 for the
+    same picture. `turns`: quarter turns, counter-clockwise, that make the image stand as the
+    preview does. `differs`: the preview shows another picture or a much larger part of it.
     """
 
     embedded: np.ndarray
-    image: np.ndarray
-    correlation: float
-    difference: float
+    likeness: float
+    turns: int
     differs: bool
     explanation: str
 
@@ -346,7 +350,8 @@ def gps_position(data: bytes) -> tuple[float, float] | None:
 def embedded_thumbnail(data: bytes, image: DecodedImage) -> Thumbnail | None:
     """The EXIF thumbnail against the image, None where there is none that can be read.
 
-    Black bars that cameras add around a preview of another shape are cut off first.
+    Cameras put black bars around a preview of another shape, cut a little off, and programs that
+    turn a picture often leave its preview as it was: none of that makes it another picture.
     """
     stored = read_metadata(data)
     directory = _directory(stored, ExifTags.IFD.IFD1)
@@ -357,28 +362,67 @@ def embedded_thumbnail(data: bytes, image: DecodedImage) -> Thumbnail | None:
         preview = decode(stored.exif_bytes[start : start + length], Limits(2**20, 2**20)).pixels
     except ImageError:
         return None
+    luma = _small(image.luma, 4.0).astype(np.uint8)
+    found = [_compare_preview(preview, np.rot90(luma, turns)) for turns in range(4)]
+    turns = max(range(4), key=lambda k: found[k][1] + (0.05 if k == 0 else 0))
+    embedded, likeness = found[turns]
+    differs = likeness < _SAME_PICTURE
+    if differs:
+        turns, (embedded, likeness) = 0, found[0]
+        explanation = (
+            "The embedded preview shows another picture, or much more of it: the image was "
+            "changed afterwards."
+        )
+    elif turns:
+        explanation = (
+            f"The embedded preview shows the same picture {_TURNED[turns]}: the image was turned "
+            "afterwards."
+        )
+    else:
+        explanation = "The embedded preview shows the same picture."
+    return Thumbnail(embedded, likeness, turns, differs, explanation)
+
+
+def _compare_preview(preview: np.ndarray, luma: np.ndarray) -> tuple[np.ndarray, float]:
+    """The preview without the bars around a picture of luma's shape, and how alike both are."""
     height, width = preview.shape[:2]
-    scale = min(width / image.width, height / image.height)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    scale = min(width / luma.shape[1], height / luma.shape[0])
+    size = max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale))
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
-    preview = preview[top : top + size[1], left : left + size[0]]
-    small = np.asarray(Image.fromarray(image.pixels).resize(size, Image.Resampling.BOX))
-    one, other = (a.astype(np.float64).mean(2) for a in (preview, small))
-    spread = one.std() * other.std()
-    covariance = ((one - one.mean()) * (other - other.mean())).mean()
-    correlation = float(covariance / spread) if spread > 1 else 1.0
-    difference = float(np.abs(one - other).mean())
-    differs = correlation < _SAME_PICTURE
-    return Thumbnail(
-        preview,
-        small,
-        correlation,
-        difference,
-        differs,
-        "The embedded preview shows another picture or crop: the image was changed afterwards."
-        if differs
-        else "The embedded preview shows the same picture.",
+    inner = preview[top : top + size[1], left : left + size[0]]
+    template = _middle(_small(inner.mean(2).astype(np.uint8), 1.0))
+    picture = np.ascontiguousarray(luma)
+    best = max(_best_correlation(_small(picture, zoom), template) for zoom in _PREVIEW_ZOOMS)
+    return inner, best
+
+
+def _small(luma: np.ndarray, zoom: float) -> np.ndarray:
+    """float64 of about 64 pixels on the longer side, times `zoom`."""
+    factor = zoom * _PREVIEW_SIDE / max(luma.shape)
+    size = max(1, round(luma.shape[1] * factor)), max(1, round(luma.shape[0] * factor))
+    return np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.BOX), np.float64)
+
+
+def _middle(plane: np.ndarray) -> np.ndarray:
+    """The middle three quarters of each side."""
+    rows, columns = (length // 8 for length in plane.shape)
+    return plane[rows : plane.shape[0] - rows, columns : plane.shape[1] - columns]
+
+
+def _best_correlation(plane: np.ndarray, template: np.ndarray) -> float:
+    """The highest correlation of `template` with any part of `plane`; 1 where both are plain."""
+    if plane.shape[0] < template.shape[0] or plane.shape[1] < template.shape[1]:
+        return 0.0
+    parts = np.lib.stride_tricks.sliding_window_view(plane, template.shape).reshape(
+        -1, template.size
     )
+    parts = parts - parts.mean(1, keepdims=True)
+    wanted = template.ravel() - template.mean()
+    spread = np.sqrt((parts**2).sum(1) * (wanted**2).sum())
+    plain = template.size  # a grey level of deviation in both
+    if (wanted**2).sum() < plain:
+        return 1.0 if ((parts**2).sum(1) < plain).any() else 0.0
+    return float((parts @ wanted / np.maximum(spread, plain)).max())
 
 
 def _smooth(plane: np.ndarray, reach: int = 1) -> np.ndarray:

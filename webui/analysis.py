@@ -20,6 +20,8 @@ GHOST_QUALITIES = tuple(range(55, 100, 5))
 BLOCK = 8
 MIN_SIDE = 64
 """Pixels: on smaller pictures ghosts and grid show nothing."""
+EVEN = 0.5
+"""Probability from which a picture is more likely forged than not, whatever the cuts say."""
 LIMITS_OF_THE_METHOD = (
     "A verdict is a statistical estimate, not proof. The detector looks for traces of splices and "
     "copy-moves in the compression and noise of the pixels. It cannot see staging, false captions "
@@ -157,6 +159,12 @@ def in_words(record: Record) -> tuple[str, str]:
             "Parts of this picture carry traces that do not fit the rest, as after a splice or a "
             "copy-move. Look at the map and the views before you decide; this is not proof.",
         )
+    if record.verdict == "authentic" and (record.probability or 0) >= EVEN:
+        return (
+            "No clear signs of forgery",
+            "There are weak traces that do not quite fit, fewer than this detector decides upon. "
+            "This does not prove the picture genuine: look at the map and the views.",
+        )
     if record.verdict == "authentic":
         return (
             "No signs of forgery",
@@ -173,6 +181,11 @@ def in_words(record: Record) -> tuple[str, str]:
         "The traces are neither clear enough to call this picture forged nor clean enough to clear "
         "it. A less compressed original would help.",
     )
+
+
+def percent(share: float) -> str:
+    """Return a probability for people: whole percents, and tenths where each of them counts."""
+    return f"{100 * share:.{0 if 0.05 <= share < 0.95 else 1}f} %"
 
 
 def _draw_ela(material: Material) -> np.ndarray:

@@ -15,6 +15,7 @@ from webui import (
     predict,
     report,
 )
+from webui.analysis import percent
 from webui.feedback import Store
 from webui.observability import Metrics
 from webui.scoring import Scoring
@@ -49,6 +50,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_FORM_PARTS"] = settings.max_files + 20
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.wsgi_app = Pacing(app.wsgi_app, settings)  # type: ignore[method-assign]
+
+    app.jinja_env.filters["percent"] = percent
 
     metrics = Metrics()
     app.extensions["metrics"] = metrics

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader
 
 from forgery_pyfunc.decoding import Limits
 from forgery_pyfunc.errors import ForgeryError
+from webui.analysis import percent
 from webui.client import Client
 from webui.records import Record
 from webui.settings import Settings
@@ -147,8 +148,8 @@ def write_text(rows: Iterator[Row]) -> list[Row]:
     done = []
     for row in rows:
         record = row.record
-        percent = "" if record.probability is None else f"{100 * record.probability:3.0f} %"
-        click.echo(f"{record.verdict or 'error':13}{percent:7}{row.path}", nl=not record.error)
+        share = "" if record.probability is None else percent(record.probability)
+        click.echo(f"{record.verdict or 'error':13}{share:>7}  {row.path}", nl=not record.error)
         if record.error:
             click.echo(f": {record.error_message or record.error}")
         done.append(row)
@@ -187,6 +188,7 @@ def write_html(rows: Iterator[Row]) -> list[Row]:
     """Write one self-contained page."""
     done = list(rows)
     environment = Environment(loader=PackageLoader("webui"), autoescape=True)
+    environment.filters["percent"] = percent
     click.echo(environment.get_template("scan.html").render(rows=done))
     return done
 

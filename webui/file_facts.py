@@ -123,7 +123,12 @@ def in_words(metadata: Metadata) -> dict[str, str]:
     }
     if metadata.has_content_credentials:
         texts["Content credentials"] = "present (C2PA), not verified here"
-    return {name: text for name, text in texts.items() if text}
+    return {name: _date(text) for name, text in texts.items() if text}
+
+
+def _date(text: str) -> str:
+    """Return EXIF's 2001:08:14 16:15:33 as 2001-08-14 16:15:33, and other text as it is."""
+    return re.sub(r"^(\d{4}):(\d\d):(\d\d)", r"\1-\2-\3", text)
 
 
 def read_location(data: bytes) -> str | None:

@@ -24,7 +24,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from webui.analysis import Analysis
+from webui.analysis import Analysis, percent
 from webui.analyze import ANALYZE_FORM, analyse_upload, read_one_upload
 from webui.openapi import UPLOAD_ERRORS, describe
 
@@ -110,9 +110,9 @@ def _verdict(analysis: Analysis) -> list[Flowable]:
     colour = VERDICT_COLOURS.get(record.verdict or "", "#16212b")
     headline = f'<font color="{colour}"><b>{escape(analysis.headline)}</b></font>'
     if record.probability is not None:
-        headline += f" · probability of alteration {100 * record.probability:.0f} %"
-    if record.t_lo is not None and record.t_hi is not None:
-        headline += f" (no decision from {100 * record.t_lo:.0f} to {100 * record.t_hi:.0f} %)"
+        headline += f" · probability of alteration {percent(record.probability)}"
+    if record.t_lo is not None and record.t_hi is not None and record.t_lo < record.t_hi:
+        headline += f" (no decision from {percent(record.t_lo)} to {percent(record.t_hi)})"
     rows = [
         ("File", analysis.filename),
         ("SHA-256", analysis.sha256),
@@ -171,7 +171,8 @@ def _facts(analysis: Analysis) -> list[Flowable]:
         rows.append(("Location", facts.location))
     if facts.thumbnail:
         rows.append(("Embedded thumbnail", facts.thumbnail.comment))
-    rows += [("To note", remark) for remark in facts.remarks]
+    told = {text for _, text in rows}
+    rows += [("To note", remark) for remark in facts.remarks if remark not in told]
     return [KeepTogether([Paragraph("File facts", HEADING), _table(rows)])]
 
 

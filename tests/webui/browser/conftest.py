@@ -51,10 +51,8 @@ def site(scoring_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def open_context(browser: Browser, size: str, **options: object) -> BrowserContext:
     width, height = SIZES[size]
-    scheme = "light" if size == "desktop" else "dark"
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, **options
-    )
+    options.setdefault("color_scheme", "light" if size == "desktop" else "dark")
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
     context.set_default_timeout(15_000)
     return context
 

@@ -7,7 +7,8 @@ export class Item {
   constructor(file, maxBytes, { removed, retried }) {
     this.file = file;
     this.waiting = true;
-    this.wanted = false;
+    this.number = 0; // the how-manieth one that was chosen
+    this.wanted = null; // the batch in which it is to be sent
     this.request = null;
     this.element = template.content.firstElementChild.cloneNode(true);
     this.progress = this.element.querySelector("progress");
@@ -33,7 +34,8 @@ export class Item {
     const image = this.element.querySelector("img");
     const url = URL.createObjectURL(this.file);
     image.addEventListener("load", () => URL.revokeObjectURL(url));
-    image.addEventListener("error", () => image.remove()); // not all formats have a preview
+    const kind = /\.(\w{1,4})$/.exec(this.file.name)?.[1].toUpperCase() || "";
+    image.addEventListener("error", () => image.replaceWith(kind)); // no preview of this format
     image.src = url;
   }
 

@@ -15,6 +15,7 @@ const status = document.getElementById("status");
 const limits = { bytes: Number(form.dataset.maxBytes), files: Number(form.dataset.maxFiles) };
 const items = [];
 let running = 0;
+let chosen = 0;
 
 function choose(files) {
   let left = false;
@@ -23,7 +24,8 @@ function choose(files) {
       left = true;
       break;
     }
-    const item = new Item(file, limits.bytes, { removed: forget, retried: send });
+    const item = new Item(file, limits.bytes, { removed: forget, retried: (again) => send(again) });
+    item.number = chosen += 1;
     items.push(item);
     list.append(item.element);
   }
@@ -47,18 +49,20 @@ function say(text) {
   status.textContent = text;
 }
 
-async function send(item) {
+async function send(item, batch = newBatch()) {
   item.waiting = false;
   refresh();
   running += 1;
   try {
     const article = await item.send();
-    results.prepend(article);
+    place(article, item.number, batch);
     enliven(article, item.file);
     remember(article);
     say(`${item.file.name}: ${article.dataset.verdict}`);
     items.splice(items.indexOf(item), 1);
     item.element.remove();
+    refresh();
+    if (batch.childElementCount === 1) lead(article);
   } catch (error) {
     say(`${item.file.name}: ${error.message}`);
   } finally {
@@ -68,16 +72,38 @@ async function send(item) {
   }
 }
 
+// What was sent together stays together, in the order it was chosen, above what was sent before.
+function newBatch() {
+  const batch = document.createElement("div");
+  results.prepend(batch);
+  return batch;
+}
+
+function place(article, number, batch) {
+  article.dataset.number = number;
+  const later = [...batch.children].find((other) => Number(other.dataset.number) > number);
+  batch.insertBefore(article, later ?? null);
+}
+
+// The first answer takes the place of the introduction, and whoever waits is led to it.
+function lead(article) {
+  document.body.classList.add("answered");
+  const elsewhere = document.activeElement.closest("input, textarea, details");
+  if (!elsewhere) article.querySelector("h2").focus({ preventScroll: true });
+  article.scrollIntoView({ behavior: "instant" });
+}
+
 function sendNext() {
   while (running < PARALLEL) {
     const next = items.find((item) => item.waiting && item.wanted);
     if (!next) return;
-    send(next);
+    send(next, next.wanted);
   }
 }
 
 document.getElementById("analyse").addEventListener("click", () => {
-  for (const item of items) item.wanted = true;
+  const batch = newBatch();
+  for (const item of items) item.wanted ??= batch;
   sendNext();
 });
 document.getElementById("clear").addEventListener("click", () => {
