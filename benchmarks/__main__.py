@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks import proxy
 from forgery_lab.scenes import render
 from forgery_pyfunc import ela
 from forgery_pyfunc.decoding import decode
@@ -78,20 +79,35 @@ def benchmarks(detector: Detector | None) -> list[Measurement]:
 
 
 def main() -> None:
-    """Measure on one core, print the table and write the report."""
+    """Measure on one core, print the tables and write the report."""
     folder = ConfigurationManager().workspace().path("detector")
-    detector = Detector.load(folder) if folder.is_dir() else None
-    if detector is None:
-        print(
-            "no detector was trained yet: `make pipeline` first, to measure it too", file=sys.stderr
-        )
+    trained = folder.is_dir()
+    if not trained:
+        print("no detector was trained yet: `make pipeline` first, to measure it too",
+              file=sys.stderr)  # fmt: skip
     with threadpool_limits(1):
-        found = benchmarks(detector)
+        found = benchmarks(Detector.load(folder) if trained else None)
     print(f"{'':32}{'size':16}{'ms':>10}{'JPEG saves':>14}")
     for one in found:
         print(f"{one.what:32}{one.size:16}{one.milliseconds:10.2f}{one.jpeg_saves:14.2f}")
+    front_end = measure_front_end(folder) if trained else []
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", "utf-8")
+    report = {"work": [asdict(one) for one in found], "front_end": front_end}
+    REPORT.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+def measure_front_end(detector: Path) -> list[dict[str, object]]:
+    """Print and return what the page's server adds to the scoring server's latency."""
+    with proxy.servers(detector) as urls:
+        rows = proxy.measure(*urls)
+    print(
+        f"\n{'one picture to /invocations':32}{'scoring ms':>12}{'through page':>14}{'allowed':>10}"
+    )
+    for row in rows:
+        columns = [row[name] for name in ("scoring_server_ms", "front_end_ms", "allowed_ms")]
+        print(f"{row['picture']:32}{columns[0]:>12}{columns[1]:>14}{f'+{columns[2]}':>10}"
+              f"  {'met' if row['met'] else 'NOT MET'}")  # fmt: skip
+    return rows
 
 
 if __name__ == "__main__":

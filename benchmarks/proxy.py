@@ -2,21 +2,80 @@
 
 import base64
 import json
+import signal
+import socket
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import requests
 
-from forgery_lab import scenes
+from deploy.services import LOOPBACK, scoring_server, web_page
+from deploy.supervisor import Service, answers
+from forgery_lab import packaging, scenes
 from forgery_pyfunc import jpeg
 
 ALLOWED_SHARE = 0.15
 ALLOWED_MILLISECONDS = 5.0
 SIZES = ((384, 256), (1536, 1024))
 WARM_UP = 5
+
+
+START_SECONDS = 120
+
+
+@contextmanager
+def servers(detector: Path) -> Iterator[tuple[str, str]]:
+    """Yield the URLs of a scoring server with this detector and of the page in front of it.
+
+    Raises:
+        RuntimeError: they do not answer in time.
+    """
+    with TemporaryDirectory() as folder:
+        model = Path(folder) / "model"
+        packaging.save_model(detector, model)
+        ports = _free_ports(2)
+        services = [
+            scoring_server(str(model), ports[0], workers=1),
+            web_page(LOOPBACK, *ports[::-1]),
+        ]
+        try:
+            for service in services:
+                service.start()
+            scoring_url, page_url = (f"http://{LOOPBACK}:{port}" for port in ports)
+            _wait_until_ready(f"{page_url}/readyz")
+            yield scoring_url, page_url
+        finally:
+            for service in reversed(services):
+                _stop(service)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on, all different."""
+    probes = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(url):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{url} does not answer after {START_SECONDS} seconds")
+        time.sleep(0.2)
+
+
+def _stop(service: Service) -> None:
+    service.signal(signal.SIGTERM)
+    if service.process is not None:
+        service.process.wait(30)
 
 
 def measure(scoring_url: str, page_url: str, rounds: int = 60) -> list[dict[str, object]]:

@@ -1,6 +1,7 @@
 """A scoring server (`mlflow models serve`, loopback only) and the web page in front of it."""
 
 import logging
+import os
 
 import mlflow
 
@@ -30,7 +31,8 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
     tracking = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), VERSION_VARIABLE: version}
     scoring = scoring_server(uri, settings.scoring_port, available_cpus(), tracking)
     page = web_page(LOOPBACK, settings.port, settings.scoring_port)
-    page.environment["FEEDBACK_DB"] = str(feedback_store())
+    if "FEEDBACK_DB" not in os.environ:  # empty: no feedback is taken
+        page.environment["FEEDBACK_DB"] = str(feedback_store())
     logger.info("serving %s on http://%s:%d", version or uri, LOOPBACK, settings.port)
     if Supervisor([scoring, page]).run():
         raise ForgeryError("a service kept dying; the lines above say why")

@@ -43,7 +43,7 @@ def process(
         child.wait(30)
 
 
-def wait_until_ready(child: subprocess.Popen, ready: str, log: Path, seconds: float = 90) -> None:
+def wait_until_ready(child: subprocess.Popen, ready: str, log: Path, seconds: float = 240) -> None:
     """Return once the URL answers 200; fail with the log when that does not happen."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and child.poll() is None:

@@ -76,8 +76,8 @@ def test_metadata_are_named_for_people_and_remarked_on(lonely):
     assert facts["metadata"] == {
         "Camera": "Canon EOS",
         "Software": "Adobe Photoshop 25.0",
-        "Changed (EXIF)": "2024:05:02 10:00:00",
-        "Taken (EXIF)": "2024:05:01 09:00:00",
+        "Changed (EXIF)": "2024-05-02 10:00:00",
+        "Taken (EXIF)": "2024-05-01 09:00:00",
     }
     assert any("editing program" in remark for remark in facts["remarks"])
     assert any("changed after" in remark for remark in facts["remarks"])
