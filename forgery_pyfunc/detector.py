@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from forgery_pyfunc import heatmap
+from forgery_pyfunc import applicability, heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.decoding import DecodedImage, Limits, decode, oriented
 from forgery_pyfunc.errors import ImageError, ModelError
@@ -127,6 +127,9 @@ class Detector:
                 f"the method needs at least {SMALLEST_SIDE}×{SMALLEST_SIDE}"
             )
             return {**record, "verdict": "inconclusive", "reason": reason}
+        reason_against = applicability.reason_against(image)
+        if reason_against:
+            return {**record, "verdict": "inconclusive", "reason": reason_against}
         evidence = self.evidence(image)
         probability = self.calibration.probability(evidence.logit, image.width * image.height)
         record["probability"] = probability

@@ -93,7 +93,8 @@ def test_a_killed_process_is_noticed_and_comes_back(service: tuple[str, str], wo
 
 
 def test_sigterm_finishes_what_is_in_flight(image: str) -> None:
-    noise = np.random.default_rng(2).integers(0, 255, (3000, 4000, 3)).astype(np.uint8)
+    noise = np.random.default_rng(2).integers(0, 255, (750, 1000, 3)).astype(np.uint8)
+    noise = noise.repeat(4, 0).repeat(4, 1)
     large = {"file": ("large.jpg", encode(noise, quality=60))}
     with container(image) as (name, url), ThreadPoolExecutor() as pool:
         wait_for(f"{url}/readyz", True, 60)

@@ -2,7 +2,6 @@ import base64
 import io
 import json
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -95,7 +94,7 @@ def test_another_format_is_refused(tmp_path):
         Detector.load(folder)
 
 
-def test_odd_pictures_get_finite_answers(detector):
-    for pixels in (np.zeros((64, 64, 3)), np.full((64, 900, 3), 255), picture(65, 71)):
-        record = detector.score(encoded(pixels.astype(np.uint8), "PNG"), with_heatmap=True)
+def test_odd_sizes_get_finite_answers(detector):
+    for pixels in (picture(64, 64), picture(900, 64), picture(65, 71)):
+        record = detector.score(encoded(pixels, "PNG"), with_heatmap=True)
         assert 0 <= record["probability"] <= 1

@@ -66,13 +66,18 @@ class Clone:
         return self.run("python", "-m", "steps", name, *options, expect=expect, **environment)
 
 
-def make_clone(folder: Path) -> Clone:
-    """Copy what git tracks or would track into a new repository, with small parameters."""
+def make_clone(folder: Path, shipped: bool = False) -> Clone:
+    """Copy what git tracks or would track into a new repository, with small parameters.
+
+    Without the shipped detector, which would be the champion, unless it is asked for.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     for name in listed:
+        if name.startswith("release/") and not shipped:
+            continue
         if (PROJECT_ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT_ROOT / name, folder / name)
