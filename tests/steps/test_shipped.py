@@ -1,11 +1,62 @@
 """The detector in `release/`: what a clone has before anything was trained."""
 
+import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
-from forgery_pyfunc.detector import Detector
+from forgery_lab import photographs
+from forgery_pyfunc.detector import Detector, read_description
 from steps.configuration import SHIPPED
+from tests.conftest import encoded, picture, write_detector
+from tests.steps.conftest import make_clone
+
+MOST_BYTES = 5_000_000
 
 
 @pytest.fixture(scope="module")
-def detector():
-    return Detector.load(SHIPPED)
+def clone(tmp_path_factory):
+    """A clone with the shipped detector, in which nothing was trained."""
+    return make_clone(tmp_path_factory.mktemp("clones") / "shipped", shipped=True)
+
+
+def test_the_folder_is_small_and_whole():
+    files = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
+    assert {"detector.json", "network.onnx", "network.keras", "model_card.md"} <= set(files)
+    assert max(files.values()) < MOST_BYTES
+    assert read_description(SHIPPED)["name"] == "release"
+
+
+def test_it_learnt_from_the_free_photographs_alone():
+    seen = pd.read_parquet(SHIPPED / "training_manifest.parquet")
+    assert len(seen) == 1053
+    assert set(seen["split"]) == {"train", "validation"}
+    card = (SHIPPED / "model_card.md").read_text("utf-8")
+    assert all(source.commit[:12] in card for source in photographs.SOURCES)
+
+
+def test_it_answers_with_a_map_and_the_same_each_time():
+    detector = Detector.load(SHIPPED)
+    first, second = (detector.score(encoded(picture(384, 256)), None, True) for _ in range(2))
+    assert first == second
+    assert 0 <= first["probability"] <= 1
+    assert first["heatmap"]
+
+
+def test_registering_the_first_detector_makes_the_shipped_one_the_champion(clone, tmp_path):
+    other = write_detector(tmp_path / "other")
+    said = clone.step("register", "--detector", str(other))
+    assert "registered version 1 of forgery-detector" in said
+    assert "registered version 2 of forgery-detector as challenger" in said
+    store = MlflowClient(clone.environment["MLFLOW_TRACKING_URI"])
+    champion = store.get_model_version_by_alias("forgery-detector", "champion")
+    challenger = store.get_model_version_by_alias("forgery-detector", "challenger")
+    assert (int(champion.version), champion.tags["detector"]) == (1, "release")
+    assert (int(challenger.version), challenger.tags["detector"]) == (2, "means")
+    again = clone.step("register", "--detector", "release")
+    assert "this detector is version 1 of forgery-detector already" in again
+
+
+def test_without_photographs_the_recipe_says_what_it_cannot_reach(clone):
+    said = clone.step("release", expect=1, HTTPS_PROXY="http://127.0.0.1:9")
+    assert "metadata-extractor-images/archive" in said.splitlines()[-1]
+    assert "the download failed" in said.splitlines()[-1]
