@@ -38,6 +38,7 @@ _BLENDS = {True: [0.6, 0.25, 0.15], False: [0.06, 0.22, 0.72]}
 """How often `edge`, `feather` and `membrane` join objects and other parts."""
 _SPLICE_SHAPES = {"object": 0.66, "blob": 0.22, "polygon": 0.07, "ellipse": 0.05}
 _COPY_SHAPES = {"object": 0.6, "blob": 0.2, "polygon": 0.12, "ellipse": 0.08}
+_CRUDE_SHAPES = {"object": 0.5, "blob": 0.15, "polygon": 0.2, "ellipse": 0.15}
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def forge(
     kind: str,
     rng: np.random.Generator,
     editor_save: Save | None = None,
+    crude: bool = False,
 ) -> Forgery:
     """A forgery of `host`, of the same size.
 
@@ -100,6 +102,8 @@ def forge(
             (an object of the host covered by a neighbouring part of the host).
         rng: The only source of randomness: the same state gives the same forgery.
         editor_save: How the editor saved the result; drawn where None.
+        crude: Paste with hard edges and mostly as it is, anywhere: no eye is fooled, but many a
+            forger works so. A removal knows no crude way.
 
     Raises:
         DataError: unknown kind, a picture of wrong type or too small, a splice without a donor.
@@ -111,7 +115,12 @@ def forge(
         raise DataError("donors: a splice needs at least one donor, got none")
     operations: list[Operation] = []
     donor = None
-    if kind == "splice":
+    if kind == "splice" and crude:
+        donor = int(rng.integers(len(donors)))
+        forged, mask = _crude(host, _with_history(donors[donor], rng, operations), rng, operations)
+    elif kind == "copy-move" and crude:
+        forged, mask = _crude(host, host, rng, operations)
+    elif kind == "splice":
         forged, mask, donor = _splice(host, donors, rng, operations)
     elif kind == "copy-move":
         forged, mask = _copy_move(host, rng, operations)
@@ -295,6 +304,43 @@ def _removal(
     part = replace(part, pixels=cover.astype(np.float32), shape="cover")
     operations += [*cutting, {"name": "cover", "from": list(source), "to": list(part.corner)}]
     return _paste(host, part, part.corner, rng, operations)
+
+
+def _with_history(donor: Pixels, rng: np.random.Generator, operations: list[Operation]) -> Pixels:
+    """The donor, mostly saved once more before the part is cut out of it."""
+    if rng.random() > 0.7:
+        return donor
+    history = Save.drawn(rng, (55, 97), lossless=0.0)
+    operations.append(history.operation("donor_save"))
+    return history.apply(donor)
+
+
+def _crude(
+    host: Pixels, lender: Pixels, rng: np.random.Generator, operations: list[Operation]
+) -> tuple[Pixels, Mask]:
+    """The host with a part of the lender pasted on it, hard edges and all, and the mask of it."""
+    part = _cut(lender, _drawn_area(rng, AREAS[1]), _CRUDE_SHAPES, rng, operations)
+    if rng.random() < 0.4:
+        part = _transformed(part, host, rng, operations, 1.0)
+    size = [min(a, b - 2) for a, b in zip(part.alpha.shape, host.shape, strict=False)]
+    here = np.s_[: size[0], : size[1]]
+    inside = part.alpha[here] > min(0.5, float(part.alpha[here].max()) / 2)
+    places = [
+        [
+            int(rng.integers(0, length - side))
+            for length, side in zip(host.shape, size, strict=False)
+        ]
+        for _ in range(8)
+    ]
+    top, left = max(
+        places, key=lambda place: _apart((place[0], place[1]), part.corner, (size[0], size[1]))
+    )
+    operations.append({"name": "paste", "to": [top, left]})
+    window = np.s_[top : top + size[0], left : left + size[1]]
+    forged, mask = host.copy(), np.zeros(host.shape[:2], np.bool_)
+    mask[window] = inside
+    forged[mask] = np.clip(part.pixels[here][inside] + 0.5, 0, 255).astype(np.uint8)
+    return forged, mask
 
 
 def _drawn_area(rng: np.random.Generator, largest: float) -> float:

@@ -31,6 +31,8 @@ BEFORE, EDITOR, LAST = 0.65, 0.75, 0.9
 """Of the others, how often a JPEG was saved before the forger had it, by him, and in the end."""
 NATIVE = 0.4
 """Share of pairs cut out of their photograph without scaling."""
+CRUDE = 0.5
+"""Share of forgeries that are pasted with hard edges, as they are."""
 MOVED = {"stay": 0.6, "shift": 0.15, "scale": 0.25}
 """What happens between the editor's save and the last one, and how often."""
 SCALES = (0.6, 0.97)
@@ -51,8 +53,8 @@ class Plan:
     """
 
     seed: int = 0
-    sides: tuple[int, int] = (288, 1280)
-    places: tuple[tuple[str, int], ...] = (("camera", 10), ("web", 1))
+    sides: tuple[int, int] = (256, 1024)
+    places: tuple[tuple[str, int], ...] = (("camera", 6), ("web", 1))
     draws: int = 2
 
 
@@ -87,7 +89,8 @@ class Pairs:
         if row["label"]:
             kind = forging.drawn_kind(forger)
             donors = self._donors(row["photograph"], lenders) if kind == "splice" else []
-            made = forging.forge(picture, donors, kind, forger, Save(None))
+            crude = bool(forger.random() < CRUDE)
+            made = forging.forge(picture, donors, kind, forger, Save(None), crude)
             picture, mask = made.pixels, made.mask
         return life.ended(saved(picture, life.editor), mask)
 

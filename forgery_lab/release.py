@@ -66,7 +66,7 @@ class Judged:
         alarms = authentic["probability"] >= self.calibration.t_hi
         by = alarms.groupby([authentic["origin"], authentic["kind"]])
         return {
-            f"{origin}, {kind}": {"share": float(part.mean()), "number": len(part)}
+            f"{origin} {kind}": {"share": float(part.mean()), "number": len(part)}
             for (origin, kind), part in by
         }
 
