@@ -9,7 +9,8 @@ PORT ?= 8080
 SCORING_PORT ?= 5001
 MODEL_URI ?=
 DATASET ?=
-DOCKER ?= docker
+# A client with BuildKit; another one may come first on PATH.
+DOCKER ?= $(firstword $(wildcard /usr/bin/docker) docker)
 PIP_SECRET := $(addprefix --secret id=pip$(shell echo ,)src=,$(wildcard /etc/pip.conf))
 SCRIPTS := .ci/run requirements/compile.sh deploy/server-setup deploy/rollout-through-ssm
 
@@ -77,7 +78,7 @@ lint: $(READY) ## static checks
 scan: $(READY) ## known holes in the dependencies (asks the package index), and secrets in the tree
 	git ls-files -z | xargs -0 sh -c \
 	  'detect-secrets-hook --baseline .secrets.baseline "$$@" || test $$? -eq 3' moved-lines-are-fine
-	pip-audit --disable-pip --require-hashes -r requirements/dev.lock
+	pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/dev.lock
 
 bench: $(READY) ## the benchmarks; writes reports/bench.json
 	python -m benchmarks

@@ -64,6 +64,7 @@ def fetch(uri: str, folder: Path) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     from mlflow.artifacts import download_artifacts
 
+    folder = folder.absolute()  # as MLflow answers
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     server = os.environ.get("MLFLOW_TRACKING_URI") or "no tracking server (MLFLOW_TRACKING_URI)"

@@ -12,6 +12,7 @@ from PIL import Image
 
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
+from tests.deploy.engine import make_champion
 
 
 def picture(width=192, height=128, seed=0):
@@ -73,3 +74,12 @@ def write_detector(folder: Path, families=("residual",), weight=1.0, calibration
 def detector_folder(tmp_path_factory):
     """A detector of feature means, the same for all tests; do not write into it."""
     return write_detector(tmp_path_factory.mktemp("detector") / "means")
+
+
+@pytest.fixture(scope="session")
+def champion_store(tmp_path_factory, detector_folder):
+    """The URI of a tracking store whose registry has one version of that detector, the champion."""
+    folder = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    make_champion(detector_folder, uri, folder)
+    return uri

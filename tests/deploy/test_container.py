@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from deploy import model, services
 from deploy.container import Settings
 from deploy.errors import DeployError
 from deploy.services import available_cpus, check_port_free, scoring_server
-from tests.deploy.engine import listening
+from tests.deploy.engine import ROOT, listening
 from tests.webui.servers import free_port
 
 IMAGE = [{"type": "binary", "name": "image"}]
@@ -117,6 +120,13 @@ def test_a_path_is_fetched(tmp_path: Path) -> None:
     write_model(source, IMAGE, RECORD, "python_function")
     model.fetch(str(source), tmp_path / "target")
     assert (tmp_path / "target" / "MLmodel").is_file()
+
+
+def test_a_version_is_fetched_as_make_image_does(champion_store: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deploy.model", "models:/forgery-detector/1", "models/serving"]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": champion_store, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    model.check(tmp_path / "models" / "serving")
 
 
 def test_an_absent_server_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,26 +11,25 @@ import pytest
 import requests
 
 from tests.conftest import encoded, picture
-from tests.deploy.engine import ROOT, listening, make_champion, wait_for
+from tests.deploy.engine import ROOT, listening, wait_for
 from tests.webui.servers import free_port, process
 
 COMMAND = [sys.executable, "-m", "steps", "serve"]
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, detector_folder: Path) -> dict[str, str]:
-    """The environment that leads to a registry with one champion."""
-    folder = tmp_path_factory.mktemp("store")
-    uri = f"sqlite:///{folder}/mlflow.db"
-    make_champion(detector_folder, uri, folder)
-    return {"MLFLOW_TRACKING_URI": uri, "FEEDBACK_DB": str(folder / "feedback.db")}
+@pytest.fixture
+def store(champion_store: str, tmp_path: Path) -> dict[str, str]:
+    """The environment that leads to a registry with one champion, and keeps feedback apart."""
+    return {"MLFLOW_TRACKING_URI": champion_store, "FEEDBACK_DB": str(tmp_path / "feedback.db")}
 
 
+@pytest.mark.slow
 def test_the_champion_is_served_and_a_killed_server_comes_back(
     store: dict[str, str], tmp_path: Path
 ) -> None:
     port, scoring_port = free_port(), free_port()
-    command = [*COMMAND, "--port", str(port), "--scoring_port", str(scoring_port)]
+    ports = ["--port", str(port), "--scoring_port", str(scoring_port)]
+    command = [*COMMAND, *ports, "--workspace", str(tmp_path)]
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     body = {"instances": [{"image": base64.b64encode(encoded(picture())).decode()}]}
     with process(command, f"{url}/readyz", log, **store):
@@ -48,11 +47,11 @@ def started(log: Path, name: str) -> int:
     return int(lines[-1].split()[-1])
 
 
-def test_a_port_in_use_is_named(store: dict[str, str]) -> None:
+def test_a_port_in_use_is_named(store: dict[str, str], tmp_path: Path) -> None:
     port = free_port()
     with listening(port):
         done = subprocess.run(
-            [*COMMAND, "--scoring_port", str(port)],
+            [*COMMAND, "--scoring_port", str(port), "--workspace", str(tmp_path)],
             cwd=ROOT, env=os.environ | store, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode != 0
