@@ -18,8 +18,9 @@ from forgery_pyfunc.detector import RECORD_FIELDS, read_description
 
 PACKAGE = Path(forgery_pyfunc.__file__).parent
 
-REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas", "pillow")
-"""What a served model needs; TensorFlow is not among it."""
+REQUIREMENTS = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow")
+"""What a served model needs; TensorFlow is not among it. MLflow's small package is a part of its
+large one: so the same list holds where the model is made and in the container."""
 
 
 def signature() -> ModelSignature:
