@@ -1,6 +1,8 @@
 """What the workflows promise: pinned actions, no rights by default, no stored keys."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +48,109 @@ def test_no_aws_key_is_stored(workflow: tuple[Path, dict]) -> None:
     assert not re.search(r"aws-(access-key-id|secret-access-key)|AWS_SECRET", text)
 
 
-def test_every_change_of_the_server_is_gated() -> None:
-    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "cd.yml").read_text("utf-8"))["jobs"]
-    changing = [job for job in jobs.values() if "rollout" in str(job.get("steps"))]
+@pytest.fixture(scope="module")
+def delivery() -> dict[str, Any]:
+    """The jobs of cd.yml."""
+    return yaml.safe_load((ROOT / ".github" / "workflows" / "cd.yml").read_text("utf-8"))["jobs"]
+
+
+def test_every_change_of_the_server_is_gated(delivery: dict[str, Any]) -> None:
+    changing = [job for job in delivery.values() if "rollout" in str(job.get("steps"))]
     assert len(changing) == 4
     assert all(job["environment"] == "production" for job in changing)
     assert all("github.ref == 'refs/heads/main'" in job["if"] for job in changing)
+
+
+ROLE = {"AWS_PUSH_ROLE": "arn:aws:iam::1:role/push"}
+DIGEST = f"sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "variables", "jobs"),
+    [
+        ({}, {}, ["ci"]),
+        ({}, ROLE, ["ci", "build"]),
+        ({}, ROLE | {"DEPLOY_THROUGH": "runner"}, ["ci", "build", "deploy"]),
+        ({}, ROLE | {"DEPLOY_THROUGH": "ssm"}, ["ci", "build", "deploy-through-ssm"]),
+        ({}, {"DEPLOY_THROUGH": "ssm"}, ["ci"]),
+        ({"action": "rollback"}, ROLE | {"DEPLOY_THROUGH": "runner"}, ["rollback"]),
+        ({"action": "rollback"}, ROLE | {"DEPLOY_THROUGH": "ssm"}, ["rollback-through-ssm"]),
+        ({"action": "deploy", "digest": DIGEST}, ROLE | {"DEPLOY_THROUGH": "runner"}, ["deploy"]),
+        (
+            {"action": "rollback", "digest": DIGEST},
+            ROLE | {"DEPLOY_THROUGH": "ssm"},
+            ["rollback-through-ssm"],
+        ),
+    ],
+)
+def test_what_runs_when(
+    delivery: dict[str, Any], inputs: dict[str, str], variables: dict[str, str], jobs: list[str]
+) -> None:
+    assert list(running(delivery, inputs, variables, "refs/heads/main")) == jobs
+
+
+def test_other_branches_change_nothing(delivery: dict[str, Any]) -> None:
+    everything = ROLE | {"DEPLOY_THROUGH": "ssm"}
+    assert list(running(delivery, {}, everything, "refs/heads/other")) == ["ci"]
+    assert running(delivery, {"action": "rollback"}, everything, "refs/heads/other") == {}
+
+
+def test_a_failed_build_is_not_deployed(delivery: dict[str, Any]) -> None:
+    everything = ROLE | {"DEPLOY_THROUGH": "ssm"}
+    assert list(running(delivery, {}, everything, "refs/heads/main", fails="build")) == [
+        "ci", "build",
+    ]  # fmt: skip
+    assert list(running(delivery, {}, everything, "refs/heads/main", fails="ci")) == ["ci"]
+
+
+def running(
+    jobs: dict[str, Any], inputs: dict[str, str], variables: dict[str, str], ref: str,
+    fails: str = "",
+) -> dict[str, str]:  # fmt: skip
+    """Return the jobs that GitHub would run, with their results; an absent value equals ''."""
+    results: dict[str, str] = {}
+    for name, job in jobs.items():
+        before = results.get(job.get("needs", ""), "skipped")
+        values = {
+            **{f"vars.{key}": value for key, value in variables.items()},
+            **{f"inputs.{key}": value for key, value in inputs.items()},
+            "github.ref": ref,
+            "needs.build.result": before,
+        }
+        free = "!cancelled()" in job["if"]  # else the job needs the success of the one before
+        if (free or "needs" not in job or before == "success") and holds(job["if"], values):
+            results[name] = "failure" if name == fails else "success"
+    return results
+
+
+def holds(condition: str, values: dict[str, str]) -> bool:
+    """Return whether an `if:` holds, by reading it as Python."""
+    text = condition.removeprefix("${{").removesuffix("}}").strip()
+    for theirs, ours in (("!cancelled()", "True"), ("&&", "and"), ("||", "or")):
+        text = text.replace(theirs, ours)
+    name = re.compile(r"\b(vars|inputs|needs|github)(\.\w+)+")
+    return bool(eval(name.sub(lambda match: repr(values.get(match[0], "")), text)))
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [("deploy", ["deploy", f"registry/forgery@{DIGEST}"]), ("rollback", ["rollback"])],
+)
+def test_the_runner_is_told_what_to_do(
+    delivery: dict[str, Any], tmp_path: Path, job: str, words: list[str]
+) -> None:
+    """`sudo` is stood in for: what it gets is what would be done to the server."""
+    sudo = tmp_path / "sudo"
+    sudo.write_text('#!/bin/sh\nprintf "%s\\n" "$*"\n')
+    sudo.chmod(0o755)
+    settings = {"IMAGE": f"registry/forgery@{DIGEST}", "FRONT_PORT": "8000"}
+    environment = os.environ | settings | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = delivery[job]["steps"][-1]["run"]
+    said = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=environment, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert said.splitlines() == [
+        "FRONT_PORT=8000 deploy/server-setup",
+        f"FORGERY_FRONT=http://127.0.0.1:8000 /opt/forgery/rollout {' '.join(words)}",
+    ]
