@@ -49,7 +49,7 @@ class Service:
     command: Sequence[str]
     environment: dict[str, str] = field(default_factory=dict)
     ping: str = ""
-    start_seconds: float = 90.0
+    start_seconds: float = 180.0
     silence_seconds: float = 30.0
     process: subprocess.Popen[bytes] | None = None
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DEATHS))

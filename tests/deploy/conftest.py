@@ -64,6 +64,7 @@ def broken_images(second_image: str, tmp_path_factory: pytest.TempPathFactory) -
     failing = "\\n".join(FAILING.splitlines())
     ways = {
         "no-model": "RUN rm -r /opt/model && mkdir /opt/model",
+        "other-signature": 'RUN sed -i \'s/"name": "image"/"name": "x"/\' /opt/model/MLmodel',
         "other-golden": 'RUN sed -i \'s/"probability": .*,/"probability": 0.1,/\' '
         "/opt/golden/golden.json",
         "failing": f"RUN printf '{failing}' >> /opt/forgery/webui/application.py",

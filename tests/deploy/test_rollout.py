@@ -109,6 +109,7 @@ def test_deploying_what_serves_changes_nothing(first: Operator, releases: dict[s
     ("way", "sentence"),
     [
         ("no-model", "the new version ended: .* there is no model in /opt/model"),
+        ("other-signature", "the new version ended: .* has the wrong signature: it takes x"),
         ("other-golden", "the golden image is scored differently"),
     ],
 )
@@ -138,6 +139,39 @@ def test_a_version_that_fails_after_the_switch_is_rolled_back(
     assert load.failed(), "the broken version was never asked"
     assert [answer for answer in load.failed() if answer[0] > rolled_back] == []
     assert first.serving() == serving
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("SCORING_PORT=eighty", "SCORING_PORT is 'eighty'; allowed are whole numbers"),
+        (
+            "MODEL_URI=models:/forgery-detector/1\nMLFLOW_TRACKING_URI=http://127.0.0.1:9",
+            "the model models:/forgery-detector/1 could not be fetched from http://127.0.0.1:9",
+        ),
+    ],
+)
+def test_a_wrong_setting_says_why_and_the_old_version_serves(
+    first: Operator, releases: dict[str, str], tmp_path: Path, settings: str, sentence: str
+) -> None:
+    serving = first.serving()
+    (tmp_path / "env").write_text(settings + "\n")
+    status, said = first.run("--env", str(tmp_path / "env"), "deploy", releases["v1"])
+    assert status == 1
+    assert sentence in said
+    assert first.serving() == serving
+    assert engine.status(f"{first.address}/readyz") == 200
+
+
+def test_check_tries_an_image_and_switches_nothing(first: Operator, image: str) -> None:
+    before = first.status()
+    status, said = first.run("check", image)
+    assert status == 0, said
+    assert f"{image} may be deployed" in said
+    status, said = first.run("check", image.replace(":v1", ":other-golden"))
+    assert status == 1
+    assert "the golden image is scored differently" in said
+    assert first.status() == before
 
 
 def test_two_at_once_exclude_each_other(first: Operator, releases: dict[str, str]) -> None:
