@@ -27,6 +27,8 @@ from deploy.supervisor import Supervisor
 logger = logging.getLogger("container")
 
 BAKED_MODEL = Path("/opt/model")
+REFUSED = 2
+"""Exit status after one sentence that says why."""
 SCRATCH_BYTES = 64 * 2**20
 """What uploads, gunicorn and a fetched model need at least in the temporary folder."""
 
@@ -102,8 +104,11 @@ def prepare_model(uri: str) -> Path:
         model.check(BAKED_MODEL)
         return BAKED_MODEL
     folder = Path(tempfile.gettempdir()) / "model"
-    if subprocess.run([sys.executable, "-m", "deploy.model", uri, str(folder)]).returncode:
-        raise DeployError(f"without the model {uri} there is nothing to serve")
+    status = subprocess.run([sys.executable, "-m", "deploy.model", uri, str(folder)]).returncode
+    if status == REFUSED:
+        sys.exit(REFUSED)  # it has said why
+    if status:
+        raise DeployError(f"fetching the model {uri} ended with status {status}")
     return folder
 
 
@@ -131,7 +136,7 @@ def main() -> int:
         return run(Settings.from_environment(os.environ))
     except DeployError as error:
         logger.critical("%s", error)
-        return 2
+        return REFUSED
 
 
 if __name__ == "__main__":

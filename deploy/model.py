@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
             fetch(source, Path(folder))
     except DeployError as error:
         logger.critical("%s", error)
-        return 1
+        return 2
     return 0
 
 
