@@ -343,6 +343,39 @@ def test_the_document_refuses_shell_in_its_parameters(template: dict, image: str
     assert not re.match(document["parameters"]["image"]["allowedPattern"] + r"\Z", image)
 
 
+def test_the_document_brings_the_release_and_runs_it(
+    deployment: dict[str, str], client: Any, template: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its own shell lines, with the bucket in moto; the two programs that need root say so only."""
+    image = f"registry/forgery@{DIGEST}"
+    bucket = deployment["ARTEFACT_BUCKET"]
+    for name in ("rollout", "haproxy.cfg", "server-setup"):
+        client("s3").upload_file(ROOT / "deploy" / name, bucket, f"operations/0123abc/{name}")
+    content = template["Resources"]["RolloutDocument"]["Properties"]["Content"]
+    lines = "\n".join(rendered(content["mainSteps"][0]["inputs"]["runCommand"]))
+    given = {"command": "deploy", "image": image, "revision": "0123abc"}
+    for name, value in given.items():
+        lines = lines.replace(f"{{{{ {name} }}}}", value)
+    lines = lines.replace("<Artefacts>", bucket).replace("<FrontPort>", "80")
+    lines = lines.replace('bash "$folder', 'say "$folder').replace("/opt/forgery/", "say ")
+    done = subprocess.run(
+        ["sh", "-c", lines],
+        env=os.environ | deployment | {"PATH": f"{said_only(tmp_path)}:{PATH}"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    setup, rollout = done.stdout.splitlines()
+    assert Path(setup).read_bytes() == (ROOT / "deploy" / "server-setup").read_bytes()
+    assert rollout == f"rollout deploy {image}"
+
+
+def said_only(folder: Path) -> Path:
+    """Return the folder of a program `say` that prints its arguments."""
+    program = folder / "say"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
 def test_rollout_logs_in_to_ecr(cloud: dict[str, str], tmp_path: Path) -> None:
     """The real AWS CLI asks moto for the login; what Docker is given is written down."""
     docker = tmp_path / "docker"
