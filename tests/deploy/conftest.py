@@ -27,8 +27,7 @@ def create_app(settings=None):
 @pytest.fixture(scope="session")
 def container_engine() -> Iterator[None]:
     """Skips where no engine can be had; removes the images in the end."""
-    if reason := engine.why_no_engine():
-        pytest.skip(reason)
+    engine.need(engine.why_no_engine())
     yield
     if images := engine.docker("images", "--quiet", "--filter", f"reference={NAME}").split():
         engine.docker("image", "rm", "--force", *set(images), check=False)
@@ -80,8 +79,7 @@ def registry(
     container_engine: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Path]]:
     """The address of a real registry, and its folder."""
-    if reason := engine.why_no_programs("docker-registry"):
-        pytest.skip(reason)
+    engine.need(engine.why_no_programs("docker-registry"))
     folder = tmp_path_factory.mktemp("registry")
     with engine.registry(folder) as address:
         yield address, folder

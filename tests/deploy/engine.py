@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.webui.servers import free_port
@@ -67,6 +68,12 @@ def why_no_programs(*programs: str) -> str:
         subprocess.run(command, env=environment, check=False, capture_output=True)
         missing = [program for program in programs if shutil.which(program) is None]
     return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+def need(missing: str) -> None:
+    """Skip the test where something is missing; with CONTAINERS=required, fail it."""
+    if missing:
+        (pytest.fail if os.environ.get("CONTAINERS") == "required" else pytest.skip)(missing)
 
 
 def make_model(folder: Path, bias: float) -> None:
