@@ -61,7 +61,7 @@ test: $(READY) ## every test but those that need a container engine
 	pytest -m "not container"
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
-	pytest -m container -rs
+	pytest tests/deploy -m container -rs
 
 lint: $(READY) ## static checks
 	ruff check .
