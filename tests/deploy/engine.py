@@ -70,6 +70,16 @@ def why_no_programs(*programs: str) -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
+def compose() -> list[str]:
+    """Return the command of Compose: the client's plugin, else the program of old."""
+    if shutil.which(DOCKER):
+        plugin = subprocess.run([DOCKER, "compose", "version"], check=False, capture_output=True)
+        if plugin.returncode == 0:
+            return [DOCKER, "compose"]
+    need(why_no_programs("docker-compose"))
+    return ["docker-compose"]
+
+
 def need(missing: str) -> None:
     """Skip the test where something is missing; with CONTAINERS=required, fail it."""
     if missing:

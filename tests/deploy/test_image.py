@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,13 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+import yaml
 
-from tests.deploy.engine import Load, build, container, docker, make_champion, wait_for
+from tests.deploy.engine import (
+    ROOT,
+    Load,
+    build,
+    compose,
+    container,
+    docker,
+    make_champion,
+    wait_for,
+)
 from tests.webui.pictures import encode
 from tests.webui.servers import free_port, process
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
 
+CHAMPION = "models:/forgery-detector@champion"
 START_SECONDS = 120  # some 8 on a machine that does nothing else
 PROCESSES = """
 import pathlib
@@ -52,6 +64,17 @@ def test_image_is_small_and_holds_no_tools(image: str) -> None:
     search = f"import importlib.util as u; print([n for n in {unwanted} if u.find_spec(n)])"
     assert docker(*python, search) == "[]"
     assert docker("run", "--rm", image, "sh", "-c", "command -v gcc cc make || true") == ""
+
+
+def test_compose_reads_the_file() -> None:
+    command = [*compose(), "--file", ROOT / "compose.yaml", "config"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    services = yaml.safe_load(shown)["services"]
+    assert services["forgery"]["read_only"]
+    assert services["forgery"]["environment"]["MODEL_URI"] == CHAMPION
+    assert all("127.0.0.1" in str(service["ports"]) for service in services.values()), (
+        "a port is open to the network"
+    )
 
 
 def test_image_says_what_it_is(image: str) -> None:
@@ -137,12 +160,10 @@ def tracking(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     artifacts = ["--artifacts-destination", str(folder / "artifacts")]
     where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "server", *store, *artifacts, *where]
-    with process(command, f"{url}/health", folder / "log"):
+    lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with process(command, f"{url}/health", folder / "log", **lean):
         make_champion(context / "models" / "v1-detector", url, folder)
         yield url
-
-
-CHAMPION = "models:/forgery-detector@champion"
 
 
 def test_a_model_is_fetched_at_start(image: str, tracking: str) -> None:
