@@ -134,18 +134,18 @@ def gather(
     """
     image = decode(data, limits)
     material = Material(image, ela_quality)
-    drawn = [(name, VIEWS[name].draw(material)) for name in views]
+    drawn = [(VIEWS[name], name, VIEWS[name].draw(material)) for name in views]
     return Evidence(
         picture=pictures.data_uri(pictures.to_jpeg(material.upright(image.pixels))),
         views=[
             View(
                 name=name,
-                title=VIEWS[name].title,
-                explanation=VIEWS[name].explanation,
-                image=pictures.data_uri(pictures.to_jpeg(pixels)),
+                title=view.title,
+                explanation=f"{view.explanation} {found.note}".rstrip(),
+                image=pictures.data_uri(pictures.to_jpeg(found.pixels)),
             )
-            for name, pixels in drawn
-            if pixels is not None
+            for view, name, found in drawn
+            if found is not None
         ],
         facts=read_file_facts(data, image, with_location),
     )
@@ -188,27 +188,38 @@ def percent(share: float) -> str:
     return f"{100 * share:.{0 if 0.05 <= share < 0.95 else 1}f} %"
 
 
-def _draw_ela(material: Material) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A view of one picture: uint8[H, W] or [H, W, 3], and what there is to say about it."""
+
+    pixels: np.ndarray
+    note: str = ""
+
+
+def _draw_ela(material: Material) -> Drawn:
     levels = error_levels(material.image.pixels, material.ela_quality)
-    return pictures.stretched(material.upright(levels))
+    return Drawn(pictures.stretched(material.upright(levels)))
 
 
-def _draw_noise(material: Material) -> np.ndarray:
-    return material.upright(noise_residual(material.image).values)
+def _draw_noise(material: Material) -> Drawn:
+    return Drawn(material.upright(noise_residual(material.image).values))
 
 
-def _draw_ghosts(material: Material) -> np.ndarray | None:
+def _draw_ghosts(material: Material) -> Drawn | None:
     if min(material.image.luma.shape) < MIN_SIDE:
         return None
     ghosts = jpeg_ghosts(material.image, GHOST_QUALITIES)
     upright = [material.upright(cells) for cells in ghosts.maps]
-    return pictures.contact_sheet(upright, [f"{quality}" for quality in GHOST_QUALITIES], BLOCK)
+    sheet = pictures.contact_sheet(upright, [f"{quality}" for quality in GHOST_QUALITIES], BLOCK)
+    dips = ", ".join(str(quality) for quality in ghosts.minima)
+    return Drawn(sheet, f"The picture as a whole comes near itself at {dips}." if dips else "")
 
 
-def _draw_grid(material: Material) -> np.ndarray | None:
+def _draw_grid(material: Material) -> Drawn | None:
     if min(material.image.luma.shape) < MIN_SIDE:
         return None
-    return pictures.enlarged(material.upright(block_grid(material.image).map), BLOCK)
+    grid = block_grid(material.image)
+    return Drawn(pictures.enlarged(material.upright(grid.map), BLOCK), grid.explanation)
 
 
 @dataclass(frozen=True)
@@ -217,7 +228,7 @@ class Drawing:
 
     title: str
     explanation: str
-    draw: Callable[[Material], np.ndarray | None]
+    draw: Callable[[Material], Drawn | None]
 
 
 VIEWS = {

@@ -111,14 +111,17 @@ def _verdict(analysis: Analysis) -> list[Flowable]:
     headline = f'<font color="{colour}"><b>{escape(analysis.headline)}</b></font>'
     if record.probability is not None:
         headline += f" · probability of alteration {percent(record.probability)}"
-    if record.t_lo is not None and record.t_hi is not None and record.t_lo < record.t_hi:
-        headline += f" (no decision from {percent(record.t_lo)} to {percent(record.t_hi)})"
     rows = [
         ("File", analysis.filename),
         ("SHA-256", analysis.sha256),
         ("Analysed", f"{analysis.analysed_at} (UTC)"),
         ("Model", record.model_version or "unknown"),
     ]
+    if record.t_lo is not None and record.t_hi is not None:
+        scale = (
+            f"below {percent(record.t_lo)} no signs, from {percent(record.t_hi)} signs of forgery"
+        )
+        rows.append(("Scale", f"{scale}, in between no decision"))
     return [
         Paragraph("Image forgery report", TITLE),
         Paragraph(headline, ParagraphStyle("verdict", BODY, fontSize=12, leading=18)),
