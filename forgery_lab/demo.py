@@ -81,14 +81,15 @@ class _Plan:
 
 @dataclass
 class _Numbers:
-    """Running numbers of authentic images per category, and of forgeries."""
+    """Running numbers of authentic images per category, and of forgeries, from `first` on."""
 
+    first: int = 0
     authentic: Counter[str] = field(default_factory=Counter)
     forged: int = 10_000
 
     def source(self, category: str, photograph: str | None = None) -> _Source:
         self.authentic[category] += 1
-        return _Source(category, self.authentic[category], photograph)
+        return _Source(category, self.first + self.authentic[category], photograph)
 
     def forgery(self, kind: str, host: int, donor: int) -> tuple[str, int, int, int]:
         self.forged += 1
@@ -101,6 +102,8 @@ def write(
     count: int = 600,
     progress: Callable[[int, int], None] | None = None,
     processes: int | None = None,
+    scenes_only: bool = False,
+    first_number: int = 0,
 ) -> dict[str, int]:
     """Numbers of what was written: `authentic`, `forged`, `splice`, `copy-move`.
 
@@ -113,6 +116,8 @@ def write(
         count: Number of images, at least 12; about 45 % of them forged.
         progress: Called with (images done, images in all).
         processes: Worker processes; one per core where None.
+        scenes_only: Whether to leave the photographs out, which every demo set shares.
+        first_number: What running numbers start from, so that two sets share no source id.
 
     Raises:
         DataError: `count` is too small, `folder` holds something, or a photograph is missing.
@@ -121,7 +126,8 @@ def write(
         raise DataError(f"count: got {count}, allowed is {SMALLEST_COUNT} or more")
     for name in PHOTOGRAPHS:
         _photograph_path(name)
-    plans = list(_planned(seed, count))
+    photographs = [] if scenes_only else list(PHOTOGRAPHS)
+    plans = list(_planned(seed, count, photographs, _Numbers(first_number)))
     records: list[dict[str, Any]] = []
     with whole_folder(folder) as partial:
         for part in ("Au", "Tp", "Groundtruth"):
@@ -141,12 +147,10 @@ def write(
     }
 
 
-def _planned(seed: int, count: int) -> Iterator[_Plan]:
+def _planned(seed: int, count: int, photographs: list[str], numbers: _Numbers) -> Iterator[_Plan]:
     """Families of photographs and of scenes in turn, as many as make `count` images."""
     rng = np.random.default_rng([seed, 1])
-    numbers = _Numbers()
-    photographs = list(PHOTOGRAPHS)
-    every = max(2, round(count * 0.7 / 5 / len(photographs)))
+    every = max(2, round(count * 0.7 / 5 / len(PHOTOGRAPHS)))
     left, index = count, 0
     while left > 0:
         if index % every == 0 and photographs:

@@ -32,6 +32,9 @@ LEFT_OUT = (
     "duplicate",
     "empty_image",
     "foreign_file",
+    "frozen_image",
+    "frozen_look_alike",
+    "frozen_source",
     "not_an_image",
     "too_large",
     "too_many_pixels",
@@ -87,6 +90,7 @@ def ingest(
     limits: Limits | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    touching: Callable[[pd.DataFrame], Iterable[Issue]] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the manifest of a CASIA-style data set and a summary that can be written as JSON.
 
@@ -99,6 +103,8 @@ def ingest(
         limits: of a file's bytes and pixels.
         workers: processes; by default one per core, at most 4. Each holds one image at a time.
         progress: called with the files read and their number.
+        touching: called with the manifest; returns issues of images that no model may learn from,
+            which are left out.
 
     Raises:
         DataError: there is no data set here, or one of its classes has no image that can be used.
@@ -125,6 +131,12 @@ def ingest(
 
     frame = manifest.build([{**row, "group": "?"} for row in rows])
     frame["group"] = splits.components(frame)
+    if touching:
+        found = list(touching(frame))
+        issues = sorted([*issues, *found])
+        frame = frame[~frame["path"].isin({issue.file for issue in found})]
+        left = [{"label": label} for label in frame["label"]]
+        _require_both_classes(layout, left, issues)
     return manifest.validate(frame), summarise(frame, issues)
 
 

@@ -28,6 +28,9 @@ BATCH = 8
 Load = Callable[[], bytes]
 """Returns the bytes of one encoded image; called in a thread, when the image's turn comes."""
 
+Ask = Callable[..., list[dict[str, Any]]]
+"""Takes a list of encoded images, and parameters of the model by name; returns a record of each."""
+
 _NOT_FOR_CHILDREN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTHONPATH", "PYTHONHOME")
 _LINES_OF_STDERR = 5
 
@@ -73,7 +76,7 @@ def score(
 
     def work() -> None:
         try:
-            with _child(str(model), params, tracking_uri) as ask:
+            with opened(model, params, tracking_uri) as ask:
                 while not stopped.is_set():
                     with taking:
                         start = next(positions, None)
@@ -124,10 +127,21 @@ def _put(results: queue.Queue, item: Any, stopped: threading.Event) -> None:
 
 
 @contextmanager
-def _child(
-    model: str, params: dict[str, Any], tracking_uri: str | None
-) -> Iterator[Callable[[list[bytes]], list[dict[str, Any]]]]:
-    """Start the process and yield a function from encoded images to records."""
+def opened(
+    model: str | Path, params: dict[str, Any] | None = None, tracking_uri: str | None = None
+) -> Iterator[Ask]:
+    """Start a process that has loaded the model, and yield a function that has it score images.
+
+    Args:
+        model: MLflow model URI, or the folder of an MLflow model.
+        params: of the model, for every image; by default only `strict` is off. What the model
+            does not know is not sent.
+        tracking_uri: of the MLflow server that knows the model; by default the environment's.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its process died.
+    """
+    model, params = str(model), {"strict": False} if params is None else params
     environment = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_CHILDREN}
     environment.setdefault("OMP_NUM_THREADS", "1")
     if tracking_uri:
@@ -145,9 +159,9 @@ def _child(
         assert requests is not None  # noqa: S101, for the type checker
         assert answers is not None  # noqa: S101
 
-        def ask(images: list[bytes]) -> list[dict[str, Any]]:
+        def ask(images: list[bytes], **changed: Any) -> list[dict[str, Any]]:
             with suppress(BrokenPipeError):  # the empty answer says the same
-                write_message(requests, images)
+                write_message(requests, (images, changed))
             return _expect(read_message(answers), model, complaints)
 
         try:

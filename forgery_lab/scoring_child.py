@@ -62,9 +62,10 @@ def main() -> None:
         return
     schema = model.metadata.get_params_schema()
     known = {spec.name for spec in schema.params} if schema else set()
-    params = {name: value for name, value in wanted.items() if name in known}
     write_message(answers, {"ready": True})
-    while (images := read_message(sys.stdin.buffer)) is not None:
+    while (message := read_message(sys.stdin.buffer)) is not None:
+        images, changed = message
+        params = {k: v for k, v in {**wanted, **changed}.items() if k in known}
         write_message(answers, predict(model, images, params))
 
 

@@ -239,7 +239,7 @@ def predict(
         )
         for position, record in stream:
             trial = part[position]
-            rows.append({**_prediction(trial, record), "model": str(model)})
+            rows.append({**prediction(trial, record), "model": str(model)})
             if heatmap:
                 rows[-1].update(_where(trial, record, masks[trial.sha256]))
     return pd.DataFrame(rows, columns=[*PREDICTION_COLUMNS, *WHERE_COLUMNS])
@@ -251,7 +251,8 @@ def _shifted(progress: Progress | None, before: int, total: int) -> Progress | N
     return lambda done, _: progress(before + done, total)
 
 
-def _prediction(trial: Trial, record: Mapping[str, Any]) -> dict[str, Any]:
+def prediction(trial: Trial, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a record says of a trial, by `PREDICTION_COLUMNS` without the model."""
     probability = record.get("probability")
     return {
         "condition": trial.condition,

@@ -21,6 +21,9 @@ SHIPPED = PROJECT_ROOT / "release"
 CONFIG_FILE = "config.yaml"
 PARAMS_FILE = "params.yaml"
 
+SHARED = ("seed", "frozen", "frozen_digest")
+"""Keys that stand at the top of params.yaml, for every step that has them."""
+
 EntityT = TypeVar("EntityT", bound=Entity)
 
 
@@ -49,8 +52,8 @@ class ConfigurationManager:
         self.config = validate(Config, read_yaml(root / CONFIG_FILE), CONFIG_FILE)
         self.params = read_yaml(root / PARAMS_FILE)
         for section in self.params:
-            if section not in (*SETTINGS, "seed"):
-                raise SettingsError(unknown_key(PARAMS_FILE, section, [*SETTINGS, "seed"]))
+            if section not in (*SETTINGS, *SHARED):
+                raise SettingsError(unknown_key(PARAMS_FILE, section, [*SETTINGS, *SHARED]))
 
     def settings(self, step: str, overrides: Mapping[str, str] | None = None) -> Entity:
         """Return the settings of a step: `params.yaml`, then `overrides` as `-P` gives them."""
@@ -60,9 +63,8 @@ class ConfigurationManager:
         section = self.params.get(step) or {}
         if not isinstance(section, dict):
             raise SettingsError(f"{PARAMS_FILE}: {step} must be a mapping, not {section!r}")
-        values = dict(section)
-        if "seed" in entity.model_fields:
-            values = {"seed": self.params.get("seed"), **values}
+        shared = [key for key in SHARED if key in entity.model_fields and key in self.params]
+        values = {**{key: self.params[key] for key in shared}, **section}
         validate_keys(entity, values, PARAMS_FILE, step)
         given = {key: value for key, value in (overrides or {}).items() if value != ""}
         validate_keys(entity, given, "-P", step)

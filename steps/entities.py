@@ -24,6 +24,12 @@ Protocols = Annotated[
     tuple[Literal["A", "B", "C", "C-shift", "C-scale", "control"], ...],
     BeforeValidator(_split_commas),
 ]
+Frozen = Annotated[
+    str, Field(min_length=1, description="frozen test set: a folder, an archive or a URL")
+]
+FrozenDigest = Annotated[
+    str, Field(pattern="^([0-9a-f]{32})?$", description="that its manifest must have")
+]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Stage = Literal["Staging", "Production", "Archived"]
 
@@ -38,6 +44,7 @@ class Paths(Entity):
     """Where things are, relative to the workspace."""
 
     raw: Path
+    frozen: Path
     manifest: Path
     ingest_report: Path
     splits: Path
@@ -77,6 +84,8 @@ class IngestSettings(Entity):
         pattern="^([0-9a-f]{64})?$", description="SHA-256 that a downloaded file must have"
     )
     demo_count: int = Field(ge=40, le=100_000, description="images that `demo` generates")
+    frozen: Frozen
+    frozen_digest: FrozenDigest
 
 
 class PreprocessSettings(Entity):
@@ -177,9 +186,29 @@ class PromoteSettings(Entity):
     seed: Seed
     stage: Stage = Field("Production", description="Staging, Production or Archived")
     version: int | None = Field(None, ge=1, description="by default the challenger")
+    force: bool = Field(False, description="promote against the gate; needs a reason")
+    reason: str = Field("", max_length=500, description="why it is forced")
+    frozen: Frozen
+    frozen_digest: FrozenDigest
+    draws: int = Field(ge=1, le=20, description="matched histories drawn for every frozen image")
     margin: float = Field(
         ge=0, le=1, description="AUC by which a challenger may be worse than the champion"
     )
+    least_sources: int = Field(
+        ge=1, description="source photographs below which the evidence is insufficient"
+    )
+    false_alarms: float = Field(
+        ge=0, le=1, description="share of authentic frozen images that may be called forged"
+    )
+    calibration_error: float = Field(ge=0, le=1, description="the largest, bias corrected")
+    latency_ratio: float = Field(gt=0, description="the challenger's time over the champion's")
+    megabytes: float = Field(gt=0, description="the largest size of a model")
+
+
+class RollbackSettings(Entity):
+    """Back to the previous champion."""
+
+    reason: str = Field("", max_length=500, description="why, for the history")
 
 
 class ScoreSettings(Entity):
@@ -226,6 +255,7 @@ SETTINGS: dict[str, type[Entity]] = {
     "release": ReleaseSettings,
     "register": RegisterSettings,
     "promote": PromoteSettings,
+    "rollback": RollbackSettings,
     "score": ScoreSettings,
     "serve": ServeSettings,
     "main": MainSettings,

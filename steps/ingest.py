@@ -9,11 +9,12 @@ import mlflow
 from matplotlib import pyplot
 from mlflow.data.pandas_dataset import from_pandas
 
-from forgery_lab import ingestion, manifest, sources
+from forgery_lab import frozen, ingestion, manifest, sources
+from forgery_lab.frozen import FrozenSet
 from forgery_lab.manifest_figures import summary_figures
 from forgery_lab.progress import shown
-from steps.configuration import Workspace, feedback_store
-from steps.entities import IngestSettings
+from steps.configuration import PROJECT_ROOT, Workspace, feedback_store
+from steps.entities import IngestSettings, PromoteSettings
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +34,29 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
             demo_count=settings.demo_count,
             progress=progress,
         )
+    judges = frozen_set(settings, workspace)
     with shown("reading", "images") as progress:
-        frame, summary = ingestion.ingest(root, progress=progress)
+        frame, summary = ingestion.ingest(
+            root, progress=progress, touching=lambda rows: frozen.issues(rows, judges.frame)
+        )
     report = workspace.path("ingest_report")
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps({"source": source, **summary}, indent=1) + "\n", "utf-8")
     manifest.write(frame, workspace.path("manifest"))
     log(summary, workspace, source)
     say(summary)
+    taken = sum(summary["counts"].get(code, 0) for code in frozen.REASONS)
+    mlflow.log_metric("frozen.taken_out", taken)
+    logger.info("%d images touch the frozen test set and were taken out", taken)
+
+
+def frozen_set(settings: IngestSettings | PromoteSettings, workspace: Workspace) -> FrozenSet:
+    """Return the frozen test set of the workspace, fetched where it is not there yet."""
+    source = settings.frozen
+    if (PROJECT_ROOT / source).exists():
+        source = str(PROJECT_ROOT / source)
+    with shown("the frozen test set", "images") as progress:
+        return frozen.ensure(workspace.path("frozen"), source, settings.frozen_digest, progress)
 
 
 def log(summary: Mapping[str, Any], workspace: Workspace, source: str) -> None:

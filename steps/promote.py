@@ -1,46 +1,62 @@
 """Through the gate to a stage: alias, stage tag and stage, with an audit trail."""
 
-import getpass
+import hashlib
 import json
 import logging
-from functools import partial
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
 
 import mlflow
-import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
 from forgery_lab import gate
-from forgery_lab.gate import Judgement
-from forgery_lab.histories import HistoryMatcher
-from forgery_lab.scoring import Load
+from forgery_lab.gate import Candidate, Judgement, Limits
+from forgery_lab.progress import shown
 from steps.configuration import Workspace
 from steps.entities import PromoteSettings
-from steps.errors import GateRefusedError, TrackingError
+from steps.errors import GateRefusedError, SettingsError, TrackingError
+from steps.ingest import frozen_set
 from steps.registry import CHALLENGER, CHAMPION, Registry, number
+from steps.tracking import current_run
 
 logger = logging.getLogger(__name__)
 
+QUESTION_TAG, REFUSAL_TAG = "gate.question", "gate.refusal"
+"""Tags of a refused version: what was asked, and why the answer was no."""
+
 
 def run(settings: PromoteSettings, workspace: Workspace) -> None:
-    """Promote a version, or raise `GateRefusedError` with the gate's reason."""
+    """Promote a version, or raise `GateRefusedError` with the gate's reasons."""
+    if settings.force and not settings.reason:
+        raise SettingsError('-P: promote.force needs a reason; give -P reason="…"')
     registry = Registry(workspace.registered_model)
     version, champion = wanted(settings, registry), registry.by_alias(CHAMPION)
-    audit = {"by": getpass.getuser()}
+    audit = {"action": "promote", "run_id": current_run().info.run_id}
     if settings.stage == "Archived":
-        registry.move(version, settings.stage, audit)
+        registry.move(version, settings.stage, {**audit, "reason": settings.reason})
         return
     if champion is not None and number(champion) == number(version):
         logger.info("version %d is the champion already", number(version))
         return
-    gate.check_integrity(registry.uri(version))
+    asked = question(settings, champion)
+    if version.tags.get(QUESTION_TAG) == asked and not settings.force:
+        raise refusal(version, f"{version.tags[REFUSAL_TAG]} (as judged before)")
     judgement = judge(settings, workspace, registry, version, champion)
-    mlflow.log_dict({"passed": judgement.passed, "reason": judgement.reason,
-                     **judgement.figures}, "gate.json")  # fmt: skip
-    mlflow.log_metrics({f"gate.{name}": value for name, value in judgement.figures.items()})
-    if not judgement.passed:
-        raise GateRefusedError(f"version {number(version)} stays challenger: {judgement.reason}")
-    registry.move(version, settings.stage, {**audit, "gate": json.dumps(judgement.figures)})
-    logger.info("version %d is in %s now: %s", number(version), settings.stage, judgement.reason)
+    log(judgement)
+    if not judgement.passed and not settings.force:
+        registry.tag(version, {QUESTION_TAG: asked, REFUSAL_TAG: judgement.reason})
+        raise refusal(version, judgement.reason)
+    check_champion(registry, champion, version)
+    forced = f"forced, because {settings.reason}, although " if not judgement.passed else ""
+    audit |= {
+        "forced": not judgement.passed,
+        "reason": forced + judgement.reason,
+        "figures": judgement.figures,
+    }
+    registry.move(version, settings.stage, audit)
+    logger.info("version %d is in %s now: %s", number(version), settings.stage, audit["reason"])
 
 
 def wanted(settings: PromoteSettings, registry: Registry) -> ModelVersion:
@@ -53,6 +69,18 @@ def wanted(settings: PromoteSettings, registry: Registry) -> ModelVersion:
     return version
 
 
+def question(settings: PromoteSettings, champion: ModelVersion | None) -> str:
+    """Return a digest of all that a judgement depends on beside the version itself."""
+    asked = settings.model_dump(exclude={"version", "stage", "force", "reason", "frozen"})
+    asked["champion"] = number(champion) if champion is not None else None
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def refusal(version: ModelVersion, reason: str) -> GateRefusedError:
+    """Return the error that ends a promotion with exit status 3."""
+    return GateRefusedError(f"version {number(version)} is not promoted: {reason}")
+
+
 def judge(
     settings: PromoteSettings,
     workspace: Workspace,
@@ -60,25 +88,51 @@ def judge(
     version: ModelVersion,
     champion: ModelVersion | None,
 ) -> Judgement:
-    """Return what the gate says; without a champion, integrity is enough."""
-    if champion is None:
+    """Return what the gate says; without a champion, soundness is enough."""
+    frozen = frozen_set(settings, workspace)
+    limits = Limits(**{name: getattr(settings, name) for name in Limits.__dataclass_fields__})
+    with ExitStack() as stack:
+        try:
+            challenger = fetch(registry, version, stack)
+            other = fetch(registry, champion, stack) if champion is not None else None
+        except MlflowException as error:
+            return Judgement((str(error).splitlines()[0],))
+        with shown("the gate", "images") as progress:
+            judgement = gate.judge(
+                challenger, other, frozen, limits, settings.seed, settings.draws, progress
+            )
+    if champion is None and judgement.passed:
         scores = {key: value for key, value in version.tags.items() if key.startswith("metric.")}
         said = ", ".join(f"{key} {value}" for key, value in sorted(scores.items())) or "unknown"
         logger.warning("there is no champion to compare with; scores of this version: %s", said)
-        return Judgement(True, "it is sound, and there was no champion", {})
-    rows, images = test_images(settings.seed, workspace)
-    challenger = gate.probabilities(registry.uri(version), images)
-    models = challenger, gate.probabilities(registry.uri(champion), images)
-    return gate.judge(rows["label"], rows["group"], models, settings.margin, settings.seed)
+    return judgement
 
 
-def test_images(seed: int, workspace: Workspace) -> tuple[pd.DataFrame, list[Load]]:
-    """Return the test split, and its images with matched histories (protocol C)."""
-    rows = pd.read_parquet(workspace.path("splits"))
-    rows, root = rows[rows["split"] == "test"].reset_index(drop=True), workspace.path("raw")
-    matcher = HistoryMatcher.fit(rows, root, seed)
+def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> Candidate:
+    """Return a version in a folder of its own, which lives as long as the stack."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    path = mlflow.artifacts.download_artifacts(registry.uri(version), dst_path=folder)
+    return Candidate(f"version {number(version)}", Path(path))
 
-    def saved(row: dict) -> bytes:
-        return matcher.save(row, (root / row["path"]).read_bytes(), draw=0)[0]
 
-    return rows, [partial(saved, row) for row in rows.to_dict("records")]
+def log(judgement: Judgement) -> None:
+    """Print the comparison and log it to the step's run."""
+    if judgement.lines:
+        print(judgement.table(), flush=True)
+    mlflow.log_text(judgement.to_json(), "gate/comparison.json")
+    mlflow.log_text(judgement.table() + "\n", "gate/comparison.txt")
+    mlflow.log_metrics(
+        {f"gate.{name}": value for name, value in judgement.figures.items() if value == value}
+    )
+
+
+def check_champion(registry: Registry, judged: ModelVersion | None, version: ModelVersion) -> None:
+    """Raise `GateRefusedError` where the champion is no longer the one that was compared with."""
+    now = registry.by_alias(CHAMPION)
+    before, after = (number(one) if one is not None else None for one in (judged, now))
+    if before != after:
+        raise refusal(
+            version,
+            f"the champion is version {after} now, and the gate compared with "
+            f"{'none' if before is None else f'version {before}'}; promote again",
+        )

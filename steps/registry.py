@@ -1,11 +1,19 @@
 """The model registry: versions, aliases and stages of the registered model.
 
 MLflow deprecates stages in favour of aliases, so a version in a stage carries an alias, the tag
-`stage` and, where the server still has them, the stage itself.
+`stage` and, where the server still has them, the stage itself. The alias decides; `settle` makes
+the others agree. What was done is kept as tags of the registered model, one for each event.
 """
 
+import getpass
+import json
+import random
+import time
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -22,14 +30,24 @@ DIGEST_TAG = "detector_sha256"
 STAGE_TAG = "stage"
 DESCRIPTION_LIMIT = 5000
 """Characters that MLflow's tables hold."""
+EVENT_TAG = "event."
+
+_FIRST = ("Production", "Staging")
+_ATTEMPTS = 20
+_CROSSED = ("IntegrityError", "UniqueViolation", "StaleDataError", "database is locked")
+"""What the databases below MLflow say when two writes cross."""
 
 
 class Registry:
-    """One registered model on the current tracking server."""
+    """One registered model on the current tracking server.
+
+    `has_stages` is false once the server has shown that it knows aliases only.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.client = MlflowClient()
+        self.has_stages = True
 
     def by_alias(self, alias: str) -> ModelVersion | None:
         """Return the version with this alias, or None where there is none."""
@@ -81,36 +99,164 @@ class Registry:
         """Set the description that the registry's page shows for a version."""
         self.client.update_model_version(self.name, version.version, text[:DESCRIPTION_LIMIT])
 
-    def move(self, version: ModelVersion, stage: str, audit: dict[str, str]) -> None:
-        """Bring a version to a stage: alias, tag, stage and audit tags; archive who held it."""
+    def move(self, version: ModelVersion, stage: str, audit: dict[str, Any]) -> None:
+        """Bring a version to a stage: alias, tag, stage, audit tags and an event of the history.
+
+        The alias decides who holds a stage. Whoever sets it makes tags and stages agree with it
+        afterwards, so that promotions at the same time end with one champion.
+        """
         alias = ALIASES.get(stage)
         held = self.by_alias(alias) if alias else None
-        if held is not None and number(held) != number(version):
-            self._mark(held, "Archived")
         if alias:
-            self.client.set_registered_model_alias(self.name, alias, version.version)
-        else:
-            self._drop_aliases(version)
-        self._mark(version, stage)
-        entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "to": stage, **audit}
-        entry["from_version"] = str(number(held)) if held is not None else "none"
-        for key, value in entry.items():
-            self.client.set_model_version_tag(self.name, version.version, f"promotion.{key}", value)
+            self._set_alias(alias, version)
+        self._drop_aliases(version, keep=alias)
+        if not alias:
+            self._mark(version, stage)
+        entry = {
+            "at": now(),
+            "version": number(version),
+            "to": stage,
+            "from_version": number(held) if held is not None else None,
+            "by": getpass.getuser(),
+            **audit,
+        }
+        texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in entry.items()}
+        self.tag(version, {f"promotion.{key}": text for key, text in texts.items()})
+        self.settle()
+        self._record(entry)
+
+    def tag(self, version: ModelVersion, tags: dict[str, str]) -> None:
+        """Set tags of a version."""
+        for key, value in tags.items():
+            again_if_crossed(
+                self.client.set_model_version_tag, self.name, version.version, key, value
+            )
+
+    def settle(self) -> None:
+        """Make tags and stages agree with the aliases, also while others move them.
+
+        Raises:
+            TrackingError: they were moved all the time.
+        """
+        for _ in range(_ATTEMPTS):
+            before = self.holders()
+            for version, stage in self._wanted_stages(before):
+                self._mark(version, stage)
+            if self.holders() == before:
+                return
+        raise TrackingError(f"the aliases of {self.name} are being moved all the time")
+
+    def holders(self) -> dict[str, int | None]:
+        """Return {stage: number of the version that has its alias}."""
+        found = {stage: self.by_alias(alias) for stage, alias in ALIASES.items()}
+        return {stage: number(one) if one else None for stage, one in found.items()}
+
+    def drift(self) -> list[str]:
+        """Return a sentence for everything in which aliases, tags and stages disagree."""
+        holders = self.holders()
+        said = []
+        for version, stage in self._wanted_stages(holders):
+            marks = " and ".join(sorted(self._marks(version)))
+            said.append(f"version {number(version)} is marked {marks} and should be {stage}")
+        for stage, version in self._without_alias(holders):
+            said.append(
+                f"no version has the alias {ALIASES[stage]}, and version {number(version)} is "
+                f"the last in {stage}"
+            )
+        return said
+
+    def repair(self) -> list[str]:
+        """Bring aliases, tags and stages into agreement; return what `drift` said before."""
+        said = self.drift()
+        for stage, version in self._without_alias(self.holders()):
+            self._set_alias(ALIASES[stage], version)
+        self.settle()
+        if said:
+            self._record(
+                {
+                    "at": now(),
+                    "action": "repair",
+                    "by": getpass.getuser(),
+                    "reason": "; ".join(said),
+                }
+            )
+        return said
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the events of the registered model, the oldest first."""
+        try:
+            tags = self.client.get_registered_model(self.name).tags
+        except MlflowException as error:
+            if is_absent(error):
+                return []
+            raise
+        return [json.loads(tags[key]) for key in sorted(tags) if key.startswith(EVENT_TAG)]
+
+    def previous_champion(self) -> ModelVersion:
+        """Return the version that a rollback goes to: the last champion before this one.
+
+        Raises:
+            TrackingError: there is none any more.
+        """
+        champion = self.by_alias(CHAMPION)
+        there = {number(version): version for version in self.versions()}
+        line = lineage(self.history())
+        if champion is not None and number(champion) in line:
+            line = line[: line.index(number(champion))]
+        for candidate in reversed(line):
+            if candidate in there:
+                return there[candidate]
+        raise TrackingError(f"{self.name} has no previous champion to go back to")
+
+    def _wanted_stages(self, holders: dict[str, int | None]) -> Iterator[tuple[ModelVersion, str]]:
+        """Yield the versions whose tag or stage is not what it should be, and what it should be."""
+        unheld = {stage for stage, version in holders.items() if version is None}
+        for version in self.versions():
+            mine = [stage for stage in _FIRST if holders[stage] == number(version)]
+            marks = self._marks(version)
+            # What has lost its alias by hand is for `repair`, which knows what to do.
+            if mine or (marks != {"None"} and not marks & unheld):
+                stage = mine[0] if mine else "Archived"
+                if marks != {stage}:
+                    yield version, stage
+
+    def _marks(self, version: ModelVersion) -> set[str]:
+        """Return what tag and stage say of a version; servers without stages leave it empty."""
+        stages = {version.current_stage} if version.current_stage and self.has_stages else set()
+        return {version.tags.get(STAGE_TAG, "None"), *stages}
+
+    def _without_alias(self, holders: dict[str, int | None]) -> Iterator[tuple[str, ModelVersion]]:
+        """Yield stages that no version has the alias of, and the newest version marked with it."""
+        free = [one for one in self.versions() if number(one) not in holders.values()]
+        for stage, version in holders.items():
+            marked = [one for one in free if stage in self._marks(one)]
+            if version is None and marked:
+                yield stage, marked[0]
 
     def _mark(self, version: ModelVersion, stage: str) -> None:
-        self.client.set_model_version_tag(self.name, version.version, STAGE_TAG, stage)
+        self.tag(version, {STAGE_TAG: stage})
         try:
             with warnings.catch_warnings():  # stages are deprecated, and part of the contract
                 warnings.simplefilter("ignore", FutureWarning)
-                self.client.transition_model_version_stage(self.name, version.version, stage)
+                again_if_crossed(
+                    self.client.transition_model_version_stage, self.name, version.version, stage
+                )
         except MlflowException as error:
             if error.error_code not in ("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED"):
                 raise
+            self.has_stages = False
 
-    def _drop_aliases(self, version: ModelVersion) -> None:
+    def _record(self, entry: dict[str, Any]) -> None:
+        key = f"{EVENT_TAG}{entry['at']}.{uuid4().hex[:6]}"
+        again_if_crossed(self.client.set_registered_model_tag, self.name, key, json.dumps(entry))
+
+    def _set_alias(self, alias: str, version: ModelVersion) -> None:
+        again_if_crossed(self.client.set_registered_model_alias, self.name, alias, version.version)
+
+    def _drop_aliases(self, version: ModelVersion, keep: str | None) -> None:
         for alias in ALIASES.values():
             held = self.by_alias(alias)
-            if held is not None and number(held) == number(version):
+            if alias != keep and held is not None and number(held) == number(version):
                 self.client.delete_registered_model_alias(self.name, alias)
 
 
@@ -128,6 +274,41 @@ def resolve(model: str, registered_model: str) -> tuple[str, str]:
             "run `make pipeline` first, or name another model with `-P model=…`"
         )
     return registry.uri(version), f"{registered_model}/{number(version)}"
+
+
+def lineage(events: Sequence[dict[str, Any]]) -> list[int]:
+    """Return the champions that led to the present one, which is the last; a rollback takes back.
+
+    A version that was archived by hand is no champion to go back to.
+    """
+    line: list[int] = []
+    for event in events:
+        version = event.get("version")
+        if event.get("to") == "Archived":
+            line = [one for one in line if one != version]
+        elif event.get("to") == "Production" and version is not None:
+            back = event.get("action") == "rollback" and version in line
+            line = line[: line.index(version)] if back else line
+            line += [version] if line[-1:] != [version] else []
+    return line
+
+
+def again_if_crossed(write: Callable[..., Any], *arguments: str) -> None:
+    """Call a write of the registry, again where another one crossed it in MLflow's database."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            write(*arguments)
+        except MlflowException as error:
+            if attempt == _ATTEMPTS - 1 or not any(sign in str(error) for sign in _CROSSED):
+                raise
+            time.sleep(random.uniform(0.05, 0.3))  # noqa: S311, no secret
+        else:
+            return
+
+
+def now() -> str:
+    """Return the time in UTC, to the microsecond, in the characters that keys of tags may have."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def number(version: ModelVersion) -> int:

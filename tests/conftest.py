@@ -1,15 +1,19 @@
 """What several rooms' tests share: a detector that takes a second to make, and pictures."""
 
+import hashlib
 import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
+from forgery_lab import ingestion, manifest
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
 from tests.deploy.engine import make_champion
@@ -83,3 +87,46 @@ def champion_store(tmp_path_factory, detector_folder):
     uri = f"sqlite:///{folder}/mlflow.db"
     make_champion(detector_folder, uri, folder)
     return uri
+
+
+def write_pictures(folder: Path, count: int, first: int = 1, seed: int = 0) -> Path:
+    """Write a CASIA-style folder: smooth pictures, and copies of them with a patch of noise."""
+    rng = np.random.default_rng(seed)
+    for name in ("Au", "Tp"):
+        (folder / name).mkdir(parents=True)
+    for number in range(first, first + count):
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        host = np.asarray(Image.fromarray(coarse).resize((128, 96), Image.Resampling.BICUBIC))
+        forged = host.astype(float)
+        forged[16:80, 16:112] += rng.normal(0, 25, (64, 96, 3))
+        forged = forged.clip(0, 255).astype(np.uint8)
+        source = f"ani{number:05d}"
+        (folder / f"Au/Au_ani_{number:05d}.jpg").write_bytes(encoded(host, quality=92))
+        copy = f"Tp_S_NNN_S_N_{source}_{source}_{number:05d}.jpg"
+        (folder / "Tp" / copy).write_bytes(encoded(forged, quality=92))
+    return folder
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A frozen test set for tests: its source, a CASIA-style folder, and its digest."""
+
+    source: Path
+    digest: str
+
+
+@pytest.fixture(scope="session")
+def small_frozen(tmp_path_factory):
+    """Fourteen photographs and a forgery of each."""
+    source = write_pictures(tmp_path_factory.mktemp("frozen") / "source", 14, first=70_001)
+    return Frozen(source, manifest.digest(ingestion.ingest(source)[0]))
+
+
+def training_manifest(*names: str) -> pd.DataFrame:
+    """Return the training manifest of a model that learnt from images of these sources."""
+    rows = [
+        {"sha256": hashlib.sha256(name.encode()).hexdigest(), "source_ids": [name],
+         "group": name, "split": "train"}
+        for name in names
+    ]  # fmt: skip
+    return pd.DataFrame(rows)

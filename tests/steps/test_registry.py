@@ -1,16 +1,34 @@
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+
 import mlflow
 import pytest
+from mlflow.tracking import MlflowClient
 
+from steps.configuration import PROJECT_ROOT
 from steps.errors import TrackingError
 from steps.registry import CHALLENGER, CHAMPION, STAGE_TAG, Registry, number
+from tests.webui.servers import free_port, process
 
 NAME = "forgery-detector"
 
 
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """A database that MLflow has set up, which takes it seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture
-def registry(tmp_path):
+def registry(tmp_path, empty_store):
     """A registry in a store of its own."""
     before = mlflow.get_tracking_uri()
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     mlflow.create_experiment("e", artifact_location=tmp_path.as_uri())
     mlflow.set_experiment("e")
@@ -68,3 +86,124 @@ def test_a_version_is_found_by_its_digest(registry, new_version):
     new_version("one")
     assert number(registry.by_digest("one")) == 1
     assert registry.by_digest("two") is None
+
+
+def test_drift_is_told_and_repaired(registry, new_version):
+    first, second = new_version(), new_version()
+    registry.move(first, "Production", {})
+    registry.move(second, "Production", {})
+    assert registry.drift() == []
+    registry.tag(first, {STAGE_TAG: "Production"})
+    registry.client.transition_model_version_stage(NAME, second.version, "Staging")
+    assert sorted(registry.drift()) == [
+        "version 1 is marked Archived and Production and should be Archived",
+        "version 2 is marked Production and Staging and should be Production",
+    ]
+    registry.repair()
+    assert registry.drift() == []
+    assert registry.by_number(2).current_stage == "Production"
+
+
+def test_an_alias_that_was_deleted_comes_back(registry, new_version):
+    registry.move(new_version(), "Production", {})
+    registry.client.delete_registered_model_alias(NAME, CHAMPION)
+    assert registry.drift() == [
+        "no version has the alias champion, and version 1 is the last in Production"
+    ]
+    registry.repair()
+    assert number(registry.by_alias(CHAMPION)) == 1
+    assert registry.history()[-1]["action"] == "repair"
+    assert registry.repair() == []
+
+
+def test_a_rollback_goes_back_along_the_line_and_not_to_and_fro(registry, new_version):
+    versions = [new_version() for _ in range(3)]
+    for version in versions:
+        registry.move(version, "Production", {})
+    for expected in (2, 1):
+        former = registry.previous_champion()
+        assert number(former) == expected
+        registry.move(former, "Production", {"action": "rollback"})
+    with pytest.raises(TrackingError, match="no previous champion"):
+        registry.previous_champion()
+    registry.move(versions[2], "Production", {})
+    assert number(registry.previous_champion()) == 1
+
+
+def test_a_registry_restored_from_a_backup_is_one_piece(registry, new_version, tmp_path):
+    registry.move(new_version(), "Production", {})
+    backup = (tmp_path / "mlflow.db").read_bytes()
+    second = new_version()
+    registry.move(second, "Production", {})
+    (tmp_path / "mlflow.db").write_bytes(backup)
+    assert number(registry.by_alias(CHAMPION)) == 1
+    assert registry.drift() == []
+    assert [event["version"] for event in registry.history()] == [1]
+    again = new_version()
+    registry.move(again, "Production", {})
+    assert number(registry.previous_champion()) == 1
+
+
+PROMOTE = """
+import sys
+from steps.registry import Registry
+registry = Registry("forgery-detector")
+version = registry.by_number(int(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+registry.move(version, "Production", {"by": sys.argv[1]})
+"""
+
+
+def promote_at_once(uri, numbers):
+    """Promote each version in a process of its own, all at the same moment."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROMOTE, str(one)], cwd=PROJECT_ROOT,
+            env=os.environ | {"MLFLOW_TRACKING_URI": uri},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for one in numbers
+    ]  # fmt: skip
+    for one in started:
+        assert one.stdout.readline() == "ready\n"
+    for one in started:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    for one in started:
+        assert one.wait(60) == 0
+        one.stdin.close()
+        one.stdout.close()
+
+
+def check_one_champion(registry, promotions):
+    champion = number(registry.by_alias(CHAMPION))
+    marks = {number(one): (one.tags.get(STAGE_TAG), one.current_stage)
+             for one in registry.versions()}  # fmt: skip
+    in_production = [one for one, mark in marks.items() if "Production" in mark]
+    assert in_production == [champion]
+    assert registry.drift() == []
+    assert len(registry.history()) == promotions
+
+
+@pytest.mark.parametrize("store", ["sqlite", "server"])
+def test_promotions_at_the_same_time_leave_one_champion(store, registry, new_version, tmp_path):
+    for _ in range(3):
+        new_version()
+    uri = mlflow.get_tracking_uri()
+    with ExitStack() as stack:
+        if store == "server":
+            port = free_port()
+            command = ["mlflow", "server", "--backend-store-uri", uri, "--workers", "1",
+                       "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip
+            uri = f"http://127.0.0.1:{port}"
+            stack.enter_context(
+                process(
+                    command,
+                    f"{uri}/health",
+                    tmp_path / "server.log",
+                    MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+                )
+            )
+        promote_at_once(uri, (1, 2, 3))
+    check_one_champion(registry, 3)

@@ -1,0 +1,115 @@
+"""The frozen test set: images that judge every release, and that no model may learn from.
+
+It is a folder with `images/` (a CASIA-style data set) and `manifest.parquet`, named by the digest
+of its manifest. What touches it is told by SHA-256, by perceptual hash and by the ids of sources.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from forgery_lab import ingestion, manifest, sources
+from forgery_lab.errors import DataError
+from forgery_lab.ingestion import Issue
+from forgery_lab.manifest import NEAR_DUPLICATE_DISTANCE
+from forgery_lab.progress import Progress
+
+IMAGES, MANIFEST = "images", "manifest.parquet"
+
+REASONS = {
+    "frozen_image": "The same bytes are in the frozen test set.",
+    "frozen_look_alike": "An image of the frozen test set looks the same.",
+    "frozen_source": "It shares a source photograph with the frozen test set.",
+}
+"""Codes of the issues of images that touch the frozen test set; the first that fits is given."""
+
+_HASHES_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class FrozenSet:
+    """Manifest rows, the folder that their paths are relative to, and the manifest's digest."""
+
+    frame: pd.DataFrame
+    root: Path
+    digest: str
+
+
+def ensure(folder: Path, source: str, digest: str, progress: Progress | None = None) -> FrozenSet:
+    """Return the frozen set in `folder`, fetched from its source unless it is there already.
+
+    Args:
+        folder: where it is kept.
+        source: whatever `sources.fetch` takes: a folder, an archive, a URL.
+        digest: that its manifest must have.
+        progress: called with the files done and their number.
+
+    Raises:
+        DataError: the source cannot be had, or its manifest has another digest.
+    """
+    if (folder / MANIFEST).is_file():
+        frame = manifest.read(folder / MANIFEST)
+        if manifest.digest(frame) == digest:
+            return FrozenSet(frame, folder / IMAGES, digest)
+    if folder.exists():
+        shutil.rmtree(folder)
+    root = sources.fetch(source, folder / IMAGES, progress=progress)
+    frame, _ = ingestion.ingest(root, progress=progress)
+    found = manifest.digest(frame)
+    if found != digest:
+        shutil.rmtree(folder)
+        raise DataError(
+            f"the frozen test set {sources.public_name(source)} has the digest {found}, and "
+            f"{digest or 'none'} was asked for; if it is meant to judge from now on, set "
+            f"frozen_digest: {found} in params.yaml"
+        )
+    manifest.write(frame, folder / MANIFEST)
+    return FrozenSet(frame, root, digest)
+
+
+def touching(rows: pd.DataFrame, frozen: pd.DataFrame) -> pd.Series:
+    """Return why each row touches the frozen set: a code of `REASONS`, or "" where it does not.
+
+    An image that looks like a frozen one brings the names of its own sources into play: whatever
+    else was made of them touches the frozen set too.
+
+    Args:
+        rows: `sha256`, `source_ids` and, where it is known, `phash`: a manifest, or the training
+            manifest of a model.
+        frozen: manifest of the frozen set.
+    """
+    same = rows["sha256"].isin(set(frozen["sha256"])).to_numpy()
+    alike = np.zeros(len(rows), bool)
+    if "phash" in rows:
+        alike = _looks_like(rows["phash"].tolist(), frozen["phash"].tolist())
+    touched = rows.loc[same | alike, "source_ids"]
+    names = {name for ids in (*frozen["source_ids"], *touched) for name in ids}
+    shares = np.array([bool(names & set(ids)) for ids in rows["source_ids"]], bool)
+    codes = np.select([same, alike, shares], [*REASONS], default="")
+    return pd.Series(codes, index=rows.index, dtype=object)
+
+
+def issues(rows: pd.DataFrame, frozen: pd.DataFrame) -> list[Issue]:
+    """Return an issue for each manifest row that touches the frozen set."""
+    codes = touching(rows, frozen)
+    return [
+        Issue(path, code, REASONS[code])
+        for path, code in zip(rows["path"], codes, strict=True)
+        if code
+    ]
+
+
+def _looks_like(hashes: list[str], frozen: list[str]) -> np.ndarray:
+    """Return bool[n]: whether a perceptual hash is near one of the frozen set's."""
+    mine, theirs = (np.array([int(h, 16) for h in some], np.uint64) for some in (hashes, frozen))
+    near = [
+        (np.bitwise_count(block[:, None] ^ theirs) <= NEAR_DUPLICATE_DISTANCE).any(axis=1)
+        for start in range(0, len(mine), _HASHES_AT_ONCE)
+        if len(block := mine[start : start + _HASHES_AT_ONCE])
+    ]
+    return np.concatenate([np.zeros(0, bool), *near])

@@ -1,0 +1,27 @@
+"""Back to the previous champion, in one step and without a gate: it was judged once."""
+
+import logging
+
+from steps.configuration import Workspace
+from steps.entities import RollbackSettings
+from steps.registry import CHAMPION, Registry, number
+from steps.tracking import current_run
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: RollbackSettings, workspace: Workspace) -> None:
+    """Make the last champion before the present one the champion again."""
+    registry = Registry(workspace.registered_model)
+    champion, former = registry.by_alias(CHAMPION), registry.previous_champion()
+    registry.move(
+        former,
+        "Production",
+        {
+            "action": "rollback",
+            "reason": settings.reason,
+            "run_id": current_run().info.run_id,
+        },
+    )
+    left = f"version {number(champion)}" if champion is not None else "none"
+    logger.info("version %d is the champion again; it was %s", number(former), left)
