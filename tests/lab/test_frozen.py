@@ -88,4 +88,4 @@ def test_the_embedded_one_is_what_params_yaml_names(tmp_path):
         tmp_path / "frozen", str(PROJECT_ROOT / settings.frozen), settings.frozen_digest
     )
     assert manifest.digest(found.frame) == settings.frozen_digest
-    assert found.frame["label"].value_counts().to_dict() == {0: 132, 1: 89}
+    assert found.frame["label"].value_counts().to_dict() == {0: 126, 1: 80}
