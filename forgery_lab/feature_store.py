@@ -164,10 +164,12 @@ class FeatureStore:
         index: a row per example: the source's columns, `rows` and `columns` of its feature map,
             `shard` (path without ending) and `offset` into it.
         families: of features, in their order.
+        stored: families of the files where these hold more; see `narrow`.
     """
 
     index: pd.DataFrame
     families: tuple[str, ...]
+    stored: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> "FeatureStore":
@@ -202,17 +204,25 @@ class FeatureStore:
         picked = self.index[chosen] if chosen.dtype == bool else self.index.iloc[chosen]
         return replace(self, index=picked.reset_index(drop=True))
 
+    def narrow(self, families: Sequence[str]) -> "FeatureStore":
+        """Return the same examples with some of their families of features alone."""
+        missing = set(families) - set(self.families)
+        if missing:
+            raise DataError(f"the store has no features {', '.join(sorted(missing))}")
+        return replace(self, families=tuple(families), stored=self.stored or self.families)
+
     def join(self, *others: "FeatureStore") -> "FeatureStore":
         """Return the examples of several stores of the same features as one."""
         for other in others:
-            if other.families != self.families:
+            if (other.families, other.stored) != (self.families, self.stored):
                 raise DataError(f"features {other.families} cannot join {self.families}")
         index = pd.concat([self.index, *(other.index for other in others)], ignore_index=True)
         return replace(self, index=index)
 
     def features(self, position: int) -> np.ndarray:
         """Return float16[h, w, C], memory-mapped."""
-        return self._map(position, "features")
+        stored = self._map(position, "features")
+        return stored[..., _places(self.stored, self.families)] if self.stored else stored
 
     def targets(self, position: int) -> np.ndarray:
         """Return the forged fraction of each block, float16[h, w], memory-mapped; NaN: unknown."""
@@ -228,6 +238,15 @@ class FeatureStore:
 @functools.lru_cache(maxsize=4096)
 def _open_shard(path: str) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+@functools.cache
+def _places(stored: tuple[str, ...], families: tuple[str, ...]) -> slice | list[int]:
+    """Return where the channels of some families are, as a slice where that is possible."""
+    names = channels(stored)
+    places = [names.index(name) for name in channels(families)]
+    together = list(range(places[0], places[0] + len(places)))
+    return slice(places[0], places[-1] + 1) if places == together else places
 
 
 def build(

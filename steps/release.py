@@ -25,6 +25,7 @@ from forgery_lab.progress import shown
 from forgery_lab.release import Judged
 from forgery_lab.training import TrainingSettings
 from forgery_pyfunc.detector import read_description
+from forgery_pyfunc.features import FAMILIES
 from steps.configuration import SHIPPED, Workspace
 from steps.entities import ReleaseSettings
 
@@ -68,15 +69,19 @@ def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.Data
 def build_features(
     settings: ReleaseSettings, found: pd.DataFrame, workspace: Workspace
 ) -> FeatureStore:
-    """Return the features of pairs and photographs, cached in the workspace."""
+    """Return the features of pairs and photographs.
+
+    Those of all families are cached in the workspace, so that trying others costs no time.
+    """
     with shown("pairs and features", "pictures") as progress:
-        return feature_store.build(
+        store = feature_store.build(
             Pairs(found, Plan(settings.seed, draws=settings.draws)),
             workspace.path("release_work") / "features",
-            settings.features,
+            [name for name, family in FAMILIES.items() if family.on_blocks],
             settings.disk_budget_gb * 1e9,
             progress=progress,
         )
+    return store.narrow(settings.features)
 
 
 def learn(
