@@ -6,7 +6,6 @@ in turn with what it is compared with.
 
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from forgery_pyfunc.decoding import decode
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.features import FAMILIES, extract
 from forgery_pyfunc.jpeg import encode
-from steps.configuration import ConfigurationManager
+from steps.configuration import SHIPPED
 
 SIZES = {"384x256": (256, 384), "12 megapixels": (3000, 4000)}
 REPEATS = {"384x256": 30, "12 megapixels": 3}
@@ -55,8 +54,8 @@ def measure(
     return Measurement(what, size, 1000 * spent, spent / saved)
 
 
-def benchmarks(detector: Detector | None) -> list[Measurement]:
-    """Return all measurements; the detector's only where there is one."""
+def benchmarks(detector: Detector) -> list[Measurement]:
+    """Return all measurements, of a detector and of its parts."""
     found = []
     scene = render("arc", np.random.default_rng(0))
     for size, (height, width) in SIZES.items():
@@ -71,8 +70,7 @@ def benchmarks(detector: Detector | None) -> list[Measurement]:
         }
         for family in FAMILIES:
             work[f"features: {family}"] = partial(extract, image, [family])
-        if detector is not None:
-            work["decode to verdict with map"] = partial(detector.score, data, None, True)
+        work["decode to verdict with map"] = partial(detector.score, data, None, True)
         unit = partial(encode, pixels, quality=90)
         found += [measure(what, size, one, unit) for what, one in work.items()]
     return found
@@ -80,17 +78,12 @@ def benchmarks(detector: Detector | None) -> list[Measurement]:
 
 def main() -> None:
     """Measure on one core, print the tables and write the report."""
-    folder = ConfigurationManager().workspace().path("detector")
-    trained = folder.is_dir()
-    if not trained:
-        print("no detector was trained yet: `make pipeline` first, to measure it too",
-              file=sys.stderr)  # fmt: skip
     with threadpool_limits(1):
-        found = benchmarks(Detector.load(folder) if trained else None)
+        found = benchmarks(Detector.load(SHIPPED))
     print(f"{'':32}{'size':16}{'ms':>10}{'JPEG saves':>14}")
     for one in found:
         print(f"{one.what:32}{one.size:16}{one.milliseconds:10.2f}{one.jpeg_saves:14.2f}")
-    front_end = measure_front_end(folder) if trained else []
+    front_end = measure_front_end(SHIPPED)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     report = {"work": [asdict(one) for one in found], "front_end": front_end}
     REPORT.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
