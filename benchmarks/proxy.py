@@ -45,7 +45,9 @@ def servers(detector: Path) -> Iterator[tuple[str, str]]:
             web_page(LOOPBACK, *ports[::-1]),
         ]
         try:
-            for service in services:
+            for service in services:  # logs go to files: they are part of what is measured
+                log = f"{folder}/{service.name}.log"
+                service.command = ["sh", "-c", 'exec "$@" >"$0" 2>&1', log, *service.command]
                 service.start()
             scoring_url, page_url = (f"http://{LOOPBACK}:{port}" for port in ports)
             _wait_until_ready(f"{page_url}/readyz")
