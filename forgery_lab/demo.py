@@ -26,13 +26,13 @@ from PIL import Image
 from forgery_lab import scenes
 from forgery_lab.errors import DataError
 from forgery_lab.forged_folder import (
-    in_parallel,
     publish_authentic,
     publish_forgery,
     whole_folder,
     write_records,
 )
 from forgery_lab.forging import Pixels, Save, forge
+from forgery_lab.processes import in_parallel
 
 SMALLEST_COUNT = 12
 PHOTOGRAPHS = {
