@@ -2,10 +2,9 @@
 
 import logging
 
-import mlflow
-
 from forgery_lab import audit
 from forgery_lab.progress import shown
+from steps import tracking
 from steps.configuration import Workspace
 from steps.entities import AuditSettings
 
@@ -19,9 +18,9 @@ def run(settings: AuditSettings, workspace: Workspace) -> None:
     folder = settings.output or workspace.path("audit")
     audit.write(folder, found)
     for one in found.findings:
-        mlflow.log_metric(f"auc.{one.rule}", one.auc["value"])
-    mlflow.set_tag("verdict", found.telling)
-    mlflow.log_artifacts(str(folder), "audit")
+        tracking.log_metrics({f"auc.{one.rule}": one.auc["value"]})
+    tracking.set_tags({"verdict": found.telling})
+    tracking.log_artifacts(folder, "audit")
     logger.info("%s", found.verdict)
     for advice in found.advice:
         logger.info("%s", advice)

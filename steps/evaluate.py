@@ -17,7 +17,7 @@ from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.protocols import Judged, Options
 from forgery_pyfunc.detector import read_description
-from steps import folds
+from steps import folds, tracking
 from steps.configuration import Workspace
 from steps.entities import EvaluateSettings
 from steps.errors import SettingsError
@@ -211,12 +211,12 @@ def log(found: Mapping[str, Any], workspace: Workspace) -> None:
     """Log figures to the run, and say in words what they mean and what was left out."""
     for condition, figures in values(found).items():
         known = {f"{condition}.{name}": value for name, value in figures.items()}
-        mlflow.log_metrics({name: value for name, value in known.items() if value is not None})
+        tracking.log_metrics({name: value for name, value in known.items() if value is not None})
     for other in found["elsewhere"]:
         rate = other["false_positives"]["value"]
         if rate is not None:
-            mlflow.log_metric(f"E.{other['name']}.false_positive_rate", rate)
-    mlflow.log_artifacts(str(workspace.path("evaluation")), "evaluation")
+            tracking.log_metrics({f"E.{other['name']}.false_positive_rate": rate})
+    tracking.log_artifacts(workspace.path("evaluation"), "evaluation")
     for one in report.in_words(found):
         logger.info("%s", one["text"])
     for left in found["left_out"]:

@@ -2,10 +2,9 @@
 
 import logging
 
-import mlflow
-
 from forgery_lab.forged_folder import forge_folder
 from forgery_lab.progress import shown
+from steps import tracking
 from steps.configuration import Workspace
 from steps.entities import ForgeSettings
 
@@ -18,8 +17,8 @@ def run(settings: ForgeSettings, workspace: Workspace) -> None:
         made = forge_folder(
             settings.input, settings.output, settings.count, settings.seed, progress=progress
         )
-    mlflow.log_metrics({"authentic": made.authentic, "forged": made.forged})
-    mlflow.log_artifact(str(settings.output / "records.jsonl"))
+    tracking.log_metrics({"authentic": made.authentic, "forged": made.forged})
+    tracking.log_artifact(settings.output / "records.jsonl")
     for path, reason in made.unusable:
         logger.warning("left out: %s: %s", path, reason)
     kinds = ", ".join(f"{count} {kind}" for kind, count in made.kinds.items())

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import mlflow
 from matplotlib import pyplot
 from mlflow.data.pandas_dataset import from_pandas
 
@@ -13,6 +12,7 @@ from forgery_lab import frozen, ingestion, manifest, sources
 from forgery_lab.frozen import FrozenSet
 from forgery_lab.manifest_figures import summary_figures
 from forgery_lab.progress import shown
+from steps import tracking
 from steps.configuration import PROJECT_ROOT, Workspace, feedback_store
 from steps.entities import IngestSettings, PromoteSettings
 
@@ -46,7 +46,7 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
     log(summary, workspace, source)
     say(summary)
     taken = sum(summary["counts"].get(code, 0) for code in frozen.REASONS)
-    mlflow.log_metric("frozen.taken_out", taken)
+    tracking.log_metrics({"frozen.taken_out": taken})
     logger.info("%d images touch the frozen test set and were taken out", taken)
 
 
@@ -66,13 +66,14 @@ def log(summary: Mapping[str, Any], workspace: Workspace, source: str) -> None:
     data = from_pandas(
         frame[columns], source=source, name="manifest", digest=summary["digest"][:36]
     )
-    mlflow.log_input(data, context="ingest")
-    mlflow.set_tag("data_digest", summary["digest"])
-    mlflow.log_metrics({name: summary[name] for name in ("images", "authentic", "forged", "masks")})
-    mlflow.log_metrics({f"issues.{code}": count for code, count in summary["counts"].items()})
-    mlflow.log_artifact(str(workspace.path("ingest_report")))
+    tracking.log_input(data, context="ingest")
+    tracking.set_tags({"data_digest": summary["digest"]})
+    counted = ("images", "authentic", "forged", "masks")
+    tracking.log_metrics({name: summary[name] for name in counted})
+    tracking.log_metrics({f"issues.{code}": count for code, count in summary["counts"].items()})
+    tracking.log_artifact(workspace.path("ingest_report"))
     for name, figure in summary_figures(frame).items():
-        mlflow.log_figure(figure, f"figures/{name}.png")
+        tracking.log_figure(figure, f"figures/{name}.png")
         pyplot.close(figure)
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 
-import mlflow
 import pandas as pd
 
 from forgery_lab import feature_store, manifest, splits
@@ -11,6 +10,7 @@ from forgery_lab.feature_store import FeatureStore, ManifestSource
 from forgery_lab.files import write_whole
 from forgery_lab.histories import HistoryMatcher
 from forgery_lab.progress import shown
+from steps import tracking
 from steps.configuration import Workspace
 from steps.entities import PreprocessSettings
 
@@ -48,9 +48,9 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
     report = workspace.path("split_report")
     write_whole(report, json.dumps(found.report, indent=1) + "\n")
     write_whole(workspace.path("splits"), found.frame.to_parquet())
-    mlflow.log_artifact(str(report))
+    tracking.log_artifact(report)
     for side, count in found.frame["split"].value_counts().items():
-        mlflow.log_metric(f"images.{side}", count)
+        tracking.log_metrics({f"images.{side}": count})
         logger.info("%s: %d images", side, count)
     return found.frame
 
@@ -70,8 +70,9 @@ def source(
 def report_failures(store: FeatureStore, workspace: Workspace) -> None:
     """Log how many examples there are, and say which images could not be used and why."""
     failed = feature_store.failures(workspace.path("features"))
-    mlflow.log_metrics({"examples": len(store), "examples.failed": len(failed)})
+    tracking.log_metrics({"examples": len(store), "examples.failed": len(failed)})
     if len(failed):
-        mlflow.log_table(failed[["path", "draw", "error"]], "failed_examples.json")
+        table = failed[["path", "draw", "error"]].to_json(orient="split", index=False)
+        tracking.log_text(table, "failed_examples.json")
     for _, row in failed.drop_duplicates("path").iterrows():
         logger.warning("left out: %s: %s", row["path"], row["error"])

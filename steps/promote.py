@@ -14,12 +14,12 @@ from mlflow.exceptions import MlflowException
 from forgery_lab import gate
 from forgery_lab.gate import Candidate, Judgement, Limits
 from forgery_lab.progress import shown
+from steps import tracking
 from steps.configuration import Workspace
 from steps.entities import PromoteSettings
 from steps.errors import GateRefusedError, SettingsError, TrackingError
 from steps.ingest import frozen_set
 from steps.registry import CHALLENGER, CHAMPION, Registry, number
-from steps.tracking import current_run
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def run(settings: PromoteSettings, workspace: Workspace) -> None:
         raise SettingsError('-P: promote.force needs a reason; give -P reason="…"')
     registry = Registry(workspace.registered_model)
     version, champion = wanted(settings, registry), registry.by_alias(CHAMPION)
-    audit = {"action": "promote", "run_id": current_run().info.run_id}
+    audit = {"action": "promote", "run_id": tracking.current_run().info.run_id}
     if settings.stage == "Archived":
         registry.move(version, settings.stage, {**audit, "reason": settings.reason})
         return
@@ -95,8 +95,8 @@ def judge(
         try:
             challenger = fetch(registry, version, stack)
             other = fetch(registry, champion, stack) if champion is not None else None
-        except MlflowException as error:
-            return Judgement((str(error).splitlines()[0],))
+        except (MlflowException, OSError) as error:
+            return Judgement((f"its files cannot be had: {str(error).splitlines()[0]}",))
         with shown("the gate", "images") as progress:
             judgement = gate.judge(
                 challenger, other, frozen, limits, settings.seed, settings.draws, progress
@@ -119,9 +119,9 @@ def log(judgement: Judgement) -> None:
     """Print the comparison and log it to the step's run."""
     if judgement.lines:
         print(judgement.table(), flush=True)
-    mlflow.log_text(judgement.to_json(), "gate/comparison.json")
-    mlflow.log_text(judgement.table() + "\n", "gate/comparison.txt")
-    mlflow.log_metrics(
+    tracking.log_text(judgement.to_json(), "gate/comparison.json")
+    tracking.log_text(judgement.table() + "\n", "gate/comparison.txt")
+    tracking.log_metrics(
         {f"gate.{name}": value for name, value in judgement.figures.items() if value == value}
     )
 

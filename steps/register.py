@@ -33,7 +33,7 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
         return
     tags = provenance_of_training(workspace) if settings.detector is None else {}
     version = register(folder, registry, workspace, tags)
-    mlflow.set_tag("registered_version", number(version))
+    tracking.set_tags({"registered_version": number(version)})
 
 
 def ensure_champion(workspace: Workspace) -> None:
@@ -54,7 +54,7 @@ def register(
     digest = detector_digest(folder)
     model = packaging.log_model(folder, {DIGEST_TAG: digest})
     evaluation = evaluation_of(folder, workspace)
-    mlflow.log_text(card(folder, evaluation), model_card.FILE)
+    tracking.log_text(card(folder, evaluation), model_card.FILE)
     tags = {DIGEST_TAG: digest, **facts(folder, workspace), **(tags or {})}
     version = registry.create(model.model_uri, model.run_id, tags)
     said = [one["text"] for one in report.in_words(evaluation)] if evaluation else []

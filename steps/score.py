@@ -4,14 +4,13 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import mlflow
 import pandas as pd
 
 from forgery_lab import scoring
 from forgery_lab.errors import DataError
 from forgery_lab.progress import shown
 from forgery_pyfunc.detector import RECORD_FIELDS
-from steps import registry
+from steps import registry, tracking
 from steps.configuration import Workspace
 from steps.entities import ScoreSettings
 from steps.errors import SettingsError
@@ -37,8 +36,8 @@ def run(settings: ScoreSettings, workspace: Workspace) -> None:
     table = score_files(settings.input, files, uri, settings.threshold)
     write(table, settings.output)
     verdicts = table["verdict"].fillna("error").value_counts()
-    mlflow.log_metrics({f"verdicts.{name}": int(count) for name, count in verdicts.items()})
-    mlflow.log_artifact(str(settings.output))
+    tracking.log_metrics({f"verdicts.{name}": int(count) for name, count in verdicts.items()})
+    tracking.log_artifact(settings.output)
     logger.info("wrote %s: %s", settings.output, ", ".join(f"{n} {v}" for v, n in verdicts.items()))
 
 

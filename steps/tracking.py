@@ -7,25 +7,36 @@ for a server such as DagsHub, or by default `mlflow.db` in the project's root.
 import json
 import logging
 import os
+import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import yaml
+from matplotlib.figure import Figure
+from mlflow.data.dataset import Dataset
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from requests.exceptions import RequestException
 
 from forgery_pyfunc.errors import ForgeryError
+from steps import journal
 from steps.configuration import PROJECT_ROOT, Workspace
 from steps.entities import Entity
 from steps.errors import GateRefusedError, TrackingError
+from steps.journal import Journal
 
 logger = logging.getLogger(__name__)
 
+VARIABLES = PROJECT_ROOT / ".env"
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 OUTCOME_TAG, REASON_TAG = "outcome", "reason"
@@ -42,9 +53,17 @@ def configure(experiment: str) -> None:
     """Choose store and experiment, unless `mlflow run` has opened a run for us already."""
     if RUN_VARIABLE in os.environ:
         return
+    choose_store()
+    mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", experiment))
+
+
+def choose_store() -> None:
+    """Take what `make dagshub` wrote where the environment names no store, else `mlflow.db`."""
+    if "MLFLOW_TRACKING_URI" not in os.environ and VARIABLES.is_file():
+        lines = VARIABLES.read_text("utf-8").splitlines()
+        os.environ |= dict(line.split("=", 1) for line in lines if "=" in line)
     if "MLFLOW_TRACKING_URI" not in os.environ:
         mlflow.set_tracking_uri(f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}")
-    mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", experiment))
 
 
 @contextmanager
@@ -56,29 +75,44 @@ def step_run(
     Settings are logged as `train.epochs`, since `mlflow run` logs the bare names itself. Where
     `unfinished` names a run that was killed, that one goes on, and the new one says so in a tag.
     """
-    with mlflow.start_run(run_name=step, log_system_metrics=True) as opened, ExitStack() as stack:
+    options = {"run_name": step, "log_system_metrics": True}
+    with _started(workspace, **options) as opened, ExitStack() as stack:
         run = opened
         try:
             if unfinished:
-                run = _continued(unfinished(settings, workspace), stack) or opened
+                run = _continued(unfinished(settings, workspace), workspace, stack) or opened
             values = settings.model_dump()
-            mlflow.log_params({f"{step}.{key}": value for key, value in values.items()})
-            mlflow.set_tags({"step": step, **provenance(workspace)})
+            log_params({f"{step}.{key}": value for key, value in values.items()})
+            set_tags({"step": step, **provenance(workspace)})
             yield run
         except ForgeryError as error:
             outcome = REFUSED if isinstance(error, GateRefusedError) else FAILED
-            mlflow.set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(error)[:5000]})
+            set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(error)[:5000]})
             raise
         note_run(workspace.run_file(step), run)
 
 
-def _continued(run_id: str | None, stack: ExitStack) -> Run | None:
+def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Run | None:
     """Open the run again inside the active one; None where this server does not have it."""
     if not run_id or existing_run(run_id) is None:
         return None
-    mlflow.set_tag(CONTINUED_TAG, run_id)
+    set_tags({CONTINUED_TAG: run_id})
     logger.info("continuing run %s, which was stopped", run_id)
-    return stack.enter_context(mlflow.start_run(run_id=run_id, nested=True))
+    return stack.enter_context(_started(workspace, run_id=run_id, nested=True))
+
+
+@contextmanager
+def _started(workspace: Workspace, **options: Any) -> Iterator[Run]:
+    """Open an MLflow run; what it logs reaches a server also when that is down for minutes."""
+    run = mlflow.start_run(**options)
+    status, patience = "FAILED", journal.PATIENCE_AFTER_FAILURE
+    try:
+        if mlflow.get_tracking_uri().startswith("http"):
+            _open_journal(run.info.run_id, workspace.path("runs") / "journal")
+        yield run
+        status, patience = "FINISHED", journal.PATIENCE
+    finally:
+        _end(run.info.run_id, status, patience)
 
 
 def current_run() -> Run:
@@ -87,6 +121,108 @@ def current_run() -> Run:
     if run is None:
         raise RuntimeError("no MLflow run is open; call a step through `python -m steps`")
     return run
+
+
+def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
+    """Log metrics to the active run."""
+    _log(metrics={name: float(value) for name, value in values.items()}, step=step or 0)
+
+
+def log_params(values: Mapping[str, Any]) -> None:
+    """Log parameters to the active run, as text."""
+    _log(params={name: str(value) for name, value in values.items()})
+
+
+def set_tags(values: Mapping[str, Any]) -> None:
+    """Set tags of the active run, as text."""
+    _log(tags={name: str(value) for name, value in values.items()})
+
+
+def log_input(data: Dataset, context: str) -> None:
+    """Log a data set that the active run reads."""
+    _add({"input": data.to_dict(), "tags": {MLFLOW_DATASET_CONTEXT: context}})
+
+
+def log_artifact(path: Path) -> None:
+    """Log a file to the active run."""
+    _log_files(lambda folder: shutil.copy(path, folder))
+
+
+def log_artifacts(source: Path, name: str) -> None:
+    """Log the files of a folder to the active run, under a name."""
+    _log_files(lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True), name)
+
+
+def log_text(text: str, name: str) -> None:
+    """Log text as a file of the active run."""
+    path = Path(name)
+    _log_files(lambda folder: (folder / path.name).write_text(text, "utf-8"), str(path.parent))
+
+
+def log_figure(figure: Figure, name: str) -> None:
+    """Log a figure as an image file of the active run."""
+    path = Path(name)
+    _log_files(lambda folder: figure.savefig(folder / path.name), str(path.parent))
+
+
+def _log(step: int = 0, **values: Any) -> None:
+    now = {"at": int(time.time() * 1000), "step": step}
+    _add({"metrics": {}, "params": {}, "tags": {}, **now, **values})
+
+
+_journals: dict[str, Journal] = {}
+"""The journals of the open runs, by the run's id; a run on a local store has none."""
+
+
+def _add(entry: dict[str, Any]) -> None:
+    run_id = current_run().info.run_id
+    if run_id in _journals:
+        _journals[run_id].add(entry)
+    else:
+        journal.send(MlflowClient(), run_id, entry, Path())
+
+
+def _log_files(write: Callable[[Path], object], name: str = "") -> None:
+    """Have the files of an entry written into a folder, and log them under a name."""
+    name = "" if name == "." else name
+    mine = _journals.get(current_run().info.run_id)
+    if mine:
+        folder = mine.new_files()
+        write(folder)
+        mine.add({"files": str(folder.relative_to(mine.folder)), "to": name})
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        write(Path(scratch))
+        _add({"files": scratch, "to": name})
+
+
+def _open_journal(run_id: str, folder: Path) -> None:
+    """Send what earlier runs could not send, and keep a journal of this one."""
+    uri = mlflow.get_tracking_uri()
+    for left in journal.left_behind(folder, uri):
+        logger.info("sending what run %s could not send", left.name)
+        try:
+            Journal(left, left.name, uri).close(journal.PATIENCE_AFTER_FAILURE)
+        except TrackingError as error:  # the run was deleted, for one
+            logger.warning("run %s: %s", left.name, error)
+    _journals[run_id] = Journal(folder / run_id, run_id, uri)
+
+
+def _end(run_id: str, status: str, patience: float) -> None:
+    """End the active run, by its journal where it has one: the server may be down."""
+    mine = _journals.pop(run_id, None)
+    if mine is None:
+        mlflow.end_run(status)
+        return
+    try:
+        mine.add({"end": status, "at": int(time.time() * 1000)})
+        if not mine.close(patience):
+            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    finally:
+        try:
+            mlflow.end_run(status)
+        except (MlflowException, RequestException) as error:
+            logger.warning("the end of the run is not on the tracking server yet: %s", error)
 
 
 def provenance(workspace: Workspace) -> dict[str, str]:
@@ -138,4 +274,16 @@ def existing_run(run_id: str) -> Run | None:
 def explain(error: MlflowException) -> TrackingError:
     """Return MLflow's error as one sentence that names the server and what it said."""
     first_line = str(error).strip().splitlines()[0]
+    if is_unauthorised(error):
+        user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+        said = f"the user {user} with this password" if user else "a request without a user"
+        return TrackingError(
+            f"the tracking server {mlflow.get_tracking_uri()} does not accept {said}; set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
     return TrackingError(f"the tracking server {mlflow.get_tracking_uri()} failed: {first_line}")
+
+
+def is_unauthorised(error: MlflowException) -> bool:
+    """Return whether the server does not accept our credentials."""
+    return error.get_http_status_code() == HTTPStatus.UNAUTHORIZED or "error code 401" in str(error)

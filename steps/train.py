@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import mlflow
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot
@@ -19,9 +18,9 @@ from forgery_lab.errors import DataError
 from forgery_lab.feature_store import FeatureStore
 from forgery_lab.files import write_whole
 from forgery_lab.training import TrainingResult, TrainingSettings
+from steps import tracking
 from steps.configuration import Workspace
 from steps.entities import TrainSettings
-from steps.tracking import current_run
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ def run(settings: TrainSettings, workspace: Workspace) -> None:
         task.validation,
         task.settings,
         checkpoint=task.checkpoint,
-        context={"run_id": current_run().info.run_id},
+        context={"run_id": tracking.current_run().info.run_id},
         on_epoch=log_epoch,
     )
     write_report(result, workspace)
@@ -96,7 +95,7 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
 def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
     """Log and say how an epoch went."""
     figures = {name: value for name, value in row.items() if name != "epoch"}
-    mlflow.log_metrics(figures, step=epoch)
+    tracking.log_metrics(figures, step=epoch)
     logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
 
 
@@ -107,10 +106,10 @@ def write_report(result: TrainingResult, workspace: Workspace) -> None:
     best = result.history.iloc[result.best_epoch - 1].drop("seconds")
     figures = {**best.to_dict(), "epochs": len(result.history)}
     write_whole(workspace.path("training_report"), json.dumps(figures, indent=1) + "\n")
-    mlflow.log_metrics({f"best.{name}": value for name, value in best.items()})
-    mlflow.log_artifact(str(plots / "history.csv"))
+    tracking.log_metrics({f"best.{name}": value for name, value in best.items()})
+    tracking.log_artifact(plots / "history.csv")
     figure = learning_curves(result.history)
-    mlflow.log_figure(figure, "figures/learning_curves.png")
+    tracking.log_figure(figure, "figures/learning_curves.png")
     pyplot.close(figure)
 
 
@@ -145,9 +144,9 @@ def write_detector(
     folder = workspace.path("detector")
     samples = [validation.features(position) for position in positions]
     difference = export.write_detector(folder, result.model, samples, description, learnt)
-    mlflow.log_metric("onnx_max_difference", difference)
-    mlflow.log_params({"parameters": result.model.count_params()})
-    mlflow.log_artifacts(str(folder), "detector")
+    tracking.log_metrics({"onnx_max_difference": difference})
+    tracking.log_params({"parameters": result.model.count_params()})
+    tracking.log_artifacts(folder, "detector")
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g", folder, difference)
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,9 @@ from webui.uploads import refusal
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 """What a folder is searched for; files named on the command line are always read."""
+
+GROUP = "forgery.commands"
+"""Entry points of commands that need more than this room may import: `doctor`, `history`."""
 
 CLEAN, FORGED, FAILED = 0, 1, 2
 """Exit statuses: nothing forged; at least one forged; at least one file could not be scored."""
@@ -50,7 +54,21 @@ class Row:
         return {"path": str(self.path), **self.record.model_dump(include=set(FIELDS))}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Installed(click.Group):
+    """The commands of this module, and those of other rooms where they are installed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *entry_points(group=GROUP).names])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; one of another room is imported only when it is asked for."""
+        for found in entry_points(group=GROUP).select(name=cmd_name):
+            return found.load()
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Installed, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="forgery-detector")
 def main() -> None:
     """Tell whether pictures have been forged, and where."""

