@@ -11,10 +11,12 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 from deploy import model
 from deploy.errors import DeployError
+from deploy.follow import Follower, champion_by_rest, write_pointer
 from deploy.services import (
     LOOPBACK,
     available_cpus,
@@ -22,7 +24,7 @@ from deploy.services import (
     scoring_server,
     web_page,
 )
-from deploy.supervisor import Supervisor
+from deploy.supervisor import Service, Supervisor
 
 logger = logging.getLogger("container")
 
@@ -42,6 +44,7 @@ class Settings:
         scoring_port: SCORING_PORT, on loopback inside the container.
         workers: SCORING_WORKERS, processes of the scoring server; 0: one per CPU.
         model_uri: MODEL_URI, fetched at start; empty: the model inside the image.
+        follow: MODEL_FOLLOW, whether to change over when the alias in MODEL_URI moves; 0 or 1.
         host: HOST, the address of the web page.
     """
 
@@ -49,6 +52,7 @@ class Settings:
     scoring_port: int
     workers: int
     model_uri: str
+    follow: bool
     host: str
 
     @classmethod
@@ -59,6 +63,7 @@ class Settings:
             scoring_port=whole_number(environment, "SCORING_PORT", 5001, 1, 65535),
             workers=whole_number(environment, "SCORING_WORKERS", 0, 0, 64),
             model_uri=environment.get("MODEL_URI", ""),
+            follow=bool(whole_number(environment, "MODEL_FOLLOW", 0, 0, 1)),
             host=environment.get("HOST") or "0.0.0.0",  # noqa: S104 the container's own network
         )
         if settings.port == settings.scoring_port:
@@ -87,23 +92,41 @@ def run(settings: Settings) -> int:
     check_scratch()
     check_port_free(settings.host, settings.port)
     check_port_free(LOOPBACK, settings.scoring_port)
-    folder = prepare_model(settings.model_uri)
+    newest = champion_by_rest(settings.model_uri) if settings.follow else None
+    version = newest() if newest else ""
+    folder = prepare_model(f"models:/{version}" if newest else settings.model_uri)
     workers = settings.workers or available_cpus()
-    logger.info("serving %s on port %d, %d workers", folder, settings.port, workers)
-    return Supervisor(
+    pointer = Path(tempfile.gettempdir()) / "scoring.json"
+    write_pointer(pointer, settings.scoring_port, version)
+    logger.info("serving %s on port %d, %d workers", version or folder, settings.port, workers)
+    supervisor = Supervisor(
         [
             scoring_server(str(folder), settings.scoring_port, workers),
-            web_page(settings.host, settings.port, settings.scoring_port),
+            web_page(settings.host, settings.port, settings.scoring_port, pointer),
         ]
-    ).run()
+    )
+    if newest:
+        # Two folders do: the model before the last is not served any more.
+        places = cycle(["model-1", "model"])
+
+        def prepare(wanted: str, port: int) -> Service:
+            try:
+                fetched = prepare_model(f"models:/{wanted}", next(places))
+            except SystemExit as error:  # at the start a refusal ends the process
+                raise DeployError(f"the model {wanted} is refused") from error
+            return scoring_server(str(fetched), port, workers)
+
+        serving = supervisor.services[0]
+        Follower(supervisor, serving, version, newest, prepare, pointer).start()
+    return supervisor.run()
 
 
-def prepare_model(uri: str) -> Path:
+def prepare_model(uri: str, place: str = "model") -> Path:
     """Return the folder of the model to serve, fetched where a URI is given, and checked."""
     if not uri:
         model.check(BAKED_MODEL)
         return BAKED_MODEL
-    folder = Path(tempfile.gettempdir()) / "model"
+    folder = Path(tempfile.gettempdir()) / place
     status = subprocess.run([sys.executable, "-m", "deploy.model", uri, str(folder)]).returncode
     if status == REFUSED:
         sys.exit(REFUSED)  # it has said why

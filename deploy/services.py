@@ -30,8 +30,8 @@ def scoring_server(
     return Service("scoring", command, settings, ping=f"http://{LOOPBACK}:{port}/ping")
 
 
-def web_page(host: str, port: int, scoring_port: int) -> Service:
-    """Return gunicorn with the web application."""
+def web_page(host: str, port: int, scoring_port: int, pointer: Path) -> Service:
+    """Return gunicorn with the web application; `pointer` tells it who scores (`follow`)."""
     command = [
         str(Path(sys.executable).parent / "gunicorn"),
         "--config", "python:webui.gunicorn_settings", "webui.application:create_app()",
@@ -40,6 +40,7 @@ def web_page(host: str, port: int, scoring_port: int) -> Service:
         "HOST": host,
         "PORT": str(port),
         "SCORING_URL": f"http://{LOOPBACK}:{scoring_port}",
+        "SCORING_POINTER": str(pointer),
         "SHUTDOWN_SECONDS": str(int(DRAIN_SECONDS) - 3),  # the rest is the scoring server's
     }
     return Service("page", command, settings)

@@ -125,7 +125,8 @@ class Supervisor:
     """Runs services until a signal stops them or one of them is hopeless."""
 
     def __init__(self, services: Sequence[Service]) -> None:
-        self.services = services
+        self.services = list(services)
+        self.beside: list[Service] = []  # started or being stopped by somebody else
         self.stopping = False
         self.hurried = False
 
@@ -143,6 +144,12 @@ class Supervisor:
             status = self._restart_the_dead()
         self._drain()
         return status
+
+    def exchange(self, old: Service, new: Service) -> None:
+        """Look after a running service in place of another, which somebody else will stop."""
+        self.beside.append(old)
+        self.services = [new if service is old else service for service in self.services]
+        self.beside.remove(new)
 
     def _restart_the_dead(self) -> int:
         for service in self.services:
@@ -164,7 +171,7 @@ class Supervisor:
         """Stop in reverse order: the page first, so that its last requests are still scored."""
         self.stopping = True
         deadline = time.monotonic() + DRAIN_SECONDS
-        for service in reversed(self.services):
+        for service in reversed([*self.beside, *self.services]):
             service.signal(signal.SIGTERM)
             while not service.gone():
                 if self.hurried or time.monotonic() > deadline:
@@ -177,7 +184,8 @@ class Supervisor:
 
     def _collect_orphans(self) -> None:
         """Reap what was adopted from a dead process; a service's own end is left to `died`."""
-        own = {service.process.pid for service in self.services if service.process}
+        every = [*self.services, *self.beside]
+        own = {service.process.pid for service in every if service.process}
         while True:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

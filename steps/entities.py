@@ -226,6 +226,7 @@ class ServeSettings(Entity):
     model: str = Field("", description="model URI; by default the champion")
     port: int = Field(8080, ge=1, le=65535, description="of the web page")
     scoring_port: int = Field(5001, ge=1, le=65535, description="of the scoring server, loopback")
+    follow: bool = Field(False, description="change over when the alias moves to another version")
 
 
 class MainSettings(Entity):

@@ -2,17 +2,26 @@
 
 import logging
 import os
+import tempfile
+from pathlib import Path
+from typing import cast
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
+from deploy.errors import DeployError
+from deploy.follow import Follower, write_pointer
 from deploy.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
-from deploy.supervisor import Supervisor
+from deploy.supervisor import Service, Supervisor
+from forgery_pyfunc.detector import NETWORK_FILE
 from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.model import VERSION_VARIABLE
-from steps.configuration import Workspace, feedback_store
-from steps.entities import ServeSettings
+from steps import promote, register
+from steps.configuration import ConfigurationManager, Workspace, feedback_store
+from steps.entities import PromoteSettings, RegisterSettings, ServeSettings
+from steps.errors import SettingsError
 from steps.register import ensure_champion
-from steps.registry import resolve
+from steps.registry import Registry, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -24,15 +33,66 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
         ForgeryError: there is no such model, a port is taken, or a service keeps dying.
     """
     if not settings.model:
-        ensure_champion(workspace)
+        ensure_version(workspace)
     uri, version = resolve(settings.model, workspace.registered_model)
     for port in (settings.port, settings.scoring_port):
         check_port_free(LOOPBACK, port)
+    with tempfile.TemporaryDirectory() as folder:
+        pointer = Path(folder) / "scoring.json"
+        write_pointer(pointer, settings.scoring_port, version)
+        scoring = scoring_service(uri, version, settings.scoring_port)
+        page = web_page(LOOPBACK, settings.port, settings.scoring_port, pointer)
+        if "FEEDBACK_DB" not in os.environ:  # empty: no feedback is taken
+            page.environment["FEEDBACK_DB"] = str(feedback_store())
+        supervisor = Supervisor([scoring, page])
+        if settings.follow:
+            follower(settings, workspace, supervisor, version, pointer).start()
+        logger.info("serving %s on http://%s:%d", version or uri, LOOPBACK, settings.port)
+        if supervisor.run():
+            raise ForgeryError("a service kept dying; the lines above say why")
+
+
+def ensure_version(workspace: Workspace) -> None:
+    """Fill an empty registry: with the shipped detector, else with one that `dvc pull` brought."""
+    ensure_champion(workspace)
+    detector = workspace.path("detector")
+    if Registry(workspace.registered_model).versions() or not (detector / NETWORK_FILE).is_file():
+        return
+    register.run(RegisterSettings(detector=None), workspace)
+    promote.run(cast(PromoteSettings, ConfigurationManager().settings("promote")), workspace)
+
+
+def scoring_service(uri: str, version: str, port: int) -> Service:
+    """Return the scoring server of a model, which answers as `version`."""
     tracking = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), VERSION_VARIABLE: version}
-    scoring = scoring_server(uri, settings.scoring_port, available_cpus(), tracking)
-    page = web_page(LOOPBACK, settings.port, settings.scoring_port)
-    if "FEEDBACK_DB" not in os.environ:  # empty: no feedback is taken
-        page.environment["FEEDBACK_DB"] = str(feedback_store())
-    logger.info("serving %s on http://%s:%d", version or uri, LOOPBACK, settings.port)
-    if Supervisor([scoring, page]).run():
-        raise ForgeryError("a service kept dying; the lines above say why")
+    return scoring_server(uri, port, available_cpus(), tracking)
+
+
+def follower(
+    settings: ServeSettings,
+    workspace: Workspace,
+    supervisor: Supervisor,
+    version: str,
+    pointer: Path,
+) -> Follower:
+    """Return what changes over whenever the alias moves.
+
+    Raises:
+        SettingsError: the model is no alias.
+    """
+    if not version:
+        raise SettingsError(
+            f"-P: serve.model is {settings.model!r}; to follow the registry it must be an alias "
+            f"of {workspace.registered_model}, or empty"
+        )
+
+    def newest() -> str:
+        try:
+            return resolve(settings.model, workspace.registered_model)[1]
+        except (ForgeryError, MlflowException) as error:
+            raise DeployError(str(error).splitlines()[0]) from error
+
+    def prepare(wanted: str, port: int) -> Service:
+        return scoring_service(f"models:/{wanted}", wanted, port)
+
+    return Follower(supervisor, supervisor.services[0], version, newest, prepare, pointer)

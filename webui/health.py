@@ -25,6 +25,7 @@ class Versions(BaseModel):
 
     version: str
     model_version: str | None
+    model_since: str | None
     mlflow_version: str | None
 
 
@@ -53,9 +54,11 @@ def versions() -> dict[str, str | None]:
         scoring().probe.failing()  # learns the model's version
     except ClientError:
         mlflow_version = None  # the versions of the rest are still worth telling
+    target = scoring().upstream.current()
     return Versions(
         version=current_app.config["VERSION"],
-        model_version=scoring().probe.model_version,
+        model_version=target.model_version or scoring().probe.model_version,
+        model_since=target.since,
         mlflow_version=mlflow_version,
     ).model_dump()
 

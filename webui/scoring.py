@@ -1,9 +1,12 @@
 """The way from this web application to the scoring server, with its limits and its metrics."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -23,19 +26,64 @@ PATIENCE_SECONDS = 2.0
 """How long a request waits for its turn before it is answered with 429."""
 
 
+@dataclass(frozen=True)
+class Target:
+    """A scoring server: its client, which version it has, since when; None where nobody said."""
+
+    client: Client
+    model_version: str | None = None
+    since: str | None = None
+
+
+class Upstream:
+    """Which scoring server to ask: always the same, or the one that a file names at the time.
+
+    The file is `{"url": …, "model_version": …, "since": …}` and is replaced as a whole; a request
+    that has begun stays with the server that it was sent to.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pointer = Path(settings.scoring_pointer) if settings.scoring_pointer else None
+        self.written: float | None = None
+        self.lock = threading.Lock()
+        self.target = Target(self._client(settings.scoring_url))
+
+    def current(self) -> Target:
+        """Return the scoring server to ask now."""
+        if self.pointer is None:
+            return self.target
+        with self.lock:
+            written = self.pointer.stat().st_mtime_ns if self.pointer.is_file() else self.written
+            if written != self.written:
+                said = json.loads(self.pointer.read_text("utf-8"))
+                client = self._client(said["url"])
+                self.target = Target(client, said["model_version"] or None, said["since"])
+                self.written = written
+            return self.target
+
+    def _client(self, url: str) -> Client:
+        return Client(
+            url,
+            self.settings.scoring_connect_timeout,
+            self.settings.scoring_read_timeout,
+            pool_size=self.settings.scoring_concurrency,
+        )
+
+
 class Scoring:
     """The scoring server as the views see it; one object per application, used from threads."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self.client = Client(
-            settings.scoring_url,
-            settings.scoring_connect_timeout,
-            settings.scoring_read_timeout,
-            pool_size=settings.scoring_concurrency,
-        )
+        self.upstream = Upstream(settings)
         self.metrics = metrics
         self.turns = threading.BoundedSemaphore(settings.scoring_concurrency)
-        self.probe = Probe(self.client, metrics, settings.ready_cache_seconds)
+        self.probe = Probe(self.upstream, metrics, settings.ready_cache_seconds)
+
+    @property
+    def client(self) -> Client:
+        """The client of the scoring server that is asked now."""
+        return self.upstream.current().client
 
     def score(
         self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
@@ -89,8 +137,8 @@ class Scoring:
 class Probe:
     """Whether the scoring server answers a real image, asked at most every few seconds."""
 
-    def __init__(self, client: Client, metrics: Metrics, cache_seconds: float) -> None:
-        self.client = client
+    def __init__(self, upstream: Upstream, metrics: Metrics, cache_seconds: float) -> None:
+        self.upstream = upstream
         self.metrics = metrics
         self.cache_seconds = cache_seconds
         self.lock = threading.Lock()
@@ -110,7 +158,8 @@ class Probe:
 
     def _ask(self) -> str | None:
         try:
-            record = self.client.score([self.image], request_id="readyz")[0]
+            client = self.upstream.current().client
+            record = client.score([self.image], request_id="readyz")[0]
         except ClientError as error:
             return str(error)
         self.model_version = record.model_version

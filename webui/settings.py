@@ -34,6 +34,9 @@ class Settings(BaseModel):
     scoring_url: Annotated[str, AfterValidator(_http_url)] = Field(
         "http://127.0.0.1:5001", description="where `mlflow models serve` listens"
     )
+    scoring_pointer: str = Field(
+        "", description="file that names another scoring server while it is written; see deploy"
+    )
     scoring_connect_timeout: float = Field(3.0, gt=0, le=60, description="seconds")
     scoring_read_timeout: float = Field(60.0, gt=0, le=600, description="seconds")
     scoring_concurrency: int = Field(
