@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.installed
 PORT ?= 8080
+FOLLOW ?=
+REPO ?=
 SCORING_PORT ?= 5001
 MODEL_URI ?=
 DATASET ?=
@@ -14,6 +16,11 @@ DOCKER ?= $(firstword $(wildcard /usr/bin/docker) docker)
 PIP_SECRET := $(addprefix --secret id=pip$(shell echo ,)src=,$(wildcard /etc/pip.conf))
 SCRIPTS := .ci/run requirements/compile.sh deploy/server-setup deploy/rollout-through-ssm
 
+# Written by `make dagshub`; what the environment says counts more.
+ifeq ($(origin MLFLOW_TRACKING_URI),undefined)
+-include .env
+export MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD
+endif
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
 export MLFLOW_EXPERIMENT_NAME ?= forgery-detector
@@ -22,7 +29,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve ui test lint scan bench model image lock clean
+.PHONY: help setup run pipeline serve dagshub ui test lint scan bench model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -51,8 +58,11 @@ endif
 	python -m steps register
 	python -m steps promote || test $$? -eq 3
 
-serve: $(READY) ## scoring server and page for the champion; MODEL_URI=models:/… serves another
-	python -m steps serve --model "$(MODEL_URI)" --port $(PORT) --scoring_port $(SCORING_PORT)
+serve: $(READY) ## scoring server and page for the champion; MODEL_URI=models:/… serves another; FOLLOW=true changes over with it
+	python -m steps serve --model "$(MODEL_URI)" --follow "$(FOLLOW)" --port $(PORT) --scoring_port $(SCORING_PORT)
+
+dagshub: $(READY) ## tracking and DVC remote of a DagsHub repository: REPO=USER/NAME
+	@python -m steps.dagshub "$(REPO)"
 
 ui: $(READY) ## MLflow's own page on the tracking store
 	mlflow ui --backend-store-uri "$(MLFLOW_TRACKING_URI)" --host 127.0.0.1 --port 5000
