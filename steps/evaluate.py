@@ -49,10 +49,11 @@ def run(settings: EvaluateSettings, workspace: Workspace) -> None:
         robustness=settings.robustness,
         tracking_uri=mlflow.get_tracking_uri(),
     )
-    if settings.folds == 1 or (settings.folds and (settings.model or settings.against)):
+    if 0 < settings.folds < 3 or (settings.folds and (settings.model or settings.against)):
         raise SettingsError(
-            f"-P: evaluate.folds is {settings.folds}; allowed: 0, or 2 and more, and then without "
-            "model and against, since the folds' own models are judged"
+            f"-P: evaluate.folds is {settings.folds}; allowed: 0, or 3 and more (one to judge, one "
+            "to validate, the rest to learn from), and then without model and against, since the "
+            "folds' own models are judged"
         )
     others = dict(named_folder(entry) for entry in settings.extra)
     with subject(settings.model, workspace) as model, folds.models() as trained:

@@ -28,7 +28,7 @@ def stocked(tmp_path_factory):
             path = clone.root / (output if isinstance(output, str) else next(iter(output)))
             if path.suffix:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(f"content of {path.name}")
+                path.write_text("{}" if path.suffix == ".json" else f"content of {path.name}")
             else:
                 path.mkdir(parents=True)
                 (path / "file").write_text(f"content of {path.name}")
@@ -36,7 +36,7 @@ def stocked(tmp_path_factory):
     training_manifest("ani00001").to_parquet(
         clone.root / "models/detector/training_manifest.parquet"
     )
-    clone.run("dvc", "commit", "--force", "--quiet")
+    clone.run("dvc", "commit", "--force", "--quiet", *stages)
     clone.run("git", "add", "dvc.lock")
     clone.run("git", "-c", "user.name=t", "-c", "user.email=t@example.invalid",
               "commit", "-qm", "outputs")  # fmt: skip
