@@ -13,9 +13,9 @@ ENV PATH=/opt/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/serve.lock /tmp/serve.lock
 # The compiled modules stay: with a read-only root they would be compiled anew at every start.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=cache,target=/var/cache/pip \
     python -m venv /opt/venv \
-    && pip install --quiet --require-hashes --requirement /tmp/serve.lock \
+    && pip install --quiet --cache-dir /var/cache/pip --require-hashes --requirement /tmp/serve.lock \
     && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
     && pip uninstall --quiet --yes setuptools pip
 
