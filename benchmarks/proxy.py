@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import requests
 
+from deploy.follow import write_pointer
 from deploy.services import LOOPBACK, scoring_server, web_page
 from deploy.supervisor import Service, answers
 from forgery_lab import packaging, scenes
@@ -39,10 +40,11 @@ def servers(detector: Path) -> Iterator[tuple[str, str]]:
     with TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         packaging.save_model(detector, model)
-        ports = _free_ports(2)
+        ports, pointer = _free_ports(2), Path(folder) / "scoring.json"
+        write_pointer(pointer, ports[0], "the model measured")
         services = [
             scoring_server(str(model), ports[0], workers=1),
-            web_page(LOOPBACK, *ports[::-1]),
+            web_page(LOOPBACK, *ports[::-1], pointer),
         ]
         try:
             for service in services:  # logs go to files: they are part of what is measured

@@ -3,9 +3,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.conftest import picture
 from tests.deploy import engine
 from tests.webui.pictures import encode
 
@@ -88,6 +88,5 @@ def registry(
 @pytest.fixture(scope="session")
 def request_body() -> dict:
     """A request of `/invocations` with one picture."""
-    pixels = np.random.default_rng(1).integers(90, 140, (128, 160, 3)).astype(np.uint8)
-    picture = base64.b64encode(encode(pixels)).decode()
-    return {"dataframe_split": {"columns": ["image"], "data": [[picture]]}}
+    image = base64.b64encode(encode(picture(160, 128))).decode()
+    return {"dataframe_split": {"columns": ["image"], "data": [[image]]}}

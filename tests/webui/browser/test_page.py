@@ -191,6 +191,8 @@ def test_feedback_needs_consent_and_takes_marked_places(page, pictures, shots):
 
 
 def test_the_keyboard_is_enough(desktop, pictures):
+    # Playwright takes choosers over from the first listener on, and does not wait until it has.
+    desktop.on("filechooser", lambda chooser: None)
     desktop.keyboard.press("Tab")
     expect(desktop.get_by_text("Skip to the content")).to_be_focused()
     desktop.locator("#file").focus()
