@@ -12,6 +12,8 @@ FROM python:3.11-slim-bookworm AS dependencies
 ENV PATH=/opt/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/serve.lock /tmp/serve.lock
 # The compiled modules stay: with a read-only root they would be compiled anew at every start.
+# pip's cache is a mount, so it is not part of the image.
+# hadolint ignore=DL3042
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=cache,target=/var/cache/pip \
     python -m venv /opt/venv \
