@@ -25,6 +25,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
 export MLFLOW_EXPERIMENT_NAME ?= forgery-detector
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
+# MLflow's servers would each start nine processes for jobs that nothing here uses.
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION ?= false
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
