@@ -27,6 +27,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from requests.exceptions import RequestException
 
+from forgery_lab.files import write_whole
 from forgery_pyfunc.errors import ForgeryError
 from steps import journal
 from steps.configuration import PROJECT_ROOT, Workspace
@@ -245,9 +246,8 @@ def provenance(workspace: Workspace) -> dict[str, str]:
 
 def note_run(path: Path, run: Run) -> None:
     """Write the run's id to a file, so that a later step, or DVC's cache, can find it again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     note = {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id}
-    path.write_text(json.dumps(note) + "\n", "utf-8")
+    write_whole(path, json.dumps(note) + "\n")
 
 
 def find_run(path: Path) -> Run | None:
