@@ -270,6 +270,26 @@ def test_files_as_they_are_stay_as_they_are(data_set):
         ManifestSource(rows, root, draws=2)
 
 
+def test_a_changed_mask_or_code_gives_another_store(data_set, tmp_path_factory, monkeypatch):
+    rows, root = data_set
+    folder = tmp_path_factory.mktemp("stores")
+
+    def digest():
+        source = ManifestSource(rows, root)
+        return feature_store.build(source, folder, ["residual"], GIGABYTE, workers=1).digest
+
+    first = digest()
+    assert first == digest() == FeatureStore.open(folder).digest
+    Image.fromarray(255 - forged_mask(1)).save(root / "1.png")
+    second = digest()
+    monkeypatch.setattr(feature_store, "__file__", str(root / "1.jpg"))
+    assert len({first, second, digest()}) == 3
+
+
+def test_many_shards_take_few_file_descriptors():
+    assert feature_store._open_shard.cache_info().maxsize <= 256
+
+
 def test_a_mask_of_another_size_is_no_mask(data_set):
     rows, root = data_set
     source = ManifestSource(rows, root)
