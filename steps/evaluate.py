@@ -156,10 +156,11 @@ def about_data(workspace: Workspace) -> dict[str, Any]:
     """Return what the report says of the data set and its split."""
     split = json.loads(workspace.path("split_report").read_text("utf-8"))
     ingested = json.loads(workspace.path("ingest_report").read_text("utf-8"))
+    terms = model_card.licence_of(ingested["source"])
     frame = pd.read_parquet(workspace.path("splits"), columns=["label"])
     return {
         "name": PurePath(ingested["source"]).name,
-        "licence": model_card.licence_of(ingested["source"]),
+        **({"licence": terms} if terms else {}),
         "digest": ingested["digest"],
         "images": len(frame),
         "split": split["scheme"],

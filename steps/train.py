@@ -76,9 +76,8 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
     if suits != (settings.network == "classic"):
         raise DataError(
             f"train.network is {settings.network!r}, and the cached features are "
-            f"{', '.join(store.families)}: the classic network takes ela, and only ela; "
-            f"`preprocess -P features={'ela' if settings.network == 'classic' else 'residual,…'}` "
-            "makes others"
+            f"{', '.join(store.families)}: the classic network takes ela, and only ela; run "
+            f"`preprocess -P features={'residual,copymove' if suits else 'ela'}` first"
         )
     side = store.index["split"]
     train, validation = store.select(side == "train"), store.select(side == "validation")
