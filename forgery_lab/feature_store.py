@@ -365,8 +365,10 @@ def _prepare(folder: Path, digest: str, families: tuple[str, ...]) -> None:
             return
     elif any(folder.iterdir()):
         raise DataError(f"{folder} is not empty and holds no features: choose another folder")
-    for old in folder.iterdir():
-        old.unlink()
+    # Tables first and the note last, so that what a stopped removal leaves is no finished shard.
+    for old in sorted(folder.iterdir(), key=lambda path: path.suffix != ".parquet"):
+        if old != note:
+            old.unlink()
     description = {"digest": digest, "families": families, "channels": channels(families)}
     write_whole(note, json.dumps(description, indent=1).encode())
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -173,6 +174,28 @@ def test_other_settings_start_anew(tmp_path):
     changed = Pictures(2, version=2)
     feature_store.build(changed, tmp_path, ["residual"], GIGABYTE, 1)
     assert changed.calls == [0, 1]
+
+
+@pytest.mark.parametrize("removed", range(1, 7))
+def test_a_store_whose_removal_was_stopped_is_made_whole(tmp_path, monkeypatch, removed):
+    monkeypatch.setattr(feature_store, "SHARD_EXAMPLES", 2)
+    arguments = (tmp_path, ["residual"], GIGABYTE, 1)
+    feature_store.build(Pictures(4), *arguments)
+    left = [removed]
+
+    def unlink(path, missing_ok=False):
+        if not left[0]:
+            raise StoppedError
+        left[0] -= 1
+        path.rename(tmp_path.with_name(f"{tmp_path.name}-{left[0]}"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        with pytest.raises(StoppedError):
+            feature_store.build(Pictures(4, version=2), *arguments)
+    again = feature_store.build(Pictures(4), *arguments)
+    expected = extract(decode(as_jpeg(picture(3))), ["residual"]).astype(np.float16)
+    np.testing.assert_array_equal(again.features(3), expected)
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
