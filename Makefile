@@ -67,7 +67,11 @@ dagshub: $(READY) ## tracking and DVC remote of a DagsHub repository: REPO=USER/
 	@python -m steps.dagshub "$(REPO)"
 
 ui: $(READY) ## MLflow's own page on the tracking store
+ifneq ($(filter http://% https://%,$(MLFLOW_TRACKING_URI)),)
+	@echo "The tracking server has the page: $(MLFLOW_TRACKING_URI)"
+else
 	mlflow ui --backend-store-uri "$(MLFLOW_TRACKING_URI)" --host 127.0.0.1 --port 5000
+endif
 
 test: $(READY) ## every test but those that need a container engine
 	pytest -m "not container"

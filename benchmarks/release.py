@@ -26,14 +26,13 @@ from forgery_lab import (
     report,
     trials,
 )
-from forgery_lab.export import MANIFEST_FILE
 from forgery_lab.files import write_whole
 from forgery_lab.histories import HistoryMatcher
 from forgery_lab.pairs import Plan, prepared
 from forgery_lab.progress import shown
 from forgery_lab.protocols import Judged, Options
 from forgery_pyfunc.decoding import decode
-from forgery_pyfunc.detector import Detector, read_description
+from forgery_pyfunc.detector import MANIFEST_FILE, Detector, read_description
 from forgery_pyfunc.jpeg import encode
 
 REPORT = Path("reports/release.json")

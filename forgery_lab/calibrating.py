@@ -24,7 +24,9 @@ COVERAGE = 0.80
 _TEMPERATURES = (0.05, 20.0)
 _PRIOR_STRENGTH = 1e-3
 _LEAST_SIZE_SPREAD = 0.25
-"""Standard deviation, in doublings of the area, below which no size term is fitted."""
+"""Standard deviation within the classes, in doublings of the area, below which no size term is
+fitted."""
+_SLOPES = (-2.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -158,20 +160,39 @@ def fit_block_calibration(logits: np.ndarray, forged: np.ndarray) -> tuple[float
 def _fit_probability(
     logits: np.ndarray, labels: np.ndarray, doublings: np.ndarray
 ) -> tuple[float, float, float]:
-    """Return temperature, bias and size slope of greatest likelihood under equal priors.
+    """Return temperature and bias of greatest likelihood under equal priors, and the size slope.
 
-    A weak prior towards temperature 1 and no slope keeps perfectly separated sets finite.
+    The slope undoes the trend of the logits with size within the classes, so that it cannot tell
+    the classes by the sizes of their images. A weak prior towards temperature 1 and no slope keeps
+    perfectly separated sets finite.
     """
     weight = np.where(labels, 0.5 / labels.sum(), 0.5 / (~labels).sum())
     sign = np.where(labels, -1.0, 1.0)
-    with_size = doublings.std() >= _LEAST_SIZE_SPREAD
+    trend = _trend_within(logits, labels, doublings, weight)
+
+    def slope(temperature: float) -> float:
+        return float(np.clip(-trend / temperature, *_SLOPES))
 
     def loss(parameters: np.ndarray) -> float:
-        log_temperature, bias, slope = parameters
-        z = logits / np.exp(log_temperature) + bias + slope * doublings * with_size
+        log_temperature, bias = parameters
+        temperature = np.exp(log_temperature)
+        z = logits / temperature + bias + slope(temperature) * doublings
         likelihood = float((weight * np.logaddexp(0, sign * z)).sum())
-        return likelihood + _PRIOR_STRENGTH * float(log_temperature**2 + 10 * slope**2)
+        return likelihood + _PRIOR_STRENGTH * float(log_temperature**2)
 
-    bounds = [tuple(np.log(_TEMPERATURES)), (None, None), (-2.0, 2.0)]
-    found = minimize(loss, np.zeros(3), method="L-BFGS-B", bounds=bounds).x
-    return float(np.exp(found[0])), float(found[1]), float(found[2] * with_size)
+    bounds = [tuple(np.log(_TEMPERATURES)), (None, None)]
+    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=bounds).x
+    temperature = float(np.exp(found[0]))
+    return temperature, float(found[1]), slope(temperature)
+
+
+def _trend_within(
+    logits: np.ndarray, labels: np.ndarray, doublings: np.ndarray, weight: np.ndarray
+) -> float:
+    """Return by how much logits rise per doubling of the area among images of one class."""
+    means = np.where(labels, doublings[labels].mean(), doublings[~labels].mean())
+    centred = doublings - means
+    if centred.std() < _LEAST_SIZE_SPREAD:
+        return 0.0
+    spread = (weight * centred) @ centred
+    return float((weight * centred) @ logits / (spread + 10 * _PRIOR_STRENGTH))

@@ -14,10 +14,9 @@ import pandas as pd
 from forgery_lab import onnx_graph
 from forgery_lab.errors import DataError
 from forgery_lab.files import write_whole
-from forgery_pyfunc.detector import DESCRIPTION_FILE, FORMAT, NETWORK_FILE
+from forgery_pyfunc.detector import DESCRIPTION_FILE, FORMAT, MANIFEST_FILE, NETWORK_FILE
 
 KERAS_FILE = "network.keras"
-MANIFEST_FILE = "training_manifest.parquet"
 MANIFEST_COLUMNS = ("sha256", "source_ids", "group", "split")
 
 TOLERANCE = 1e-3

@@ -5,17 +5,13 @@ shards of two arrays each, `float16[blocks, C]` features and `float16[blocks]` t
 memory-mapped. A shard that is complete is kept when the work is stopped and started again.
 """
 
-import functools
 import hashlib
 import io
 import json
-import multiprocessing
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +22,8 @@ from PIL import Image
 import forgery_pyfunc
 from forgery_lab.errors import DataError
 from forgery_lab.files import write_whole
+from forgery_lab.processes import in_parallel
+from forgery_lab.progress import Progress
 from forgery_pyfunc.decoding import decode
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import FAMILIES, SMALLEST_SIDE, channels, extract
@@ -44,8 +42,6 @@ SHARD_EXAMPLES = 64
 
 COLUMNS = ("id", "label", "group", "split", "draw", "width", "height")
 """What a source says of every example."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -125,12 +121,24 @@ class ManifestSource:
         return Example(*self.matcher.save(known, data, draw, mask=mask))
 
     def settings(self) -> dict[str, Any]:
-        """Return what identifies the images, their splits and histories."""
+        """Return what identifies the images, their masks, splits and histories, code included."""
+        columns = ["sha256", "label", "group", "split", "mask_path"]
+        paths = self.rows["mask_path"].dropna()
         return {
-            "images": self.rows[["sha256", "split"]].to_numpy().tolist(),
+            "images": self.rows[columns].to_numpy().tolist(),
+            "masks": [_digest_of(self.root / path) for path in paths],
             "histories": hashlib.sha256(repr(self.matcher).encode()).hexdigest(),
+            "code": _digest_of(Path(__file__).with_name("histories.py")),
             "draws": self.draws,
         }
+
+
+def _digest_of(file: Path) -> str | None:
+    """Return the SHA-256 of a file, or None where it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -165,11 +173,13 @@ class FeatureStore:
             `shard` (path without ending) and `offset` into it.
         families: of features, in their order.
         stored: families of the files where these hold more; see `narrow`.
+        digest: of all that the features on disk depend on; empty where nobody knows.
     """
 
     index: pd.DataFrame
     families: tuple[str, ...]
     stored: tuple[str, ...] = ()
+    digest: str = ""
 
     @classmethod
     def open(cls, folder: Path) -> "FeatureStore":
@@ -188,6 +198,7 @@ class FeatureStore:
         return cls(
             index[readable].drop(columns="error").reset_index(drop=True),
             tuple(description["families"]),
+            digest=description["digest"],
         )
 
     @property
@@ -217,7 +228,9 @@ class FeatureStore:
             if (other.families, other.stored) != (self.families, self.stored):
                 raise DataError(f"features {other.families} cannot join {self.families}")
         index = pd.concat([self.index, *(other.index for other in others)], ignore_index=True)
-        return replace(self, index=index)
+        return replace(
+            self, index=index, digest=" ".join([self.digest, *(o.digest for o in others)])
+        )
 
     def features(self, position: int) -> np.ndarray:
         """Return float16[h, w, C], memory-mapped."""
@@ -235,12 +248,12 @@ class FeatureStore:
         return flat.reshape(height, width, *flat.shape[1:])
 
 
-@functools.lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)  # each holds a file descriptor
 def _open_shard(path: str) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-@functools.cache
+@cache
 def _places(stored: tuple[str, ...], families: tuple[str, ...]) -> slice | list[int]:
     """Return where the channels of some families are, as a slice where that is possible."""
     names = channels(stored)
@@ -284,7 +297,8 @@ def build(
     ]
     unfinished = [job for job in jobs if not _is_finished(job[1])]
     done = len(table) - sum(len(rows) for rows, _ in unfinished)
-    for written in _in_parallel(source, tuple(families), unfinished, workers):
+    ready = partial(_start_worker, source, tuple(families))
+    for written in in_parallel(_write_in_worker, unfinished, workers, ready=ready):
         done += written
         if progress:
             progress(done, len(table))
@@ -337,7 +351,7 @@ def _settings(source: Source, families: Sequence[str]) -> str:
     code = Path(forgery_pyfunc.__file__).parent
     modules = [*sorted((code / "features").glob("*.py"))]
     modules += [code / name for name in ("decoding.py", "ela.py", "jpeg.py")]
-    digests = [hashlib.sha256(module.read_bytes()).hexdigest() for module in modules]
+    digests = [_digest_of(module) for module in (*modules, Path(__file__))]
     settings = {"source": source.settings(), "families": list(families), "code": digests}
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -351,8 +365,10 @@ def _prepare(folder: Path, digest: str, families: tuple[str, ...]) -> None:
             return
     elif any(folder.iterdir()):
         raise DataError(f"{folder} is not empty and holds no features: choose another folder")
-    for old in folder.iterdir():
-        old.unlink()
+    # Tables first and the note last, so that what a stopped removal leaves is no finished shard.
+    for old in sorted(folder.iterdir(), key=lambda path: path.suffix != ".parquet"):
+        if old != note:
+            old.unlink()
     description = {"digest": digest, "families": families, "channels": channels(families)}
     write_whole(note, json.dumps(description, indent=1).encode())
 
@@ -365,27 +381,6 @@ def _is_finished(shard: Path) -> bool:
     return shard.with_suffix(".parquet").is_file()
 
 
-def _in_parallel(
-    source: Source, families: tuple[str, ...], jobs: Sequence[Job], workers: int | None
-) -> Iterator[int]:
-    """Write shards in several processes, yielding the number of examples of each."""
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
-    if workers <= 1:
-        for rows, shard in jobs:
-            yield _write_shard(source, rows, shard, families)
-        return
-    # Spawned, not forked: the caller may have loaded TensorFlow, which does not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (source, families)) as pool:
-        try:
-            for future in as_completed([pool.submit(_write_in_worker, *job) for job in jobs]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise DataError("a process of the feature store was killed: out of memory?") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 _work: tuple[Source, tuple[str, ...]]
 
 
@@ -394,9 +389,9 @@ def _start_worker(source: Source, families: tuple[str, ...]) -> None:
     _work = (source, families)
 
 
-def _write_in_worker(rows: pd.DataFrame, shard: Path) -> int:
+def _write_in_worker(job: Job) -> int:
     source, families = _work
-    return _write_shard(source, rows, shard, families)
+    return _write_shard(source, *job, families)
 
 
 def _write_shard(source: Source, rows: pd.DataFrame, shard: Path, families: tuple[str, ...]) -> int:

@@ -12,12 +12,11 @@ import pandas as pd
 
 from forgery_lab import casia, manifest, splits
 from forgery_lab.errors import DataError
-from forgery_lab.inspection import Refusal, inspect_image
+from forgery_lab.inspection import SUFFIXES, Refusal, inspect_image
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc.decoding import Limits
 
-EXTENSIONS = frozenset({"jpg", "jpeg", "jpe", "png", "tif", "tiff", "bmp", "webp"})
 _FORGED_NAMES = re.compile(r"tp|tamper|forg|fake|splic|copy|manip|edit|spoof|positive|^1$", re.I)
 _MASK_NAMES = re.compile(r"ground|mask|^gt$|_gt$", re.I)
 _LEAST_FOR_PROCESSES = 64
@@ -84,9 +83,7 @@ def elsewhere(
 def images(folder: Path) -> list[Path]:
     """Return the files below `folder` whose extension is that of an image, sorted."""
     return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix.lower().removeprefix(".") in EXTENSIONS
+        path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in SUFFIXES
     )
 
 

@@ -12,12 +12,11 @@ import pandas as pd
 
 from forgery_lab import casia, manifest, splits
 from forgery_lab.errors import DataError
-from forgery_lab.inspection import ImageFacts, Refusal, inspect_image, inspect_mask
+from forgery_lab.inspection import SUFFIXES, ImageFacts, Refusal, inspect_image, inspect_mask
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc.decoding import Limits
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp")
 FORMAT_OF_SUFFIX = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe"), "JPEG"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),

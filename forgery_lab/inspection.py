@@ -11,6 +11,9 @@ from PIL import Image, UnidentifiedImageError
 from forgery_pyfunc.decoding import FORMATS, DecodedImage, Limits, decode, oriented
 from forgery_pyfunc.errors import ImageError
 
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp")
+"""Endings of the files that are looked at, in small letters."""
+
 MIN_SIDE = 16
 """Pixels: a smaller image holds less than two by two JPEG blocks."""
 

@@ -21,6 +21,7 @@ def in_parallel(
     chunk: int = 1,
     fewest: int = 2,
     progress: Progress | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
     """Yield the results in the order of the tasks.
 
@@ -33,15 +34,18 @@ def in_parallel(
         chunk: tasks that a process takes at a time.
         fewest: tasks; fewer are done here, since a process takes a second to start.
         progress: called with tasks done and tasks in all.
+        ready: picklable; called once in every process, before its first task.
 
     Raises:
         DataError: a process was killed.
     """
     workers = min(workers or os.cpu_count() or 1, len(tasks))
     if workers <= 1 or len(tasks) < fewest:
+        if ready:
+            ready()
         yield from _counted(map(function, tasks), len(tasks), progress)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), ready)
     try:
         yield from _counted(pool.map(function, tasks, chunksize=chunk), len(tasks), progress)
     except BrokenProcessPool as error:

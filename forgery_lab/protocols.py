@@ -58,6 +58,8 @@ IMAGE_LEVEL = ("A", "B", "C", "C-shift", "C-scale", "control")
 """Protocols of test images that can be asked for one by one; D comes with A, B and C."""
 
 _RANDOM_SPLIT_LEAK = 0.05
+"""Share of a model's validation images with a source among its training images: above, its split
+was random."""
 
 
 @dataclass(frozen=True)
@@ -85,20 +87,22 @@ def permit(frame: pd.DataFrame, training: pd.DataFrame | None) -> Permission:
         left_out = [{"protocol": p, "reason": reason} for p in ("A", "B", "C", "C′", "D", "F")]
         return Permission({}, left_out, [])
     new = test[~test["sha256"].isin(set(training["sha256"]))]
-    seen_sources = {name for names in sources(training) for name in names}
-    shared = np.array([bool(set(names) & seen_sources) for names in sources(new)], bool)
-    clean = new[~shared]
-    leak = float(shared.mean()) if len(new) else 0.0
+    clean = new[~_share_sources(new, training)]
     notes = []
     if len(test) > len(new):
         notes.append(f"{len(test) - len(new)} test images were left out: the model trained on them")
-    if leak > _RANDOM_SPLIT_LEAK and has_classes(new):
+    validation = training["split"] == "validation"
+    shared = _share_sources(training[validation], training[training["split"] == "train"])
+    leak = float(shared.mean()) if len(shared) else 0.0
+    if leak > _RANDOM_SPLIT_LEAK:
         reason = (
-            f"the model was trained on a random split: {leak:.1%} of the test images that it has "
-            "not seen share a source photograph with its training images"
+            f"the model was trained on a random split: {leak:.1%} of its validation images share "
+            "a source photograph with its training images"
         )
         rest = [{"protocol": p, "reason": reason} for p in ("B", "C", "C′", "D", "F")]
-        return Permission({"A": new}, rest, notes)
+        if has_classes(new):
+            return Permission({"A": new}, rest, notes)
+        return Permission({}, [{"protocol": "A", "reason": _too_few(new, "SHA-256")}, *rest], notes)
     left_out = [
         {
             "protocol": "A",
@@ -109,14 +113,24 @@ def permit(frame: pd.DataFrame, training: pd.DataFrame | None) -> Permission:
     if len(new) > len(clean):
         notes.append(f"{len(new) - len(clean)} test images were left out: shared sources")
     if not has_classes(clean):
-        count = f"{int((clean['label'] == 0).sum())} and {int((clean['label'] == 1).sum())}"
-        reason = (
-            f"only {count} (authentic and forged) test images are new to the model by SHA-256 "
-            f"and source; {LEAST_PER_CLASS} of each are needed"
-        )
+        reason = _too_few(clean, "SHA-256 and source")
         rest = [{"protocol": p, "reason": reason} for p in ("B", "C", "C′", "D", "F")]
         return Permission({}, left_out + rest, notes)
     return Permission({"B": clean}, left_out, notes)
+
+
+def _share_sources(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Return bool[n]: whether each row has a source that is a source of the others too."""
+    known = {name for names in sources(others) for name in names}
+    return np.array([not known.isdisjoint(names) for names in sources(rows)], bool)
+
+
+def _too_few(rows: pd.DataFrame, by: str) -> str:
+    count = f"{int((rows['label'] == 0).sum())} and {int((rows['label'] == 1).sum())}"
+    return (
+        f"only {count} (authentic and forged) test images are new to the model by {by}; "
+        f"{LEAST_PER_CLASS} of each are needed"
+    )
 
 
 Shown = Callable[[str], AbstractContextManager[Progress | None]]
@@ -328,6 +342,7 @@ def summarise(judged: Judged, options: Options) -> dict[str, Any]:
         robustness = robustness_figures(judged.predictions, rows, resamples, seed)
         if robustness:
             found["robustness"] = robustness
+    found["left_out"] += _without_predictions(judged, options, found["protocols"])
     if judged.rows and not found["where"]:
         reason = "the model gives no heat map, or no test image has a mask of its size"
         found["left_out"].append({"protocol": "D", "reason": reason})
@@ -339,6 +354,22 @@ def _not_asked_for(judged: Judged, options: Options) -> list[dict[str, str]]:
     known = {one["protocol"] for one in judged.left_out} | ({"A"} - set(judged.rows))
     missing = [name for name in IMAGE_LEVEL if name not in (*options.protocols, *known)]
     return [{"protocol": name, "reason": "it was not asked for"} for name in missing]
+
+
+def _without_predictions(
+    judged: Judged, options: Options, measured: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """Return what was asked for and allowed, and has nothing to measure."""
+    allowed = {one for name in judged.rows for one in (IMAGE_LEVEL[1:] if name == "B" else "A")}
+    missing = [name for name in IMAGE_LEVEL if name in allowed & set(options.protocols)]
+    reasons = {
+        "control": "no forged image has a mask that leaves half of it without a forged pixel"
+    }
+    return [
+        {"protocol": name, "reason": reasons.get(name, "no image was scored under it")}
+        for name in missing
+        if name not in measured
+    ]
 
 
 def with_protocol_a(found: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -373,6 +404,18 @@ def compare_models(first: Judged, second: Judged, options: Options) -> dict[str,
     return found
 
 
+def why_not_compared(judged: Judged, name: str, other: Judged, theirs: str) -> str:
+    """Return why `compare_models` found no condition that is common to two models."""
+    if set(judged.rows) & set(other.rows):
+        return "too few test images are new to both"
+    said = []
+    for model, one in ((name, judged), (theirs, other)):
+        allowed = ", ".join(one.rows) or "no protocol"
+        reasons = "; ".join(dict.fromkeys(left["reason"] for left in one.left_out))
+        said.append(f"{model} may be judged under {allowed} ({reasons})")
+    return " and ".join(said)
+
+
 def against_baseline(
     judged: Judged, rows: pd.DataFrame, resamples: int = 2000, seed: int = 0
 ) -> dict[str, Any]:
@@ -396,8 +439,10 @@ def judge_elsewhere(
     Raw files give the false-positive rate of the authentic images; where there are two classes
     they also give the metrics, and matched histories give those of C.
     """
-    seen = set() if training is None else set(training["sha256"])
-    new = rows[~rows["sha256"].isin(seen)].drop_duplicates("sha256")
+    new = distinct = rows.drop_duplicates("sha256")
+    if training is not None:
+        distinct = distinct[~distinct["sha256"].isin(set(training["sha256"]))]
+        new = distinct[~_share_sources(distinct, training)]
     trials = raw_trials(new, root, "E")
     two_classes = has_classes(new)
     if two_classes:
@@ -412,7 +457,8 @@ def judge_elsewhere(
         "images": len(new),
         "authentic": int((new["label"] == 0).sum()),
         "forged": int((new["label"] == 1).sum()),
-        "left_out_as_seen_in_training": len(rows) - len(new),
+        "left_out_as_seen_in_training": len(rows) - len(distinct),
+        "left_out_as_sharing_a_source": len(distinct) - len(new),
         "not_scored": int(found.loc[found["condition"] == "E", "probability"].isna().sum()),
         "false_positives": metrics.proportion(
             int((scored["verdict"] == "forged").sum()), len(scored)

@@ -72,6 +72,8 @@ def write(
     """
     write_whole(folder / FIGURES, json.dumps(evaluation, indent=1) + "\n")
     write_whole(folder / PAGE, render(evaluation, examples or {}))
+    for old in folder.glob("*.csv"):
+        old.unlink()
     for name, table in curves(evaluation).items():
         write_whole(folder / f"{name}.csv", table.to_csv(index=False))
 
@@ -314,6 +316,22 @@ def _elsewhere_in_words(other: Mapping[str, Any]) -> dict[str, str] | None:
         f"{percent(alarms['at_most'], 1)}), {percent(other['inconclusive'])} stay inconclusive."
     )
     return {"tone": tone, "text": text}
+
+
+def values(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return {protocol: {metric: value}} with counts of the decisions; the maps' are under D."""
+    metrics = {
+        condition: {
+            **{name: estimate["value"] for name, estimate in one["metrics"].items()},
+            **one.get("confusion", {}),
+        }
+        for condition, one in evaluation["protocols"].items()
+    }
+    where = evaluation["where"]
+    maps = where.get("C") or next(iter(where.values()), None)
+    if maps:
+        metrics["D"] = {name: part["value"] for name, part in maps.items() if name != "images"}
+    return metrics
 
 
 def curves(evaluation: Mapping[str, Any]) -> dict[str, pd.DataFrame]:

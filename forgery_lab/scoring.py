@@ -46,8 +46,8 @@ def score(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (position, record) for each image, in the order in which they are finished.
 
-    Records are those of `/invocations`; one that could not be scored has `error`. Only a few
-    batches are in memory at any time.
+    Records are those of `/invocations`; one that could not be scored has `error`, and nothing but
+    that where its file cannot be read. Only a few batches are in memory at any time.
 
     Args:
         model: MLflow model URI, or the folder of an MLflow model.
@@ -60,7 +60,7 @@ def score(
 
     Raises:
         ModelError: the model cannot be loaded, or its process died.
-        ForgeryError: an image could not be prepared (whatever its callable raised).
+        ForgeryError: an image could not be prepared (whatever its callable raised, but `OSError`).
     """
     # `strict` off: a batch without a readable image is no reason to stop.
     params: dict[str, Any] = {"heatmap": heatmap, "strict": False}
@@ -83,7 +83,7 @@ def score(
                     if start is None:
                         break
                     chosen = range(start, min(start + BATCH, len(images)))
-                    records = ask([images[position]() for position in chosen])
+                    records = _records(ask, [_loaded(images[position]) for position in chosen])
                     _put(results, list(zip(chosen, records, strict=True)), stopped)
         except BaseException as error:  # handed to the caller's thread, which raises it
             _put(results, error, stopped)
@@ -99,6 +99,25 @@ def score(
         stopped.set()
         for thread in threads:
             thread.join()
+
+
+def _loaded(load: Load) -> bytes | OSError:
+    try:
+        return load()
+    except OSError as error:
+        return error
+
+
+def _records(ask: Ask, loaded: Sequence[bytes | OSError]) -> list[dict[str, Any]]:
+    """Return a record per image; one whose file cannot be read has nothing but its error."""
+    readable = [data for data in loaded if isinstance(data, bytes)]
+    answers = iter(ask(readable) if readable else [])
+    return [
+        next(answers)
+        if isinstance(data, bytes)
+        else {"error": f"unreadable: the file cannot be read ({data.strerror or data})"}
+        for data in loaded
+    ]
 
 
 def _collect(

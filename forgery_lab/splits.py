@@ -116,6 +116,7 @@ def assign(
         "fractions": [float(f) for f in fractions],
         **_report(manifest, links, side, list(SIDES), cut),
     }
+    report["beyond_tolerance"] = beyond_tolerance(report)
     _require_classes(report["sides"])
     if scheme == "source":
         _require_disjoint(report["disjoint"])
@@ -422,6 +423,42 @@ def _report(
         },
         "disjoint": _disjointness(links, side, label),
     }
+
+
+def beyond_tolerance(report: dict[str, Any]) -> list[str]:
+    """Return what is further off the whole than `TOLERANCE`, in words, by the report of a split.
+
+    In a small set one image more or less is tolerated whatever its share.
+    """
+    whole, said = report["whole"], []
+    kept = report["images"] - report["dropped"]["images"]
+    for (name, side), share in zip(report["sides"].items(), report["fractions"], strict=True):
+        kinds, every = side["kinds_of_forgeries"], whole["kinds_of_forgeries"]
+        found = {
+            "images": [("of the images", side["share"], share, kept)],
+            "classes": [
+                ("of forgeries", side["share_forged"], whole["share_forged"], side["images"])
+            ],
+            "kinds": [
+                (
+                    f"of {kind} among the forgeries",
+                    kinds.get(kind, 0.0),
+                    every[kind],
+                    side["images"],
+                )
+                for kind in every
+            ],
+        }
+        said += [
+            f"{name} has a share {what} of {mine:.1%} instead of {wanted:.1%}"
+            for part, values in found.items()
+            for what, mine, wanted, number in values
+            if abs(mine - wanted) > max(TOLERANCE[part], 1.5 / max(number, 1))
+        ]
+    if report["dropped"]["share_of_forgeries"] > MAX_DROPPED:
+        share = report["dropped"]["share_of_forgeries"]
+        said.append(f"{share:.1%} of the forgeries were dropped, more than {MAX_DROPPED:.0%}")
+    return said
 
 
 def _composition(label: np.ndarray, kind: np.ndarray, whole: int) -> dict[str, Any]:

@@ -247,6 +247,7 @@ def fingerprint(
         "network": model.get_config(),
         "settings": asdict(settings),
         "features": train.channels,
+        "stores": [train.digest, validation.digest],
         "images": [
             [list(map(str, row)) for row in store.index[["id", "draw", "label"]].to_numpy()]
             for store in (train, validation)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from forgery_lab import baselines, metrics, scoring
 from forgery_lab.errors import DataError
+from forgery_lab.feature_store import read_mask
 from forgery_lab.histories import Handling, HistoryMatcher, move, read
 from forgery_lab.progress import Progress
 from forgery_pyfunc.errors import ImageError
@@ -83,11 +84,7 @@ def load_masks(rows: pd.DataFrame, root: Path) -> dict[str, np.ndarray]:
     for row in rows[rows["label"] == 1].to_dict("records"):
         if not isinstance(row.get("mask_path"), str):
             continue
-        try:
-            with Image.open(root / row["mask_path"]) as image:
-                mask = np.asarray(image.convert("L")) > 127
-        except OSError as error:
-            raise DataError(f"mask {row['mask_path']} cannot be read: {error}") from error
+        mask = read_mask(root / row["mask_path"])
         if mask.shape == (row["height"], row["width"]):
             found[row["sha256"]] = mask
     return found

@@ -22,6 +22,7 @@ FORMAT = 1
 
 DESCRIPTION_FILE = "detector.json"
 NETWORK_FILE = "network.onnx"
+MANIFEST_FILE = "training_manifest.parquet"
 
 
 @dataclass(frozen=True)

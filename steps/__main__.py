@@ -6,12 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from mlflow.exceptions import MlflowException
-from requests.exceptions import RequestException
 
 from forgery_pyfunc.errors import ForgeryError
 from steps import tracking
 from steps.configuration import ConfigurationManager
-from steps.errors import SettingsError, TrackingError, exit_status
+from steps.errors import SettingsError, exit_status
 
 WORKSPACE = "workspace"
 
@@ -39,13 +38,8 @@ def run_step(step: str, options: dict[str, str]) -> None:
         unfinished = getattr(module, "unfinished_run", None)
         with tracking.step_run(step, settings, workspace, unfinished):
             module.run(settings, workspace)
-    except MlflowException as error:
-        raise tracking.explain(error) from error
-    except RequestException as error:
-        raise TrackingError(f"the tracking server does not answer: {error}") from error
-    except OSError as error:
-        name = f" ({error.filename})" if error.filename else ""
-        raise ForgeryError(f"{error.strerror or error}{name}") from error
+    except (MlflowException, OSError) as error:
+        raise tracking.translated(error) from error
 
 
 def read_options(arguments: Sequence[str]) -> dict[str, str]:

@@ -142,5 +142,7 @@ def describe(entity: type[Entity], error: ErrorDetails, origin: str, section: st
     meaning = f" ({field.description})" if field is not None and field.description else ""
     if error["type"] == "missing":
         return f"{location} is missing{meaning}; give it in {origin} or with -P"
-    allowed = error["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
+    allowed = error["msg"]
+    for opening in ("Input should be ", "Value should be ", "Value error, "):
+        allowed = allowed.removeprefix(opening)
     return f"{origin}: {location} is {error['input']!r}; allowed: {allowed}{meaning}"

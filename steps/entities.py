@@ -4,11 +4,18 @@ Values come from `params.yaml` and from `-P name=value`; a field without a defau
 one of the two. A field's description is the documentation of its parameter.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 
 def _split_commas(value: Any) -> Any:
@@ -18,7 +25,21 @@ def _split_commas(value: Any) -> Any:
     return value
 
 
+def _stand_together(families: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(families)) < len(families):
+        raise ValueError("each name once")
+    if len(families) > 1 and "ela" in families:
+        raise ValueError("ela alone, or the others")
+    return families
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+Features = Annotated[
+    tuple[Literal["residual", "copymove", "dct", "ela"], ...],
+    BeforeValidator(_split_commas),
+    AfterValidator(_stand_together),
+    Field(min_length=1, description="feature families, separated by commas"),
+]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="where all randomness comes from")]
 Protocols = Annotated[
     tuple[Literal["A", "B", "C", "C-shift", "C-scale", "control"], ...],
@@ -31,6 +52,15 @@ FrozenDigest = Annotated[
     str, Field(pattern="^([0-9a-f]{32})?$", description="that its manifest must have")
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Epochs = Annotated[
+    int, Field(ge=1, le=1000, description="passes over the training images, at most")
+]
+BatchSize = Annotated[
+    int, Field(ge=1, le=1024, description="images or windows of them per step of the optimiser")
+]
+LearningRate = Annotated[
+    float, Field(gt=0, le=1, description="of AdamW at the start; it falls to 0 along a cosine")
+]
 Stage = Literal["Staging", "Production", "Archived"]
 
 
@@ -38,6 +68,15 @@ class Entity(BaseModel):
     """A frozen record that refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's true and yes would pass as 1."""
+        kind = str(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, bool) and ("int" in kind or "float" in kind):
+            raise ValueError("a number")
+        return value
 
 
 class Paths(Entity):
@@ -95,13 +134,15 @@ class PreprocessSettings(Entity):
     split: Literal["source", "random"] = Field(
         description="source: no source photograph on two sides; random: as most papers do"
     )
-    train_fraction: Share
-    validation_fraction: Share
+    train_fraction: Share = Field(description="share of the images to learn from")
+    validation_fraction: Share = Field(
+        description="share that chooses epoch and thresholds; what is left is the test split"
+    )
     history: Literal["matched", "raw"] = Field(
         description="matched: both classes get the same number and kind of saves; raw: as shipped"
     )
     draws: int = Field(ge=1, le=20, description="matched histories drawn for every image")
-    features: Names = Field(min_length=1, description="feature families, separated by commas")
+    features: Features
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
 
@@ -112,10 +153,10 @@ class TrainSettings(Entity):
     network: Literal["blocks", "classic"] = Field(
         description="blocks: a logit per 8×8 block; classic: the field's usual ELA network"
     )
-    epochs: int = Field(ge=1, le=1000, description="passes over the training images, at most")
+    epochs: Epochs
     patience: int = Field(ge=1, description="epochs without improvement before training stops")
-    batch_size: int = Field(ge=1, le=1024)
-    learning_rate: float = Field(gt=0, le=1)
+    batch_size: BatchSize
+    learning_rate: LearningRate
 
 
 class EvaluateSettings(Entity):
@@ -163,15 +204,15 @@ class ReleaseSettings(Entity):
         None, description="folder with photos/ and photos_web/; by default both are fetched"
     )
     output: Path = Field(Path("release"), description="folder of the detector")
-    features: Names = Field(min_length=1, description="feature families, separated by commas")
+    features: Features
     camera_places: int = Field(ge=1, le=100, description="pairs per camera original and epoch")
     web_places: int = Field(ge=1, le=100, description="pairs per photograph of the web and epoch")
     draws: int = Field(ge=1, le=20, description="variants of every pair")
     held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
     cross_fit: bool = Field(False, description="train for every part, to count false alarms")
-    epochs: int = Field(ge=1, le=1000)
-    batch_size: int = Field(ge=1, le=1024)
-    learning_rate: float = Field(gt=0, le=1)
+    epochs: Epochs
+    batch_size: BatchSize
+    learning_rate: LearningRate
     averaging: float = Field(ge=0, lt=1, description="momentum of the mean of the weights")
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
@@ -264,6 +305,3 @@ SETTINGS: dict[str, type[Entity]] = {
     "main": MainSettings,
 }
 """The entry points of `MLproject`, each with its settings."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""

@@ -16,15 +16,13 @@ from forgery_lab import folders, model_card, packaging, protocols, report
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.protocols import Judged, Options
-from forgery_pyfunc.detector import read_description
+from forgery_pyfunc.detector import MANIFEST_FILE, read_description
 from steps import folds, tracking
 from steps.configuration import Workspace
 from steps.entities import EvaluateSettings
 from steps.errors import SettingsError
 
 logger = logging.getLogger(__name__)
-
-TRAINING_MANIFEST = "training_manifest.parquet"
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,14 @@ def run(settings: EvaluateSettings, workspace: Workspace) -> None:
         else:
             judged = judge(model, workspace, options)
         found = protocols.summarise(judged, options)
-        found["model"] = about(model, settings.model)
+        found["model"] = about(model, settings.model, settings.folds)
         found["data"] = about_data(workspace)
         found = with_protocol_a(found, workspace)
         found["elsewhere"] = [
             judge_elsewhere(model, name, folder, options) for name, folder in others.items()
         ]
         if settings.against:
-            found["comparison"] = compare(judged, settings.against, workspace, options)
+            found |= compare(judged, found, settings.against, workspace, options)
         examples = protocols.examples(judged, workspace.path("raw"), options)
         write(found, judged, examples, workspace)
         write_card(found, model, workspace)
@@ -85,7 +83,7 @@ def subject(uri: str, workspace: Workspace) -> Iterator[Subject]:
         else:
             folder = Path(name) / "model"
             packaging.save_model(workspace.path("detector"), folder)
-        manifests = list(folder.glob(f"artifacts/*/{TRAINING_MANIFEST}"))
+        manifests = list(folder.glob(f"artifacts/*/{MANIFEST_FILE}"))
         detectors = list(folder.glob("artifacts/*/detector.json"))
         yield Subject(
             folder,
@@ -127,30 +125,42 @@ def judge_elsewhere(model: Subject, name: str, folder: Path, options: Options) -
     return {**found, "could_not_be_read": len(refused)}
 
 
-def compare(judged: Judged, uri: str, workspace: Workspace, options: Options) -> dict[str, Any]:
-    """Return how the model differs from the one at `uri`, on images that both may be judged by."""
+def compare(
+    judged: Judged, found: Mapping[str, Any], uri: str, workspace: Workspace, options: Options
+) -> dict[str, Any]:
+    """Return how the model differs from the one at `uri`, on images that both may be judged by.
+
+    Where there are none, the note that says why.
+    """
     with subject(uri, workspace) as other:
         theirs = judge(other, workspace, options)
-    return {"name": uri, "conditions": protocols.compare_models(theirs, judged, options)}
+    conditions = protocols.compare_models(theirs, judged, options)
+    if conditions:
+        return {"comparison": {"name": uri, "conditions": conditions}}
+    why = protocols.why_not_compared(judged, "the model", theirs, uri)
+    return {"notes": [*found["notes"], f"there is no comparison with {uri}: {why}"]}
 
 
-def about(model: Subject, uri: str) -> dict[str, Any]:
-    """Return what the report says of the model."""
+def about(model: Subject, uri: str, number: int = 0) -> dict[str, Any]:
+    """Return what the report says of the model, or of the models of so many folds."""
     if model.description is None:
         return {"name": uri}
     shown_keys = ("name", "network", "features", "calibration", "training")
     facts = {key: model.description[key] for key in shown_keys if key in model.description}
     learnt = 0 if model.training is None else len(model.training)
-    return {**facts, "uri": uri or "the detector of this workspace", "training_images": learnt}
+    facts |= {"folds": number} if number else {"uri": uri or "the detector of this workspace"}
+    return {**facts, "training_images": learnt}
 
 
 def about_data(workspace: Workspace) -> dict[str, Any]:
     """Return what the report says of the data set and its split."""
     split = json.loads(workspace.path("split_report").read_text("utf-8"))
     ingested = json.loads(workspace.path("ingest_report").read_text("utf-8"))
+    terms = model_card.licence_of(ingested["source"])
     frame = pd.read_parquet(workspace.path("splits"), columns=["label"])
     return {
         "name": PurePath(ingested["source"]).name,
+        **({"licence": terms} if terms else {}),
         "digest": ingested["digest"],
         "images": len(frame),
         "split": split["scheme"],
@@ -172,6 +182,9 @@ def with_protocol_a(found: dict[str, Any], workspace: Workspace) -> dict[str, An
     if other["data"]["digest"] != found["data"]["digest"]:
         logger.warning("protocol A is left out: %s is about other data", path)
         return found
+    if any(other["model"].get(key) != found["model"].get(key) for key in ("network", "features")):
+        logger.warning("protocol A is left out: %s is about another network or features", path)
+        return found
     return protocols.with_protocol_a(found, other)
 
 
@@ -185,7 +198,7 @@ def write(
     folder = workspace.path("evaluation")
     report.write(folder, found, examples)
     write_whole(folder / "predictions.parquet", judged.predictions.to_parquet())
-    write_whole(workspace.path("metrics"), json.dumps(values(found), indent=1) + "\n")
+    write_whole(workspace.path("metrics"), json.dumps(report.values(found), indent=1) + "\n")
 
 
 def write_card(found: Mapping[str, Any], model: Subject, workspace: Workspace) -> None:
@@ -196,21 +209,9 @@ def write_card(found: Mapping[str, Any], model: Subject, workspace: Workspace) -
     write_whole(workspace.path("evaluation") / model_card.FILE, card)
 
 
-def values(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return {protocol: {metric: value}}, the maps' figures under D."""
-    metrics = {
-        condition: {name: estimate["value"] for name, estimate in figures["metrics"].items()}
-        for condition, figures in found["protocols"].items()
-    }
-    where = found["where"].get("C") or next(iter(found["where"].values()), None)
-    if where:
-        metrics["D"] = {name: part["value"] for name, part in where.items() if name != "images"}
-    return metrics
-
-
 def log(found: Mapping[str, Any], workspace: Workspace) -> None:
     """Log figures to the run, and say in words what they mean and what was left out."""
-    for condition, figures in values(found).items():
+    for condition, figures in report.values(found).items():
         known = {f"{condition}.{name}": value for name, value in figures.items()}
         tracking.log_metrics({name: value for name, value in known.items() if value is not None})
     for other in found["elsewhere"]:

@@ -9,6 +9,7 @@ from matplotlib import pyplot
 from mlflow.data.pandas_dataset import from_pandas
 
 from forgery_lab import frozen, ingestion, manifest, sources
+from forgery_lab.files import write_whole
 from forgery_lab.frozen import FrozenSet
 from forgery_lab.manifest_figures import summary_figures
 from forgery_lab.progress import shown
@@ -39,10 +40,9 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
         frame, summary = ingestion.ingest(
             root, progress=progress, touching=lambda rows: frozen.issues(rows, judges.frame)
         )
-    report = workspace.path("ingest_report")
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps({"source": source, **summary}, indent=1) + "\n", "utf-8")
     manifest.write(frame, workspace.path("manifest"))
+    report = json.dumps({"source": source, **summary}, indent=1) + "\n"
+    write_whole(workspace.path("ingest_report"), report)
     log(summary, workspace, source)
     say(summary)
     taken = sum(summary["counts"].get(code, 0) for code in frozen.REASONS)

@@ -12,7 +12,7 @@ from mlflow.exceptions import ExecutionException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from steps.configuration import PROJECT_ROOT, Workspace
+from steps.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
 from steps.entities import SETTINGS, MainSettings, Paths
 from steps.errors import SettingsError, StepFailedError
 from steps.tracking import OUTCOME_TAG, REASON_TAG, REFUSED, current_run
@@ -22,9 +22,7 @@ logger = logging.getLogger(__name__)
 
 def run(settings: MainSettings, workspace: Workspace) -> None:
     """Run the steps in order in a folder of the run's own; stop at the first that fails."""
-    overrides = read_overrides(settings.overrides)
-    for step in (*settings.steps, *overrides):
-        check_step(step)
+    parameters = planned(settings)
     parent_id = current_run().info.run_id
     folder = settings.folder or workspace.root / workspace.paths.runs / "main" / parent_id
     folder = new_folder(folder.resolve())
@@ -32,10 +30,25 @@ def run(settings: MainSettings, workspace: Workspace) -> None:
         link_outputs(workspace, folder)
     for position, step in enumerate(settings.steps, start=1):
         logger.info("step %d of %d: %s, in %s", position, len(settings.steps), step, folder)
-        parameters = {**overrides.get(step, {}), "workspace": str(folder)}
+        run_child(step, {**parameters[step], "workspace": str(folder)}, parent_id)
+
+
+def planned(settings: MainSettings) -> dict[str, dict[str, str]]:
+    """Return the parameters of every step, all of which its entity accepts.
+
+    Raises:
+        SettingsError: before any work is done.
+    """
+    overrides = read_overrides(settings.overrides)
+    manager = ConfigurationManager()
+    found = {}
+    for step in (*settings.steps, *overrides):
+        check_step(step)
+        found[step] = dict(overrides.get(step, {}))
         if step == "ingest" and settings.source:
-            parameters["source"] = settings.source
-        run_child(step, parameters, parent_id)
+            found[step]["source"] = settings.source
+        manager.settings(step, found[step])
+    return found
 
 
 def new_folder(folder: Path) -> Path:
@@ -54,9 +67,18 @@ def check_step(step: str) -> None:
 
 
 def read_overrides(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return {"train": {"epochs": "2"}} for ("train.epochs=2",)."""
+    """Return {"train": {"epochs": "2"}} for ("train.epochs=2",).
+
+    A part without "=" belongs to the value before it: "evaluate.protocols=B", "C".
+    """
     overrides: dict[str, dict[str, str]] = {}
-    for pair in pairs:
+    whole: list[str] = []
+    for part in pairs:
+        if "=" in part or not whole:
+            whole.append(part)
+        else:
+            whole[-1] += f",{part}"
+    for pair in whole:
         name, equals, value = pair.partition("=")
         step, dot, key = name.partition(".")
         if not (equals and dot):
@@ -68,7 +90,8 @@ def read_overrides(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
 def link_outputs(workspace: Workspace, folder: Path) -> None:
     """Give a part of the way the outputs of the steps before it.
 
-    Hard links do: steps replace their outputs and never write into them.
+    Hard links do: steps replace their outputs and never write into them. On another file system
+    they are copies.
     """
     for name in Paths.model_fields:
         source, target = workspace.path(name), folder / getattr(workspace.paths, name)
@@ -76,9 +99,17 @@ def link_outputs(workspace: Workspace, folder: Path) -> None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, copy_function=os.link, dirs_exist_ok=True)
+            shutil.copytree(source, target, copy_function=link_or_copy, dirs_exist_ok=True)
         else:
-            os.link(source, target)
+            link_or_copy(source, target)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name, or copy it where the file system cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def run_child(step: str, parameters: dict[str, str], parent_id: str) -> None:

@@ -49,6 +49,8 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
     write_whole(report, json.dumps(found.report, indent=1) + "\n")
     write_whole(workspace.path("splits"), found.frame.to_parquet())
     tracking.log_artifact(report)
+    for said in found.report["beyond_tolerance"]:
+        logger.warning("the split is out of balance: %s", said)
     for side, count in found.frame["split"].value_counts().items():
         tracking.log_metrics({f"images.{side}": count})
         logger.info("%s: %d images", side, count)

@@ -55,7 +55,7 @@ def register(
     model = packaging.log_model(folder, {DIGEST_TAG: digest})
     evaluation = evaluation_of(folder, workspace)
     tracking.log_text(card(folder, evaluation), model_card.FILE)
-    tags = {DIGEST_TAG: digest, **facts(folder, workspace), **(tags or {})}
+    tags = {DIGEST_TAG: digest, **facts(folder), **scores(evaluation), **(tags or {})}
     version = registry.create(model.model_uri, model.run_id, tags)
     said = [one["text"] for one in report.in_words(evaluation)] if evaluation else []
     registry.describe(version, "\n\n".join(said) or "not evaluated")
@@ -80,9 +80,9 @@ def evaluation_of(folder: Path, workspace: Workspace) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     evaluation = json.loads(path.read_text("utf-8"))
-    known = read_description(folder)
-    same = all(evaluation["model"].get(key) == known[key] for key in ("calibration", "training"))
-    return evaluation if same else None
+    known, judged = read_description(folder), evaluation["model"]
+    same = all(judged.get(key) == known.get(key) for key in ("calibration", "training"))
+    return evaluation if same and "folds" not in judged else None
 
 
 def card(folder: Path, evaluation: dict[str, Any] | None) -> str:
@@ -95,13 +95,11 @@ def card(folder: Path, evaluation: dict[str, Any] | None) -> str:
 
 
 def provenance_of_training(workspace: Workspace) -> dict[str, str]:
-    """Return the run that trained the workspace's detector and its scores, as far as known."""
-    training, metrics = training_run(workspace), workspace.path("metrics")
+    """Return the run that trained the workspace's detector and DVC's digests, as far as known."""
+    training = training_run(workspace)
     tags = {"training_run_id": training} if training else {}
-    if metrics.is_file():
-        for key, value in flat(json.loads(metrics.read_text("utf-8"))).items():
-            tags[f"metric.{key}"] = str(value)
-    return tags
+    known = tracking.provenance(workspace).items()
+    return {**tags, **{name: value for name, value in known if name.startswith("dvc.")}}
 
 
 def training_run(workspace: Workspace) -> str | None:
@@ -120,12 +118,18 @@ def training_run(workspace: Workspace) -> str | None:
     return found.info.run_id
 
 
-def facts(folder: Path, workspace: Workspace) -> dict[str, str]:
-    """Return the tags of a version: its name, how it was trained, code and data."""
+def facts(folder: Path) -> dict[str, str]:
+    """Return the tags of a version: its name, how it was trained, by which code, on which data."""
     description = read_description(folder)
     training = flat(description.get("training", {}))
     tags = {f"training.{key}": str(value) for key, value in training.items()}
-    return {**tracking.provenance(workspace), "detector": description["name"], **tags}
+    return {**description.get("provenance", {}), "detector": description["name"], **tags}
+
+
+def scores(evaluation: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the figures of the detector itself as tags."""
+    known = flat(report.values(evaluation)) if evaluation else {}
+    return {f"metric.{key}": str(value) for key, value in known.items() if value is not None}
 
 
 def flat(values: dict, prefix: str = "") -> dict[str, object]:

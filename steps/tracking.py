@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from requests.exceptions import RequestException
 
+from forgery_lab.files import write_whole
 from forgery_pyfunc.errors import ForgeryError
 from steps import journal
 from steps.configuration import PROJECT_ROOT, Workspace
@@ -85,10 +86,14 @@ def step_run(
             log_params({f"{step}.{key}": value for key, value in values.items()})
             set_tags({"step": step, **provenance(workspace)})
             yield run
-        except ForgeryError as error:
-            outcome = REFUSED if isinstance(error, GateRefusedError) else FAILED
-            set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(error)[:5000]})
-            raise
+        except (ForgeryError, MlflowException, OSError) as error:
+            known = translated(error)
+            outcome = REFUSED if isinstance(known, GateRefusedError) else FAILED
+            with suppress(ForgeryError, MlflowException, OSError):  # the server may be what failed
+                set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(known)[:5000]})
+            if known is error:
+                raise
+            raise known from error
         note_run(workspace.run_file(step), run)
 
 
@@ -230,12 +235,7 @@ def provenance(workspace: Workspace) -> dict[str, str]:
 
     Either is absent where it is not known, as in a folder outside git or a run of `main`.
     """
-    tags = {}
-    git = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
-    )
-    if git.returncode == 0:
-        tags["git_commit"] = git.stdout.strip()
+    tags = git_commit()
     lock = workspace.root / "dvc.lock"
     if lock.is_file():
         outs = yaml.safe_load(lock.read_text("utf-8"))["stages"].get("ingest", {}).get("outs", [])
@@ -243,11 +243,18 @@ def provenance(workspace: Workspace) -> dict[str, str]:
     return tags
 
 
+def git_commit() -> dict[str, str]:
+    """Return {"git_commit": …} of this code, or nothing outside git."""
+    git = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+    )
+    return {"git_commit": git.stdout.strip()} if git.returncode == 0 else {}
+
+
 def note_run(path: Path, run: Run) -> None:
     """Write the run's id to a file, so that a later step, or DVC's cache, can find it again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     note = {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id}
-    path.write_text(json.dumps(note) + "\n", "utf-8")
+    write_whole(path, json.dumps(note) + "\n")
 
 
 def find_run(path: Path) -> Run | None:
@@ -269,6 +276,18 @@ def existing_run(run_id: str) -> Run | None:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
+
+
+def translated(error: ForgeryError | MlflowException | OSError) -> ForgeryError:
+    """Return an error that a user can mend as one sentence, whoever raised it."""
+    if isinstance(error, ForgeryError):
+        return error
+    if isinstance(error, MlflowException):
+        return explain(error)
+    if isinstance(error, RequestException):
+        return TrackingError(f"the tracking server does not answer: {error}")
+    name = f" ({error.filename})" if error.filename else ""
+    return ForgeryError(f"{error.strerror or error}{name}")
 
 
 def explain(error: MlflowException) -> TrackingError:

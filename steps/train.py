@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from mlflow.data.pandas_dataset import from_pandas
 
-from forgery_lab import calibrating, export, networks, training
+from forgery_lab import calibrating, export, manifest, networks, training
 from forgery_lab.errors import DataError
 from forgery_lab.feature_store import FeatureStore
 from forgery_lab.files import write_whole
@@ -75,7 +76,8 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
     if suits != (settings.network == "classic"):
         raise DataError(
             f"train.network is {settings.network!r}, and the cached features are "
-            f"{', '.join(store.families)}: the classic network takes ela, and only ela"
+            f"{', '.join(store.families)}: the classic network takes ela, and only ela; run "
+            f"`preprocess -P features={'residual,copymove' if suits else 'ela'}` first"
         )
     side = store.index["split"]
     train, validation = store.select(side == "train"), store.select(side == "validation")
@@ -133,6 +135,7 @@ def write_detector(
     positions = np.linspace(0, len(validation) - 1, EXPORT_SAMPLES).astype(int)
     rows = pd.read_parquet(workspace.path("splits"))
     learnt = rows[rows["sha256"].isin({*task.train.index["id"], *validation.index["id"]})]
+    digest = log_data(rows)
     scores = training.predict(result.model, validation)
     description = {
         "name": settings.network,
@@ -140,6 +143,7 @@ def write_detector(
         "features": list(task.train.families),
         "calibration": calibration(scores, validation),
         "training": {**asdict(task.settings), "best_epoch": result.best_epoch},
+        "provenance": {"data_digest": digest, **tracking.git_commit()},
     }
     folder = workspace.path("detector")
     samples = [validation.features(position) for position in positions]
@@ -148,6 +152,17 @@ def write_detector(
     tracking.log_params({"parameters": result.model.count_params()})
     tracking.log_artifacts(folder, "detector")
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g", folder, difference)
+
+
+def log_data(rows: pd.DataFrame) -> str:
+    """Log the data set that the training read; return its digest, which `ingest` logged too."""
+    frame = rows[[name for name in rows if name in manifest.SCHEMA]]
+    digest = manifest.digest(frame)
+    columns = ["path", "label", "kind", "group", "sha256"]
+    data = from_pandas(frame[columns], name="manifest", digest=digest[:36])
+    tracking.log_input(data, context="train")
+    tracking.set_tags({"data_digest": digest})
+    return digest
 
 
 def calibration(scores: training.Scores, store: FeatureStore) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from forgery_lab.calibrating import (
     choose_t_hi,
@@ -34,6 +35,17 @@ def test_the_fit_finds_temperature_and_bias_whatever_the_share_of_forgeries():
 def test_larger_images_are_corrected_when_sizes_differ():
     fitted = fit_calibration(*over_confident(size_effect=0.4))
     assert fitted.size_slope == pytest.approx(-0.4, abs=0.06)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_noise_stays_noise_where_forged_images_are_larger(spread):
+    rng = np.random.default_rng(0)
+    labels = np.arange(4000) % 2 == 1
+    logits = rng.normal(size=4000)
+    pixels = np.where(labels, 800 * 600, 384 * 256) * 2 ** rng.normal(0, spread, 4000)
+    calibration = Calibration.from_dict(fit_calibration(logits, labels, pixels).calibration())
+    probability = [calibration.probability(*one) for one in zip(logits, pixels, strict=True)]
+    assert roc_auc_score(labels, probability) <= 0.55
 
 
 def test_thresholds_keep_what_they_promise_on_the_images_that_chose_them():

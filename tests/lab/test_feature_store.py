@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -175,6 +176,28 @@ def test_other_settings_start_anew(tmp_path):
     assert changed.calls == [0, 1]
 
 
+@pytest.mark.parametrize("removed", range(1, 7))
+def test_a_store_whose_removal_was_stopped_is_made_whole(tmp_path, monkeypatch, removed):
+    monkeypatch.setattr(feature_store, "SHARD_EXAMPLES", 2)
+    arguments = (tmp_path, ["residual"], GIGABYTE, 1)
+    feature_store.build(Pictures(4), *arguments)
+    left = [removed]
+
+    def unlink(path, missing_ok=False):
+        if not left[0]:
+            raise StoppedError
+        left[0] -= 1
+        path.rename(tmp_path.with_name(f"{tmp_path.name}-{left[0]}"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        with pytest.raises(StoppedError):
+            feature_store.build(Pictures(4, version=2), *arguments)
+    again = feature_store.build(Pictures(4), *arguments)
+    expected = extract(decode(as_jpeg(picture(3))), ["residual"]).astype(np.float16)
+    np.testing.assert_array_equal(again.features(3), expected)
+
+
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"precious")
     with pytest.raises(DataError, match="not empty"):
@@ -268,6 +291,26 @@ def test_files_as_they_are_stay_as_they_are(data_set):
     assert source.example(2).data == (root / "2.jpg").read_bytes()
     with pytest.raises(DataError, match="draws: got 2"):
         ManifestSource(rows, root, draws=2)
+
+
+def test_a_changed_mask_or_code_gives_another_store(data_set, tmp_path_factory, monkeypatch):
+    rows, root = data_set
+    folder = tmp_path_factory.mktemp("stores")
+
+    def digest():
+        source = ManifestSource(rows, root)
+        return feature_store.build(source, folder, ["residual"], GIGABYTE, workers=1).digest
+
+    first = digest()
+    assert first == digest() == FeatureStore.open(folder).digest
+    Image.fromarray(255 - forged_mask(1)).save(root / "1.png")
+    second = digest()
+    monkeypatch.setattr(feature_store, "__file__", str(root / "1.jpg"))
+    assert len({first, second, digest()}) == 3
+
+
+def test_many_shards_take_few_file_descriptors():
+    assert feature_store._open_shard.cache_info().maxsize <= 256
 
 
 def test_a_mask_of_another_size_is_no_mask(data_set):

@@ -127,6 +127,38 @@ def test_a_model_of_a_random_split_gets_a_only(data_set):
     assert "random split" in permission.left_out[0]["reason"]
 
 
+def test_data_split_anew_do_not_make_a_source_disjoint_model_a_random_one(data_set):
+    frame, _ = data_set
+    learnt = learnt_from(frame)
+    anew = splits.assign(frame.drop(columns="split"), "source", (0.4, 0.2, 0.4), seed=9).frame
+    added = anew.head(6).assign(
+        sha256=[hashlib.sha256(bytes([n])).hexdigest() for n in range(6)],
+        source_ids=learnt["source_ids"].head(6).tolist(), split="test",
+    )  # fmt: skip
+    permission = protocols.permit(pd.concat([anew, added]), learnt)
+    assert set(permission.rows) == {"B"}
+    assert not set(permission.rows["B"]["sha256"]) & {*learnt["sha256"], *added["sha256"]}
+    assert "6 test images were left out: shared sources" in permission.notes
+
+
+def test_it_is_said_why_two_models_cannot_be_compared(data_set, judged):
+    frame, _ = data_set
+    mixed = splits.assign(frame.drop(columns="split"), "random", seed=1).frame
+    permission = protocols.permit(mixed, learnt_from(mixed))
+    other = dataclasses.replace(judged, rows=permission.rows, left_out=permission.left_out)
+    assert protocols.compare_models(other, judged, OPTIONS) == {}
+    said = protocols.why_not_compared(judged, "mine", other, "theirs")
+    assert "mine may be judged under B" in said
+    assert "theirs may be judged under A (the model was trained on a random split" in said
+
+
+def test_a_control_without_masks_is_left_out_with_its_reason(judged):
+    without = judged.predictions[judged.predictions["condition"] != "control"]
+    found = protocols.summarise(dataclasses.replace(judged, predictions=without), OPTIONS)
+    left = {one["protocol"]: one["reason"] for one in found["left_out"]}
+    assert "no forged image has a mask" in left["control"]
+
+
 def test_protocol_a_of_another_training_stands_before_the_honest_ones(found):
     other = {part: {"A": found[part]["B"]} for part in ("protocols", "baselines")}
     merged = protocols.with_protocol_a(found, other)
@@ -248,6 +280,17 @@ def test_elsewhere_photographs_give_false_alarms_only(data_set, model):
     assert found["false_positives"]["of"] == found["images"]
     assert found["false_positives"]["count"] == 0
     assert "raw" not in found
+
+
+def test_elsewhere_shares_no_source_with_the_training(data_set, model):
+    frame, root = data_set
+    learnt = learnt_from(frame)[learnt_from(frame)["split"] == "train"]
+    known = {name for names in learnt["source_ids"] for name in names}
+    others = frame[~frame["sha256"].isin(learnt["sha256"]) & (frame["label"] == 0)]
+    others = others.assign(source_ids=[[sorted(known)[0]], *others["source_ids"][1:]])
+    found = protocols.judge_elsewhere(model, "photos", others, root, learnt, OPTIONS)
+    assert found["left_out_as_sharing_a_source"] == 1
+    assert found["images"] == len(others) - 1
 
 
 def test_worst_and_best_come_with_pictures_and_maps(data_set, judged):

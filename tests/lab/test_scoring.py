@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forgery_lab.errors import DataError
 from forgery_lab.scoring import score
 from forgery_pyfunc.errors import ModelError
 
@@ -84,10 +85,18 @@ def test_a_process_that_dies_is_reported_and_leaves_nothing_behind(model):
 
 def test_an_image_that_cannot_be_prepared_stops_the_scoring(model):
     def broken():
-        raise OSError("gone")
+        raise DataError("gone")
 
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(DataError, match="gone"):
         list(score(model, [lambda: png(1), broken], workers=1))
+
+
+def test_a_file_that_cannot_be_read_is_a_row_with_its_error(model, tmp_path):
+    loads = [(tmp_path / "gone.jpg").read_bytes, lambda: png(9)]
+    found = dict(score(model, loads, workers=1))
+    assert found[0] == {"error": "unreadable: the file cannot be read (No such file or directory)"}
+    assert found[1]["probability"] is not None
+    assert len(dict(score(model, loads[:1], workers=1))) == 1
 
 
 def test_images_are_loaded_only_when_their_turn_comes(model):

@@ -186,3 +186,13 @@ def casia2_names():
     ]
     parsed = [casia.parse(name) for name in names]
     return manifest([(name.kind, name.source_ids) for name in parsed])
+
+
+def test_a_split_out_of_balance_says_so():
+    rows = [("authentic", ["ani00000"])] * 60 + [("copy-move", ["ani00000"])] * 60 + plain(12)
+    hashes = [""] * len(rows)
+    made = splits.assign(manifest(rows, hashes), "source", seed=1)
+    assert any(
+        "train has a share of the images" in said for said in made.report["beyond_tolerance"]
+    )
+    assert splits.assign(manifest(plain()), "source", seed=1).report["beyond_tolerance"] == []

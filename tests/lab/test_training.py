@@ -139,6 +139,15 @@ def test_a_checkpoint_of_other_settings_is_refused(stores, tmp_path):
     assert checkpoint.read_bytes() == before
 
 
+def test_a_training_on_other_features_is_another_training(stores):
+    train, validation = stores
+    known = {
+        training.fingerprint(network(), replace(train, digest=digest), validation, SETTINGS)
+        for digest in ("before", "after")
+    }
+    assert len(known) == 2
+
+
 def test_a_damaged_checkpoint_is_named(stores, tmp_path):
     checkpoint = tmp_path / "training.npz"
     checkpoint.write_bytes(b"PK nothing")

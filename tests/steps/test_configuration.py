@@ -1,8 +1,11 @@
+from typing import get_args
+
 import pytest
 import yaml
 
+from forgery_pyfunc.features import FAMILIES
 from steps.configuration import PROJECT_ROOT, SHARED, ConfigurationManager
-from steps.entities import SETTINGS
+from steps.entities import SETTINGS, Features
 from steps.errors import SettingsError
 
 
@@ -44,6 +47,31 @@ def test_an_override_replaces_the_value_and_an_empty_one_does_not(project):
 def test_a_list_is_given_with_commas(project):
     settings = ConfigurationManager(project).settings("preprocess", {"features": "residual, dct"})
     assert settings.features == ("residual", "dct")
+
+
+def test_the_feature_families_are_those_that_there_are():
+    names = get_args(get_args(get_args(Features)[0])[0])
+    assert set(names) == set(FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ("residual,elo", "preprocess.features.1 is 'elo'; allowed: 'residual', 'copymove'"),
+        ("dct,dct", "allowed: each name once (feature families"),
+        ("ela,dct", "allowed: ela alone, or the others"),
+    ],
+)
+def test_feature_families_that_cannot_be_are_refused(project, given, allowed):
+    assert allowed in refusal(project, "preprocess", features=given)
+
+
+def test_a_truth_value_is_no_number(project):
+    change(project, "params.yaml", lambda params: params["train"].update(epochs=True))
+    assert "params.yaml: train.epochs is True; allowed: a number" in refusal(project)
+    change(project, "params.yaml", lambda params: params["train"].update(epochs=1))
+    change(project, "params.yaml", lambda params: params["evaluate"].update(robustness=True))
+    assert ConfigurationManager(project).settings("evaluate").robustness is True
 
 
 def test_settings_are_frozen(project):

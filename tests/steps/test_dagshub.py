@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from steps import dagshub
+from steps.configuration import PROJECT_ROOT
 from steps.errors import SettingsError
 
 
@@ -34,6 +35,15 @@ def test_tracking_and_remote_are_set_and_the_token_stays_out_of_git(repository):
     assert "password = t0ken" in (repository / ".dvc/config.local").read_text()
     ignored = subprocess.run(["git", "check-ignore", ".dvc/config.local"], cwd=repository)
     assert ignored.returncode == 0
+
+
+def test_make_ui_names_the_page_of_a_server_and_starts_none_on_it():
+    command = ["make", "--assume-old", ".venv/.installed", "ui"]
+    uri = "MLFLOW_TRACKING_URI=https://dagshub.com/me/forgery.mlflow"
+    done = subprocess.run([*command, uri], cwd=PROJECT_ROOT, capture_output=True, text=True)
+    assert done.stdout == (
+        "The tracking server has the page: https://dagshub.com/me/forgery.mlflow\n"
+    )
 
 
 def test_a_repository_is_user_and_name(repository):

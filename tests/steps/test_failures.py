@@ -71,6 +71,13 @@ def test_a_missing_model_is_named(clone):
     assert "the registry has no version 7 of forgery-detector" in said
 
 
+@pytest.mark.slow
+def test_features_of_another_network_are_named_with_the_way_to_others(trained):
+    said = trained.step("train", "--network", "classic", expect=1)
+    assert "run `preprocess -P features=ela` first" in said
+    assert "Traceback" not in said
+
+
 ON_A_SMALL_DISK = """
 mount -t tmpfs -o size="$1" tmpfs "$2" && cp -r "$3/data" "$2" &&
   "$4" -m steps train --workspace "$2"

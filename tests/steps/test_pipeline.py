@@ -47,6 +47,9 @@ def test_the_training_run_says_what_it_did(trained, store):
     assert len(store.get_metric_history(run.info.run_id, "val_loss")) == 2
     assert run.data.metrics["onnx_max_difference"] < 1e-3
     assert run.data.tags["dvc.data/raw"]
+    ingested = json.loads((trained.root / "reports/ingest.json").read_text())
+    assert run.data.tags["data_digest"] == ingested["digest"]
+    assert run.inputs.dataset_inputs[0].dataset.digest == ingested["digest"]
     logged = {item.path for item in store.list_artifacts(run.info.run_id, "detector")}
     assert "detector/network.keras" in logged
 
@@ -89,7 +92,12 @@ def test_the_champion_has_alias_stage_and_audit_trail(trained, store):
     assert champion.current_stage == champion.tags["stage"] == "Production"
     assert champion.tags["promotion.at"]
     assert champion.tags["promotion.by"]
-    assert champion.tags["training_run_id"] == runs_of(store, trained)["train"].info.run_id
+    training = runs_of(store, trained)["train"]
+    assert champion.tags["training_run_id"] == training.info.run_id
+    for name in ("git_commit", "data_digest", "dvc.data/raw"):
+        assert champion.tags[name] == training.data.tags[name]
+    figures = json.loads((trained.root / "reports/metrics.json").read_text())
+    assert champion.tags["metric.C.auc"] == str(figures["C"]["auc"])
 
 
 def test_the_version_brings_a_model_card_with_the_figures_of_the_report(trained, store):

@@ -1,0 +1,43 @@
+"""The entry points for one's own pictures: forge them, and audit a data set."""
+
+import json
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.conftest import encoded, picture
+
+pytestmark = pytest.mark.slow
+
+
+def test_forged_photographs_can_be_audited(clone, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        data = encoded(picture(320, 240, seed=number), quality=90 + number)
+        (photos / f"{number}.jpg").write_bytes(data)
+    made = tmp_path / "forged"
+    said = clone.step(
+        "forge", "--input", str(photos), "--output", str(made), "--count", "12",
+        "--workspace", str(tmp_path),
+    )  # fmt: skip
+    assert "6 authentic" in said
+    assert len(list((made / "Tp").iterdir())) == 6
+    report = tmp_path / "report"
+    options = ("--data", str(made), "--workspace", str(tmp_path))
+    clone.step("audit", *options, "--output", str(report))
+    assert json.loads((report / "audit.json").read_text())["findings"]
+
+    said = clone.step("audit", *options, "--output", str(photos / "0.jpg/report"), expect=1)
+    assert "Traceback" not in said
+    client = MlflowClient(clone.environment["MLFLOW_TRACKING_URI"])
+    run = next(
+        run
+        for run in client.search_runs(
+            [one.experiment_id for one in client.search_experiments()],
+            order_by=["attributes.start_time DESC"],
+        )
+        if run.data.tags.get("step") == "audit"
+    )
+    assert run.data.tags["outcome"] == "failed"
+    assert run.data.tags["reason"].startswith("Not a directory")

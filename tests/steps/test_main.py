@@ -1,0 +1,50 @@
+"""What `main` decides before it starts any step."""
+
+import errno
+import os
+
+import pytest
+
+from steps import main
+from steps.configuration import ConfigurationManager
+from steps.entities import MainSettings
+from steps.errors import SettingsError
+
+
+def test_a_value_with_commas_is_one_override():
+    given = MainSettings(overrides="evaluate.protocols=B,C,evaluate.draws=1")
+    assert main.read_overrides(given.overrides) == {"evaluate": {"protocols": "B,C", "draws": "1"}}
+    with pytest.raises(SettingsError, match="expected step"):
+        main.read_overrides(("C", "train.epochs=2"))
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("train.epochs=many", "-P: train.epochs is 'many'"),
+        ("promote.margn=1", "did you mean promote.margin"),
+        ("preprocess.features=elo", "preprocess.features.0 is 'elo'"),
+    ],
+)
+def test_a_bad_override_is_found_before_any_step_starts(override, sentence):
+    with pytest.raises(SettingsError, match=sentence):
+        main.planned(MainSettings(overrides=override))
+
+
+def test_every_step_gets_its_own_overrides():
+    given = MainSettings(steps="ingest,train", source="demo", overrides="train.epochs=2")
+    assert main.planned(given) == {"ingest": {"source": "demo"}, "train": {"epochs": "2"}}
+
+
+def test_outputs_are_copied_where_no_hard_link_can_be(tmp_path, monkeypatch):
+    def no_link(source, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    workspace = ConfigurationManager().workspace(tmp_path / "here")
+    (workspace.path("raw") / "Au").mkdir(parents=True)
+    (workspace.path("raw") / "Au/a.jpg").write_bytes(b"picture")
+    workspace.path("manifest").write_bytes(b"rows")
+    monkeypatch.setattr(os, "link", no_link)
+    main.link_outputs(workspace, tmp_path / "there")
+    assert (tmp_path / "there/data/raw/Au/a.jpg").read_bytes() == b"picture"
+    assert (tmp_path / "there/data/manifest.parquet").read_bytes() == b"rows"
