@@ -90,6 +90,11 @@ _NO_PICTURES = {
     "text": "text",
 }
 
+# Comments are possessive (`*+`): a pattern that may take them apart anew never ends on many.
+_HTML = re.compile(
+    r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*+<(!doctype html|html|head|body|script)", re.DOTALL
+)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -163,9 +168,7 @@ def _sniff_text(start: bytes) -> str | None:
     # A cut through the last character may leave one replacement character at the end.
     if not text or "\0" in text or "\ufffd" in text[:-3]:
         return None
-    if re.match(
-        r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html|head|body|script)", text, re.DOTALL
-    ):
+    if _HTML.match(text):
         return "HTML"
     if re.search(r"<svg[\s>]", text):
         return "SVG"

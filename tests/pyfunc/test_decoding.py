@@ -257,6 +257,14 @@ def test_what_is_not_read_is_named(data, name, code, word):
     assert "JPEG, PNG, TIFF, BMP and WebP" in str(error)
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("end", ["x", "<html>"])
+@pytest.mark.parametrize("filling", ["<!---->", "<!-- -->\n", "<!--"])
+def test_many_comments_are_told_apart_at_once(filling, end):
+    named = "HTML" if end == "<html>" and "-->" in filling else "text"
+    assert sniff((filling * 100 + end).encode()) == named
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(["JPEG", "PNG", "TIFF", "BMP", "WEBP"]),
