@@ -15,7 +15,7 @@ from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, dct, residual
 from forgery_pyfunc.jpeg import ZIGZAG, JpegHeader, standard_table
 
-GHOST_QUALITIES = tuple(range(50, 100, 5))
+GHOST_QUALITIES = tuple(range(55, 100, 5))
 
 _NOISE_GAIN = 8
 _LARGEST_SAMPLE = 20_000  # blocks whose coefficients are counted
@@ -142,9 +142,12 @@ def noise_residual(image: DecodedImage) -> Map:
     Vision Computing 2009 (there with a wavelet filter).
     """
     smooth = np.asarray(Image.fromarray(image.luma).filter(ImageFilter.MedianFilter(3)))
-    noise = (image.luma.astype(np.int16) - smooth) * _NOISE_GAIN + 128
+    noise = image.luma.astype(np.int16)
+    noise -= smooth
+    noise *= _NOISE_GAIN
+    noise += 128
     return Map(
-        np.clip(noise, 0, 255).astype(np.uint8),
+        np.clip(noise, 0, 255, out=noise).astype(np.uint8),
         "Fine noise left after smoothing: a pasted part often has a different grain.",
     )
 

@@ -20,7 +20,11 @@ from webui.feedback import Store
 from webui.observability import Metrics
 from webui.scoring import Scoring
 from webui.settings import Settings
+from webui.turns import Turns
 from webui.uploads import Pacing
+
+EVIDENCE_PATIENCE_SECONDS = 20.0
+"""A large picture keeps its turn for some seconds, and a browser sends two at a time."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -56,6 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics = Metrics()
     app.extensions["metrics"] = metrics
     app.extensions["scoring"] = Scoring(settings, metrics)
+    app.extensions["drawing"] = Turns(settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS)
     if settings.feedback_db:
         app.extensions["feedback"] = Store(settings.feedback_db)
     observability.register(app, metrics)

@@ -12,12 +12,14 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel
 
+from forgery_pyfunc.decoding import decode
 from webui.client import error_of, read_records
 from webui.errors import ApiError
-from webui.explain import explain
 from webui.openapi import UPSTREAM_ERRORS, describe
 from webui.records import Record
 from webui.scoring import scoring
+from webui.turns import drawing
+from webui.uploads import refusal
 
 blueprint = Blueprint("invocations", __name__)
 
@@ -112,7 +114,8 @@ def invocations() -> Response:
         scoring().count(read_records(answer.content, len(images)))
         return Response(answer.content, mimetype="application/json")
     if answer.status_code == 400:  # the model says so when it could read none of the images
-        reason = explain(images[0], current_app.config["SETTINGS"].limits)
+        with drawing().turn():
+            reason = refusal(images[0], current_app.config["SETTINGS"].limits, decode)
         if reason is not None:
             raise ApiError("no_readable_image", f"No image could be read; the first: {reason}")
     raise error_of(answer)

@@ -3,8 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,15 +14,14 @@ from flask import current_app, g
 
 from forgery_pyfunc import jpeg
 from webui.client import Client, ClientError
-from webui.errors import ApiError
 from webui.observability import Metrics
 from webui.records import Record
 from webui.settings import Settings
+from webui.turns import Turns
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 2.0
-"""How long a request waits for its turn before it is answered with 429."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Scoring:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.upstream = Upstream(settings)
         self.metrics = metrics
-        self.turns = threading.BoundedSemaphore(settings.scoring_concurrency)
+        self.turns = Turns(settings.scoring_concurrency, PATIENCE_SECONDS)
         self.probe = Probe(self.upstream, metrics, settings.ready_cache_seconds)
 
     @property
@@ -111,7 +109,7 @@ class Scoring:
             self.probe.model_version = versions[-1]
 
     def _ask(self, question: Callable[[], T]) -> T:
-        with self._turn():
+        with self.turns.turn():
             started = time.perf_counter()
             try:
                 answer = question()
@@ -123,15 +121,6 @@ class Scoring:
         self.metrics.upstream_seconds.observe(seconds)
         g.facts["upstream_milliseconds"] = round(1000 * seconds, 1)
         return answer
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self.turns.acquire(timeout=PATIENCE_SECONDS):
-            raise ApiError("too_many_requests", "Too many pictures at once; try again shortly.")
-        try:
-            yield
-        finally:
-            self.turns.release()
 
 
 class Probe:

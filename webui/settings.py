@@ -42,6 +42,9 @@ class Settings(BaseModel):
     scoring_concurrency: int = Field(
         8, ge=1, le=256, description="scoring requests in flight; beyond it the answer is 429"
     )
+    evidence_concurrency: int = Field(
+        2, ge=1, le=256, description="pictures whose evidence is drawn at once"
+    )
     max_upload_mb: float = Field(25, gt=0, le=1024, description="size of one file, MiB")
     max_request_mb: float = Field(100, gt=0, le=4096, description="size of a request, MiB")
     max_pixels: int = Field(64_000_000, ge=64, le=1_000_000_000, description="of one image")

@@ -53,10 +53,18 @@ def _read(stream: Any, filename: str, limits: Limits) -> Upload:
     return Upload(plain_name(filename), data, refusal(data, limits))
 
 
-def refusal(data: bytes, limits: Limits) -> str | None:
-    """Return why these bytes are not sent on (`code: message`), judged without decoding them."""
+def refusal(
+    data: bytes, limits: Limits, read: Callable[[bytes, Limits], object] = check
+) -> str | None:
+    """Return why these bytes are no readable image (`code: message`), None where they are.
+
+    Args:
+        data: the file.
+        limits: of size.
+        read: `check` judges without decoding; `decode` finds damage inside the pixel data too.
+    """
     try:
-        check(data, limits)
+        read(data, limits)
     except ImageError as error:
         return f"{error.code}: {error}"
     return None

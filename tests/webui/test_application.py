@@ -135,11 +135,28 @@ def test_the_request_id_reaches_the_scoring_servers_log(web, scoring_log):
     assert "POST /invocations?request_id=trace-me-7" in scoring_log.read_text()
 
 
-def test_beyond_the_requests_in_flight_the_answer_is_429(lonely, monkeypatch):
-    monkeypatch.setattr("webui.scoring.PATIENCE_SECONDS", 0.05)
-    turns = lonely.application.extensions["scoring"].turns
-    while turns.acquire(blocking=False):
+@contextlib.contextmanager
+def taken(turns):
+    """All turns are taken, and nobody waits long."""
+    turns.patience = 0.05
+    while turns.free.acquire(blocking=False):
         pass
-    answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
+    yield
+    turns.free.release()
+
+
+def test_beyond_the_requests_in_flight_the_answer_is_429(lonely):
+    with taken(lonely.application.extensions["scoring"].turns):
+        answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
     assert answer.status_code == 429
     assert answer.json["error"]["code"] == "too_many_requests"
+
+
+def test_evidence_is_drawn_for_so_many_pictures_at_once(web):
+    with taken(web.application.extensions["drawing"]):
+        for path in ("/v1/evidence", "/v1/analyze", "/v1/report"):
+            assert web.post(path, data=form((DARK, "a.jpg"))).status_code == 429
+        page = web.post("/predict", data=form((DARK, "a.jpg")), headers=BROWSER)
+        assert page.status_code == 429
+        assert web.post("/predict", data=form((DARK, "a.jpg"))).status_code == 200
+    assert web.post("/v1/analyze", data=form((DARK, "a.jpg"))).status_code == 200

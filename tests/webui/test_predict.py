@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forgery_pyfunc.errors import ImageError
 from tests.webui.pictures import BROWSER, encode, form, picture
+from webui.analysis import analyse
 from webui.uploads import plain_name
 
 DARK, BRIGHT = picture(20), picture(240, "PNG")
@@ -159,6 +161,23 @@ def test_a_browser_without_javascript_gets_a_page(web):
     assert "&lt;b&gt;.png" in answer.text
     assert "<b>.png" not in answer.text
     assert "data:image/png;base64," in answer.text
+
+
+@pytest.mark.parametrize("error", [ImageError("It is cut off.", "broken_image"), ValueError("x")])
+def test_a_picture_without_evidence_never_spoils_the_page_of_the_others(web, monkeypatch, error):
+    def fail_once(filename, *rest):
+        if filename == "bad.jpg":
+            raise error
+        return analyse(filename, *rest)
+
+    monkeypatch.setattr("webui.predict.analyse", fail_once)
+    files = [(DARK, "bad.jpg"), (BRIGHT, "good.png")]
+    answer = web.post("/predict", data=form(*files), headers=BROWSER)
+    assert answer.status_code == 200
+    assert answer.text.count("card failed") == 1
+    assert "Signs of forgery" in answer.text
+    alone = web.post("/predict", data=form(files[0]), headers=BROWSER)
+    assert alone.status_code == (422 if isinstance(error, ImageError) else 500)
 
 
 @pytest.mark.parametrize(
