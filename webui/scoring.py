@@ -22,6 +22,8 @@ from webui.turns import Turns
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 2.0
+PROBE_SECONDS = 5.0
+"""How long the scoring server may take over a small picture and still be called ready."""
 
 
 @dataclass(frozen=True)
@@ -113,18 +115,22 @@ class Scoring:
             started = time.perf_counter()
             try:
                 answer = question()
-            except ClientError:
-                self.metrics.upstream_up.set(0)
+            except ClientError as error:
+                self.metrics.upstream_up.set(bool(error.status and error.status < 500))
                 raise
             seconds = time.perf_counter() - started
-        self.metrics.upstream_up.set(1)
+        status = answer.status_code if isinstance(answer, requests.Response) else 200
+        self.metrics.upstream_up.set(status < 500)
         self.metrics.upstream_seconds.observe(seconds)
         g.facts["upstream_milliseconds"] = round(1000 * seconds, 1)
         return answer
 
 
 class Probe:
-    """Whether the scoring server answers a real image, asked at most every few seconds."""
+    """Whether the scoring server answers a real image, asked at most every few seconds.
+
+    While one thread asks, the others are told what was found last.
+    """
 
     def __init__(self, upstream: Upstream, metrics: Metrics, cache_seconds: float) -> None:
         self.upstream = upstream
@@ -133,22 +139,27 @@ class Probe:
         self.lock = threading.Lock()
         self.image = probe_image()
         self.checked = float("-inf")
-        self.failure: str | None = None
+        self.failure: str | None = "The scoring server has not been asked yet."
+        self.client: Client | None = None
         self.model_version: str | None = None
 
     def failing(self) -> str | None:
         """Return why the scoring server is not ready, or None when it is."""
-        with self.lock:
-            if time.monotonic() - self.checked > self.cache_seconds:
+        if time.monotonic() - self.checked > self.cache_seconds and self.lock.acquire(False):
+            try:
                 self.failure = self._ask()
                 self.metrics.upstream_up.set(self.failure is None)
                 self.checked = time.monotonic()
-            return self.failure
+            finally:
+                self.lock.release()
+        return self.failure
 
     def _ask(self) -> str | None:
+        url = self.upstream.current().client.url
+        if self.client is None or self.client.url != url:
+            self.client = Client(url, PROBE_SECONDS, PROBE_SECONDS, pool_size=1)
         try:
-            client = self.upstream.current().client
-            record = client.score([self.image], request_id="readyz")[0]
+            record = self.client.score([self.image], request_id="readyz")[0]
         except ClientError as error:
             return str(error)
         self.model_version = record.model_version
