@@ -82,9 +82,7 @@ def evidence() -> dict[str, Any]:
     ela_quality = read_ela_quality()
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
-        found = gather(
-            upload.data, limits, list(dict.fromkeys(chosen)), with_location, ela_quality
-        )
+        found = gather(upload.data, limits, list(dict.fromkeys(chosen)), with_location, ela_quality)
     return found.model_dump()
 
 

@@ -46,13 +46,16 @@ FORM = {
         },
         "threshold": THRESHOLD,
         "heatmap": {**FLAG, "description": "draw the map of where"},
+        "location": {**FLAG, "description": "on the page: tell where the picture was taken"},
     },
 }
 
 
 @blueprint.post("/predict")
 @describe(
-    {"application/json": Predictions}, body={"multipart/form-data": FORM}, errors=UPLOAD_ERRORS
+    {"application/json": Predictions, "text/html": {"type": "string"}},
+    body={"multipart/form-data": FORM},
+    errors=UPLOAD_ERRORS,
 )
 def predict() -> Response | str | tuple[Response | str, int]:
     """Score the files of a form: JSON, or a page for a plain form post."""
