@@ -36,7 +36,7 @@ _PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
 }
 FORMATS = tuple(_PLUGINS)
 
-_MAX_SCANS = 100
+_MAX_CHUNKS = 10_000
 _MAX_FRAMES_COUNTED = 100
 
 _MAGIC = [
@@ -89,6 +89,11 @@ _NO_PICTURES = {
     "MP4": "a video",
     "text": "text",
 }
+
+# Comments are possessive (`*+`): a pattern that may take them apart anew never ends on many.
+_HTML = re.compile(
+    r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*+<(!doctype html|html|head|body|script)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -163,9 +168,7 @@ def _sniff_text(start: bytes) -> str | None:
     # A cut through the last character may leave one replacement character at the end.
     if not text or "\0" in text or "\ufffd" in text[:-3]:
         return None
-    if re.match(
-        r"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html|head|body|script)", text, re.DOTALL
-    ):
+    if _HTML.match(text):
         return "HTML"
     if re.search(r"<svg[\s>]", text):
         return "SVG"
@@ -222,6 +225,8 @@ def _check(data: bytes, limits: Limits) -> tuple[str, JpegHeader | None]:
     name = sniff(data)
     if name not in _PLUGINS:
         raise _refusal(name)
+    if name == "PNG":
+        _check_chunks(data)
     header = read_header(data) if name == "JPEG" else None
     if header is not None:
         _check_pixels(header.width, header.height, limits)
@@ -347,10 +352,6 @@ def _check_jpeg(header: JpegHeader) -> None:
             "progressive ones are read.",
             "unsupported_format",
         )
-    if header.scans > _MAX_SCANS:
-        raise ImageError(
-            f"The JPEG has {header.scans} scans; at most {_MAX_SCANS} are read.", "broken_image"
-        )
     if not header.complete:
         raise ImageError("The JPEG is cut off: its end is missing.", "broken_image")
 
@@ -378,6 +379,17 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
         width, height = struct.unpack_from("<HH", data, 26)
         return width & 0x3FFF, height & 0x3FFF
     return None
+
+
+def _check_chunks(data: bytes) -> None:
+    """Refuse a flood of PNG chunks, each of which Pillow would read by itself."""
+    allowed = max(_MAX_CHUNKS, len(data) // 1024)  # some encoders write picture data by the KiB
+    position = 8
+    for _ in range(allowed):
+        if position + 8 > len(data):
+            return
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+    raise ImageError(f"The PNG has more than {allowed} chunks.", "broken_image")
 
 
 def _check_tiff(stored: Any) -> None:

@@ -3,6 +3,7 @@
 None of this is a verdict. Only NumPy and Pillow are needed.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, dct, residual
 from forgery_pyfunc.jpeg import ZIGZAG, JpegHeader, standard_table
 
-GHOST_QUALITIES = tuple(range(50, 100, 5))
+GHOST_QUALITIES = tuple(range(55, 100, 5))
 
 _NOISE_GAIN = 8
 _LARGEST_SAMPLE = 20_000  # blocks whose coefficients are counted
@@ -26,6 +27,7 @@ _GRID_STANDS_OUT = 0.1
 _SAME_PICTURE = 0.82
 _PREVIEW_SIDE = 64
 _PREVIEW_ZOOMS = (0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
+_VALUES_READ = 100  # of a property in XMP
 _TURNED = {1: "turned by 90°", 2: "upside down", 3: "turned by 90°"}
 
 # Table hashes of files in which Photoshop itself states the quality (image resource 0x0406).
@@ -142,9 +144,12 @@ def noise_residual(image: DecodedImage) -> Map:
     Vision Computing 2009 (there with a wavelet filter).
     """
     smooth = np.asarray(Image.fromarray(image.luma).filter(ImageFilter.MedianFilter(3)))
-    noise = (image.luma.astype(np.int16) - smooth) * _NOISE_GAIN + 128
+    noise = image.luma.astype(np.int16)
+    noise -= smooth
+    noise *= _NOISE_GAIN
+    noise += 128
     return Map(
-        np.clip(noise, 0, 255).astype(np.uint8),
+        np.clip(noise, 0, 255, out=noise).astype(np.uint8),
         "Fine noise left after smoothing: a pasted part often has a different grain.",
     )
 
@@ -483,5 +488,6 @@ def _text(value: object) -> str | None:
 def _xmp_values(xmp: str, name: str) -> list[str]:
     """Values of a property in an XMP packet, written as an attribute or as an element."""
     name = re.escape(name)
-    found = re.findall(rf'{name}="([^"<]*)"|<{name}>([^<]*)</', xmp)
-    return [text for pair in found for part in pair if (text := _text(part))]
+    found = re.finditer(rf'{name}="([^"<]*)"|<{name}>([^<]*)</', xmp)
+    texts = (_text(match[1] or match[2]) for match in found)
+    return list(itertools.islice(filter(None, texts), _VALUES_READ))

@@ -76,8 +76,15 @@ _APPLICATION_MARKS = [
     (0xEE, b"Adobe", "Adobe"),
 ]
 LARGEST_SIDE = 65500  # that libjpeg saves
+MAX_SCANS = 100
+
+# Real files have some dozens, and next to nothing in between; floods of either cost much time.
+_MAX_SEGMENTS = 10_000
+_MAX_STRAY_BYTES = 2**20
+_TABLES_PER_SEGMENT = 4  # ITU-T T.81 has four places for them
 
 _END_OF_ENTROPY = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_END_OF_FILLING = re.compile(rb"[^\xff]", re.DOTALL)
 _EOI = 0xD9
 
 
@@ -162,19 +169,25 @@ class _Segments:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Yield marker, payload and offset behind it; entropy-coded data are leapt over."""
-    position = 2
+    """Yield marker, payload and offset behind it; entropy-coded data are leapt over.
+
+    Raises:
+        ImageError: `broken_image` for more segments, or more bytes between them, than files have.
+    """
+    position, met, stray = 2, 0, 0
     while position < len(data):
         start = data.find(b"\xff", position)
-        if start < 0:
+        filling = _END_OF_FILLING.search(data, start) if start >= 0 else None
+        if filling is None:
             return
-        position = start + 1
-        while position < len(data) and data[position] == 0xFF:
-            position += 1
-        if position >= len(data):
-            return
-        marker = data[position]
-        position += 1
+        met, stray = met + 1, stray + filling.start() - 1 - position
+        if met > _MAX_SEGMENTS or stray > _MAX_STRAY_BYTES:
+            raise ImageError(
+                f"The JPEG has more than {_MAX_SEGMENTS} segments, or much between them.",
+                "broken_image",
+            )
+        marker = filling[0][0]
+        position = filling.end()
         if marker == _EOI:
             yield marker, b"", position
             return
@@ -195,7 +208,9 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
     position = 0
-    while position < len(payload):
+    for _ in range(_TABLES_PER_SEGMENT):
+        if position >= len(payload):
+            return
         wide, number = payload[position] >> 4, payload[position] & 15
         size = 128 if wide else 64
         values = np.frombuffer(
@@ -220,6 +235,8 @@ def _collect(data: bytes) -> _Segments:
             found.frame = found.frame or (marker, payload)
         elif marker == 0xDA and found.scans is not None:
             found.scans.append(payload)
+            if len(found.scans) > MAX_SCANS:
+                raise ImageError(f"The JPEG has more than {MAX_SCANS} scans.", "broken_image")
         elif marker == 0xFE:
             markers["COM"] = None
         elif 0xE0 <= marker <= 0xEF:

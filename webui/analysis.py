@@ -11,15 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from forgery_pyfunc.decoding import DecodedImage, Limits, decode, oriented
 from forgery_pyfunc.ela import error_levels
 from forgery_pyfunc.evidence import block_grid, jpeg_ghosts, noise_residual
+from forgery_pyfunc.features import SMALLEST_SIDE, blocks
 from webui import pictures
 from webui.file_facts import FileFacts, read_file_facts
 from webui.records import Record
 
 ELA_QUALITY = 90
-GHOST_QUALITIES = tuple(range(55, 100, 5))
-BLOCK = 8
-MIN_SIDE = 64
-"""Pixels: on smaller pictures ghosts and grid show nothing."""
 EVEN = 0.5
 """Probability from which a picture is more likely forged than not, whatever the cuts say."""
 LIMITS_OF_THE_METHOD = (
@@ -206,20 +203,21 @@ def _draw_noise(material: Material) -> Drawn:
 
 
 def _draw_ghosts(material: Material) -> Drawn | None:
-    if min(material.image.luma.shape) < MIN_SIDE:
+    if min(material.image.luma.shape) < SMALLEST_SIDE:
         return None
-    ghosts = jpeg_ghosts(material.image, GHOST_QUALITIES)
+    ghosts = jpeg_ghosts(material.image)
     upright = [material.upright(cells) for cells in ghosts.maps]
-    sheet = pictures.contact_sheet(upright, [f"{quality}" for quality in GHOST_QUALITIES], BLOCK)
+    labels = [str(quality) for quality in ghosts.qualities]
+    sheet = pictures.contact_sheet(upright, labels, blocks.SIZE)
     dips = ", ".join(str(quality) for quality in ghosts.minima)
     return Drawn(sheet, f"The picture as a whole comes near itself at {dips}." if dips else "")
 
 
 def _draw_grid(material: Material) -> Drawn | None:
-    if min(material.image.luma.shape) < MIN_SIDE:
+    if min(material.image.luma.shape) < SMALLEST_SIDE:
         return None
     grid = block_grid(material.image)
-    return Drawn(pictures.enlarged(material.upright(grid.map), BLOCK), grid.explanation)
+    return Drawn(pictures.enlarged(material.upright(grid.map), blocks.SIZE), grid.explanation)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from webui.openapi import UPLOAD_ERRORS, UPSTREAM_ERRORS, describe
 from webui.predict import FLAG, THRESHOLD, read_flag, read_threshold
 from webui.records import Record
 from webui.scoring import scoring
+from webui.turns import drawing
 from webui.uploads import Upload, read_uploads
 
 blueprint = Blueprint("analyze", __name__, url_prefix="/v1")
@@ -69,7 +70,7 @@ def analyze() -> dict[str, Any]:
 @describe(
     {"application/json": Evidence},
     body={"multipart/form-data": EVIDENCE_FORM},
-    errors=[code for code in UPLOAD_ERRORS if code not in UPSTREAM_ERRORS],
+    errors=[*(code for code in UPLOAD_ERRORS if code not in UPSTREAM_ERRORS), "too_many_requests"],
 )
 def evidence() -> dict[str, Any]:
     """Give evidence views and file facts of one picture, without asking the model."""
@@ -77,13 +78,12 @@ def evidence() -> dict[str, Any]:
     chosen = [name for name in request.values.get("views", "").split(",") if name] or list(VIEWS)
     if set(chosen) - set(VIEWS):
         raise ApiError("bad_parameter", f"views may hold {', '.join(VIEWS)}.")
-    return gather(
-        upload.data,
-        current_app.config["SETTINGS"].limits,
-        list(dict.fromkeys(chosen)),
-        read_flag("location", request.values.get("location")),
-        read_ela_quality(),
-    ).model_dump()
+    with_location = read_flag("location", request.values.get("location"))
+    ela_quality = read_ela_quality()
+    limits = current_app.config["SETTINGS"].limits
+    with drawing().turn():
+        found = gather(upload.data, limits, list(dict.fromkeys(chosen)), with_location, ela_quality)
+    return found.model_dump()
 
 
 def read_one_upload() -> Upload:
@@ -116,7 +116,8 @@ def analyse_upload(upload: Upload, with_location: bool | None = None) -> Analysi
     scoring().count([record])
     raise_error(record)
     limits = current_app.config["SETTINGS"].limits
-    return analyse(upload.filename, upload.data, record, limits, with_location, ela_quality)
+    with drawing().turn():
+        return analyse(upload.filename, upload.data, record, limits, with_location, ela_quality)
 
 
 def raise_error(record: Record) -> None:

@@ -19,8 +19,12 @@ from webui.analysis import percent
 from webui.feedback import Store
 from webui.observability import Metrics
 from webui.scoring import Scoring
-from webui.settings import Settings
-from webui.uploads import Pacing
+from webui.settings import MEBIBYTE, Settings
+from webui.turns import Turns
+from webui.uploads import FormRequest, Pacing
+
+EVIDENCE_PATIENCE_SECONDS = 20.0
+"""A large picture keeps its turn for some seconds, and a browser sends two at a time."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -43,11 +47,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_environment()
     app = Flask(__name__)
+    app.request_class = FormRequest
     app.config["SETTINGS"] = settings
     app.config["VERSION"] = application_version()
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
-    app.config["MAX_FORM_PARTS"] = settings.max_files + 20
+    app.config["MAX_FORM_PARTS"] = 2 * settings.max_files + 20
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.wsgi_app = Pacing(app.wsgi_app, settings)  # type: ignore[method-assign]
 
@@ -56,8 +61,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics = Metrics()
     app.extensions["metrics"] = metrics
     app.extensions["scoring"] = Scoring(settings, metrics)
+    app.extensions["drawing"] = Turns(settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS)
     if settings.feedback_db:
-        app.extensions["feedback"] = Store(settings.feedback_db)
+        app.extensions["feedback"] = Store(
+            settings.feedback_db, settings.feedback_max_mb * MEBIBYTE
+        )
     observability.register(app, metrics)
     errors.register(app)
     for room in (predict, analyze, report, feedback, invocations, health, openapi):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from jinja2 import Environment, PackageLoader
@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader
 from forgery_pyfunc.decoding import Limits
 from forgery_pyfunc.errors import ForgeryError
 from webui.analysis import percent
-from webui.client import Client
+from webui.client import Client, ClientError
 from webui.records import Record
 from webui.settings import Settings
 from webui.uploads import refusal
@@ -28,8 +28,12 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff",
 GROUP = "forgery.commands"
 """Entry points of commands that need more than this room may import: `doctor`, `history`."""
 
-CLEAN, FORGED, FAILED = 0, 1, 2
-"""Exit statuses: nothing forged; at least one forged; at least one file could not be scored."""
+CLEAN, FORGED, FAILED, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: nothing forged; at least one forged; at least one file could not be scored, or
+the command failed; Ctrl-C."""
+
+ANY_SIZE = Limits(max_bytes=2**30, max_pixels=10**9)
+"""More than any server reads: which sizes it takes is for the server to say."""
 
 FIELDS = ("path", "verdict", "probability", "width", "height", "format", "model_version", "error")
 
@@ -49,9 +53,14 @@ class Row:
     path: Path
     record: Record
 
+    @property
+    def name(self) -> str:
+        """The path as text; bytes that are no UTF-8 become replacement characters."""
+        return click.format_filename(self.path)
+
     def as_dict(self) -> dict[str, object]:
         """Return the fields of `FIELDS`."""
-        return {"path": str(self.path), **self.record.model_dump(include=set(FIELDS))}
+        return {"path": self.name, **self.record.model_dump(include=set(FIELDS))}
 
 
 class Installed(click.Group):
@@ -66,6 +75,20 @@ class Installed(click.Group):
         for found in entry_points(group=GROUP).select(name=cmd_name):
             return found.load()
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; no status that means something else may stand for a failure."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise  # click's own way to end
+        except BrokenPipeError:  # whoever read the output has gone
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 until the process ends
+            sys.exit(FAILED)
+        except Exception as error:
+            fail(f"{type(error).__name__}: {error}")
 
 
 @click.group(cls=Installed, context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,7 +110,10 @@ def scan(paths: tuple[Path, ...], layout: str | None, threshold: float | None, u
     Exit status: 0 when nothing is called forged, 1 when something is, 2 when a file could not be
     scored or the server does not answer.
     """
-    rows = scan_files(Client(url), list(find_files(paths)), threshold)
+    files = list(find_files(paths))
+    if not files:
+        fail(f"There is no picture; folders are searched for {', '.join(sorted(SUFFIXES))}.")
+    rows = scan_files(Client(url), files, threshold)
     try:
         finished = WRITERS[layout or "text"](rows)
     except ForgeryError as error:
@@ -104,10 +130,11 @@ def report(path: Path, output: Path | None, location: bool, url: str) -> None:
     """Write a PDF report on one picture, by default beside it."""
     output = output or path.with_name(f"{path.stem}-report.pdf")
     try:
-        output.write_bytes(Client(url).report(path.name, path.read_bytes(), location))
+        name = click.format_filename(path.name)
+        output.write_bytes(Client(url).report(name, path.read_bytes(), location))
     except (ForgeryError, OSError) as error:
-        fail(f"{path}: {error}")
-    click.echo(output)
+        fail(f"{click.format_filename(path)}: {error}")
+    click.echo(click.format_filename(output))
 
 
 @main.command()
@@ -136,21 +163,32 @@ def find_files(paths: tuple[Path, ...]) -> Iterator[Path]:
     """Yield the files named, and the pictures in the folders named, in a stable order."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            found = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            yield from sorted(p for p in found if not p.is_dir())
         else:
             yield path
 
 
 def scan_files(client: Client, files: list[Path], threshold: float | None) -> Iterator[Row]:
-    """Yield one row per file, as the answers come; a bad file has its error in the record."""
+    """Yield one row per file, as the answers come; a bad file has its error in the record.
+
+    Raises:
+        ClientError: there is no server from the start.
+    """
+    answered = False
     for path in files:
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                data = file.read(ANY_SIZE.max_bytes + 1)
+            reason = refusal(data, ANY_SIZE)
+            record = Record(error=reason) if reason else client.score([data], threshold)[0]
+            answered = answered or not reason
         except OSError as error:
-            yield Row(path, Record(error=f"unreadable: {error.strerror}"))
-            continue
-        reason = refusal(data, Limits())
-        record = Record(error=reason) if reason else client.score([data], threshold)[0]
+            record = Record(error=f"unreadable: {error.strerror}")
+        except ClientError as error:
+            if error.code == "scoring_server_absent" and not answered:
+                client.mlflow_version()  # raises, unless a server only broke off this upload
+            record = Record(error=f"{error.code}: {error}")
         yield Row(path, record)
 
 
@@ -167,7 +205,7 @@ def write_text(rows: Iterator[Row]) -> list[Row]:
     for row in rows:
         record = row.record
         share = "" if record.probability is None else percent(record.probability)
-        click.echo(f"{record.verdict or 'error':13}{share:>7}  {row.path}", nl=not record.error)
+        click.echo(f"{record.verdict or 'error':13}{share:>7}  {row.name}", nl=not record.error)
         if record.error:
             click.echo(f": {record.error_message or record.error}")
         done.append(row)

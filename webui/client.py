@@ -26,10 +26,15 @@ class ClientError(ForgeryError):
     """The server did not answer as it must.
 
     `code` is `scoring_server_absent`, `scoring_server_late`, `scoring_server_busy` or
-    `scoring_server_failed`, or the code that the front end answered with.
+    `scoring_server_failed`, or the code that the front end answered with; `status` is that of the
+    answer, None where there is none or it is 200 and not understood.
     """
 
     code = "scoring_server_failed"
+
+    def __init__(self, message: str, code: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, code)
+        self.status = status
 
 
 class Client:
@@ -166,16 +171,17 @@ def read_records(body: bytes, expected: int) -> list[Record]:
 
 def error_of(response: requests.Response) -> ClientError:
     """Return the error that an answer stands for; nothing of a foreign body is repeated."""
+    status = response.status_code
     try:
         detail = response.json()["error"]
-        return ClientError(str(detail["message"]), code=str(detail["code"]))
+        return ClientError(str(detail["message"]), str(detail["code"]), status)
     except (ValueError, KeyError, TypeError):
         pass  # not our own front end's shape: the scoring server's bodies are not passed on
-    if response.status_code in (429, 503):
-        return ClientError("The scoring server is busy.", code="scoring_server_busy")
-    if response.status_code == 504:
-        return ClientError("The scoring server took too long.", code="scoring_server_late")
-    return ClientError(f"The scoring server failed (HTTP {response.status_code}).")
+    if status in (429, 503):
+        return ClientError("The scoring server is busy.", "scoring_server_busy", status)
+    if status == 504:
+        return ClientError("The scoring server took too long.", "scoring_server_late", status)
+    return ClientError(f"The scoring server failed (HTTP {status}).", status=status)
 
 
 def _unanswered(error: requests.RequestException) -> ClientError:

@@ -34,6 +34,7 @@ STATUS_OF_CODE = {
     "scoring_server_absent": 503,
     "scoring_server_busy": 503,
     "feedback_off": 503,
+    "feedback_full": 503,
     "scoring_server_late": 504,
 }
 """Codes that the API answers with, and the HTTP status of each."""
@@ -104,7 +105,11 @@ def register(app: Flask) -> None:
             return error.get_response(), status  # type: ignore[return-value]
         if status == 413:
             limit = app.config["SETTINGS"].max_request_mb
-            return answer("too_large", f"A request may hold at most {limit:g} MiB.", 413)
+            message = f"A request may hold at most {limit:g} MiB."
+            if 0 < (request.content_length or 0) <= app.config["MAX_CONTENT_LENGTH"]:
+                text = app.config["MAX_FORM_MEMORY_SIZE"] / 2**20
+                message = f"The text fields of a form may hold at most {text:g} MiB, and be few."
+            return answer("too_large", message, 413)
         code = CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal_error")
         return answer(code, error.description or error.name, status)
 

@@ -5,14 +5,17 @@ The store is one SQLite file; `mlflow run . -e ingest -P source=feedback` makes 
 
 import hashlib
 import json
+import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from flask import Blueprint, current_app, request
 from pydantic import BaseModel
-from sqlalchemy import JSON, LargeBinary, create_engine, event, select
+from sqlalchemy import JSON, LargeBinary, create_engine, event, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -30,6 +33,8 @@ blueprint = Blueprint("feedback", __name__, url_prefix="/v1")
 MAX_BOXES = 50
 Box = tuple[float, float, float, float]
 Label = Literal["forged", "authentic"]
+
+logger = logging.getLogger(__name__)
 
 
 class Base(DeclarativeBase):
@@ -61,7 +66,7 @@ class Feedback(Base):
 
 
 class StoreError(ForgeryError):
-    """The feedback store cannot be read or written."""
+    """The feedback store cannot be read or written, or is full."""
 
     code = "feedback_off"
 
@@ -69,31 +74,66 @@ class StoreError(ForgeryError):
 class Store:
     """The SQLite file of the feedback; may be used from many threads."""
 
-    def __init__(self, path: str) -> None:
-        """Open or create the store.
+    def __init__(self, path: str, max_bytes: float = float("inf")) -> None:
+        """Open or create the store; its pictures are for its owner's eyes only.
 
         Raises:
             StoreError: the file cannot be created, or is no such store.
         """
-        self.engine = create_engine(f"sqlite:///{Path(path).absolute()}")
-        event.listen(self.engine, "connect", _use_write_ahead_log)
+        self.max_bytes = max_bytes
+        file = Path(path).absolute()
+        self.engine = create_engine(f"sqlite:///{file}", hide_parameters=True)
+        event.listen(self.engine, "connect", _set_up)
         try:
+            file.touch(0o600)
+            file.chmod(0o600)
             Base.metadata.create_all(self.engine)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise StoreError(f"FEEDBACK_DB is {path!r}: it cannot be opened") from error
 
     def add(self, feedback: Feedback) -> None:
-        """Keep a judgement."""
-        with Session(self.engine) as session, session.begin():
+        """Keep a judgement.
+
+        Raises:
+            StoreError: the store is full, or cannot be written.
+        """
+        with self._session() as session:
+            if _used_bytes(session) + len(feedback.image) > self.max_bytes:
+                raise StoreError("The feedback store is full; nothing was kept.", "feedback_full")
             session.add(feedback)
 
     def delete(self, receipt: str) -> bool:
-        """Forget a judgement and its picture; return whether there was one."""
-        with Session(self.engine) as session, session.begin():
+        """Forget a judgement and its picture, in the log too; return whether there was one.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with self._session() as session:
             found = session.scalar(select(Feedback).where(Feedback.receipt == receipt))
             if found is not None:
                 session.delete(found)
-            return found is not None
+        with self._session() as session:  # what was overwritten still stands in the log
+            session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).all()
+        return found is not None
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self.engine) as session, session.begin():
+                yield session
+        except SQLAlchemyError as error:
+            logger.exception("the feedback store failed")
+            message = "The feedback store cannot be written now; please try again later."
+            raise StoreError(message) from error
+
+
+def _used_bytes(session: Session) -> int:
+    """Return the size of the store without the pages that deletions have freed."""
+    size, pages, free = (
+        session.scalar(text(f"PRAGMA {name}")) or 0
+        for name in ("page_size", "page_count", "freelist_count")
+    )
+    return size * (pages - free)
 
 
 class Receipt(BaseModel):
@@ -115,7 +155,10 @@ FORM = {
             "contentMediaType": "application/json",
             "description": "[[left, top, right, bottom], …] in fractions of width and height",
         },
-        "consent": {"const": "true", "description": "the picture may be kept and learnt from"},
+        "consent": {
+            "const": "true",
+            "description": "the file, all its metadata included, may be kept and learnt from",
+        },
     },
 }
 
@@ -124,7 +167,7 @@ FORM = {
 @describe(
     {"application/json": Receipt},
     body={"multipart/form-data": FORM},
-    errors=[*UPLOAD_ERRORS, "consent_needed", "feedback_off"],
+    errors=[*UPLOAD_ERRORS, "consent_needed", "feedback_off", "feedback_full"],
     tag="feedback",
 )
 def feedback() -> dict[str, Any]:
@@ -206,11 +249,11 @@ def read_label(opinion: str, given: str | None, record: Record) -> Label:
     raise ApiError("bad_parameter", message)
 
 
-def read_boxes(text: str) -> list[Box]:
+def read_boxes(written: str) -> list[Box]:
     """Return the rectangles of a form."""
     try:
-        boxes = [tuple(map(_fraction, box)) for box in json.loads(text)]
-    except (ValueError, TypeError, RecursionError):
+        boxes = [tuple(map(_fraction, box)) for box in json.loads(written)]
+    except (ValueError, TypeError, OverflowError, RecursionError):
         boxes = []
     if not 1 <= len(boxes) <= MAX_BOXES or not all(map(_is_box, boxes)):
         message = (
@@ -234,7 +277,8 @@ def _is_box(box: tuple[float, ...]) -> bool:
     return 0 <= left < right <= 1 and 0 <= top < bottom <= 1
 
 
-def _use_write_ahead_log(connection: Any, _record: Any) -> None:
-    """Let readers, such as `ingest`, work while the web application writes."""
+def _set_up(connection: Any, _record: Any) -> None:
+    """Let readers, such as `ingest`, work while we write; overwrite what is deleted."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA busy_timeout=5000")
+    connection.execute("PRAGMA secure_delete=ON")

@@ -1,7 +1,7 @@
 """What a file says about itself: encoding, quantisation tables, metadata, embedded thumbnail."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -16,6 +16,8 @@ EDITORS = re.compile(
     r"photoshop|lightroom|gimp|affinity|paint|pixelmator|snapseed|picsart|facetune|acd|corel|canva",
     re.IGNORECASE,
 )
+
+MAX_NAMES = 10
 
 
 class QuantisationTable(BaseModel):
@@ -118,12 +120,18 @@ def in_words(metadata: Metadata) -> dict[str, str]:
     texts = {
         "Camera": metadata.camera,
         "Lens": metadata.lens,
-        "Software": ", ".join(metadata.software),
+        "Software": ", ".join(listed(metadata.software)),
         **{name[0].upper() + name[1:]: date for name, date in metadata.dates.items()},
     }
     if metadata.has_content_credentials:
         texts["Content credentials"] = "present (C2PA), not verified here"
     return {name: _date(text) for name, text in texts.items() if text}
+
+
+def listed(names: Sequence[str]) -> list[str]:
+    """Return the first names of a list that the file's author may have made endless."""
+    left = len(names) - MAX_NAMES
+    return [*names[:MAX_NAMES], f"and {left} more"] if left > 0 else list(names)
 
 
 def _date(text: str) -> str:

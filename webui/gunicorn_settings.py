@@ -8,20 +8,20 @@ import socket
 import struct
 from typing import Any
 
-from webui.observability import configure_logging
+from webui.observability import logging_config
 from webui.settings import Settings
 
 settings = Settings.from_environment()
 
 bind = f"{settings.host}:{settings.port}"
-worker_class = "gthread"
+worker_class = "webui.worker.Worker"
 workers = 1
 threads = settings.web_threads
 timeout = 60
 graceful_timeout = settings.shutdown_seconds
 keepalive = 5
 accesslog = None  # the application writes its own, structured
-loglevel = settings.log_level.lower()
+logconfig_dict = logging_config(settings.log_level)
 
 
 def when_ready(server: Any) -> None:
@@ -30,9 +30,5 @@ def when_ready(server: Any) -> None:
         "ll", int(settings.upload_stall_seconds), int(settings.upload_stall_seconds % 1 * 1e6)
     )
     for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-
-
-def post_worker_init(worker: Any) -> None:
-    """Write every log of the worker as JSON lines."""
-    configure_logging(settings.log_level)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, timeval)

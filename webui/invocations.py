@@ -12,12 +12,14 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel
 
+from forgery_pyfunc.decoding import decode
 from webui.client import error_of, read_records
 from webui.errors import ApiError
-from webui.explain import explain
 from webui.openapi import UPSTREAM_ERRORS, describe
 from webui.records import Record
 from webui.scoring import scoring
+from webui.turns import drawing
+from webui.uploads import refusal
 
 blueprint = Blueprint("invocations", __name__)
 
@@ -25,8 +27,6 @@ LAYOUTS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 COLUMN = "image"
 BARE_LAYOUTS = ("inputs", "instances")
 """Layouts in which MLflow also takes a plain list for a model with a single column."""
-UNSET_THRESHOLD = -1
-"""The model's own default: the calibrated grey band."""
 
 
 class InvocationsAnswer(BaseModel):
@@ -45,7 +45,7 @@ PARAMS = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "threshold": {"type": "number", "minimum": 0, "maximum": 1},
+        "threshold": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         "heatmap": {"type": "boolean", "default": False},
         "strict": {"type": "boolean", "default": True},
     },
@@ -112,7 +112,8 @@ def invocations() -> Response:
         scoring().count(read_records(answer.content, len(images)))
         return Response(answer.content, mimetype="application/json")
     if answer.status_code == 400:  # the model says so when it could read none of the images
-        reason = explain(images[0], current_app.config["SETTINGS"].limits)
+        with drawing().turn():
+            reason = refusal(images[0], current_app.config["SETTINGS"].limits, decode)
         if reason is not None:
             raise ApiError("no_readable_image", f"No image could be read; the first: {reason}")
     raise error_of(answer)
@@ -145,9 +146,9 @@ def read_images(body: bytes, max_files: int) -> list[bytes]:
 def parse_json(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body."""
     try:
-        document = json.loads(body)
+        document = json.loads(body.decode("utf-8"))  # as MLflow does; json would guess others
     except (ValueError, RecursionError) as error:
-        raise ApiError("bad_request", "The body is not valid JSON.") from error
+        raise ApiError("bad_request", "The body is not valid JSON in UTF-8.") from error
     if not isinstance(document, dict):
         raise ApiError("bad_request", "The body must be a JSON object.")
     return document
@@ -158,12 +159,22 @@ def read_split(value: Any) -> list[Any]:
     columns = value.get("columns") if isinstance(value, dict) else None
     if not isinstance(columns, list) or columns.count(COLUMN) != 1:
         raise missing_column("dataframe_split", "columns")
+    if set(value) - {"columns", "data", "index"}:
+        message = "dataframe_split may hold columns, data and index only."
+        raise ApiError("bad_request", message)
+    if not all(isinstance(name, str) for name in columns) or len(set(columns)) < len(columns):
+        message = "dataframe_split.columns must be a list of different names."
+        raise ApiError("bad_request", message)
     rows = value.get("data")
     well_formed = isinstance(rows, list) and all(
         isinstance(row, list) and len(row) == len(columns) for row in rows
     )
     if not well_formed:
         message = "dataframe_split.data must be a list of rows with one value per column."
+        raise ApiError("bad_request", message)
+    index = value.get("index", list(range(len(rows))))
+    if not isinstance(index, list) or len(index) != len(rows) or not all(map(_is_label, index)):
+        message = "dataframe_split.index must hold a number or a name for every row."
         raise ApiError("bad_request", message)
     position = columns.index(COLUMN)
     return [row[position] for row in rows]
@@ -177,7 +188,13 @@ def read_rows(layout: str, value: Any) -> list[Any]:
         raise ApiError("bad_request", f'{layout} must be a list of objects with the key "image".')
     if not all(COLUMN in row for row in value):
         raise missing_column(layout, "row")
+    if any(set(row) != set(value[0]) for row in value):
+        raise ApiError("bad_request", f"All rows of {layout} must have the same keys.")
     return [row[COLUMN] for row in value]
+
+
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str | int)
 
 
 def _is_dict(value: Any) -> bool:
@@ -231,11 +248,11 @@ def check_params(params: Any) -> None:
     for name in ("heatmap", "strict"):
         if name in params and not isinstance(params[name], bool):
             raise ApiError("bad_parameter", f"{name} must be true or false.")
-    if "threshold" in params and not _is_threshold(params["threshold"]):
-        raise ApiError("bad_parameter", "threshold must be a number from 0 to 1.")
+    if not _is_threshold(params.get("threshold")):
+        raise ApiError("bad_parameter", "threshold must be a number from 0 to 1, or null.")
 
 
 def _is_threshold(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value <= 1 or value == UNSET_THRESHOLD
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

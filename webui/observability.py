@@ -2,11 +2,12 @@
 
 import json
 import logging
+import logging.config
 import re
-import sys
 import time
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -96,13 +97,28 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+def logging_config(level: str) -> dict[str, Any]:
+    """Return what sends all logs to standard error, one JSON object per line.
+
+    `level` is that of our own lines and of gunicorn's: other packages log what they find in a
+    picture, so they stay at INFO or above.
+    """
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"level": "INFO" if level == "DEBUG" else level, "handlers": ["stderr"]},
+        "loggers": {
+            "webui": {"level": level},
+            "gunicorn.error": {"level": level, "handlers": ["stderr"], "propagate": False},
+        },
+    }
+
+
 def configure_logging(level: str) -> None:
-    """Send the logs of this process to standard error, one JSON object per line."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
+    """Send the logs of this process to standard error; see `logging_config`."""
+    logging.config.dictConfig(logging_config(level))
 
 
 def register(app: Flask, metrics: Metrics) -> None:

@@ -15,6 +15,12 @@ from webui.errors import STATUS_OF_CODE, ErrorAnswer
 blueprint = Blueprint("openapi", __name__)
 
 REFERENCE = "#/components/schemas/{model}"
+REQUEST_ID_HEADER = {
+    "X-Request-ID": {
+        "description": "the request's own, where it is a sane one; finds it in the logs",
+        "schema": {"type": "string"},
+    }
+}
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -120,7 +126,11 @@ def _entry(rule: Rule, operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "summary": summary,
         "responses": {
-            "200": {"description": "Done.", "content": _content(operation.answers)},
+            "200": {
+                "description": "Done.",
+                "headers": REQUEST_ID_HEADER,
+                "content": _content(operation.answers),
+            },
             **_errors(operation.errors),
         },
     }
@@ -150,6 +160,7 @@ def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
     return {
         str(status): {
             "description": "`" + "`, `".join(names) + "`",
+            "headers": REQUEST_ID_HEADER,
             "content": {"application/json": {"schema": _schema(ErrorAnswer)}},
         }
         for status, names in sorted(by_status.items())

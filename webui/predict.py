@@ -1,18 +1,23 @@
 """`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
 
+import logging
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 
+from forgery_pyfunc.errors import ForgeryError
 from webui.analysis import Analysis, analyse
 from webui.errors import STATUS_OF_CODE, ApiError, wants_html
 from webui.errors import answer as error_answer
 from webui.openapi import UPLOAD_ERRORS, describe
 from webui.records import FileRecord, Predictions, Record
 from webui.scoring import scoring
+from webui.turns import drawing
 from webui.uploads import Upload, read_uploads
 
 blueprint = Blueprint("predict", __name__)
+
+logger = logging.getLogger(__name__)
 
 
 @blueprint.get("/")
@@ -41,13 +46,16 @@ FORM = {
         },
         "threshold": THRESHOLD,
         "heatmap": {**FLAG, "description": "draw the map of where"},
+        "location": {**FLAG, "description": "on the page: tell where the picture was taken"},
     },
 }
 
 
 @blueprint.post("/predict")
 @describe(
-    {"application/json": Predictions}, body={"multipart/form-data": FORM}, errors=UPLOAD_ERRORS
+    {"application/json": Predictions, "text/html": {"type": "string"}},
+    body={"multipart/form-data": FORM},
+    errors=UPLOAD_ERRORS,
 )
 def predict() -> Response | str | tuple[Response | str, int]:
     """Score the files of a form: JSON, or a page for a plain form post."""
@@ -56,11 +64,13 @@ def predict() -> Response | str | tuple[Response | str, int]:
     html = wants_html()
     heatmap = html or read_flag("heatmap", request.values.get("heatmap"))
     records = score_uploads(uploads, threshold, heatmap)
+    cards = draw_cards(uploads, records) if html else []
+    records = [card.record for card in cards] or records
     status = 200
     if all(record.error for record in records):
         status = STATUS_OF_CODE.get(records[0].error_code or "", 422)
     if html:
-        return show(uploads, records), status
+        return show(cards), status
     if status != 200:
         code, message = records[0].error_code or "", records[0].error_message or ""
         if len(records) > 1:
@@ -77,19 +87,33 @@ class Card:
     analysis: Analysis | None
 
 
-def show(uploads: list[Upload], records: list[FileRecord]) -> str:
-    """Return the page with verdict and evidence for every file, or why there is none."""
+def draw_cards(uploads: list[Upload], records: list[FileRecord]) -> list[Card]:
+    """Return verdict and evidence for every file, or why there is none."""
     with_location = read_flag("location", request.values.get("location"))
-    limits = current_app.config["SETTINGS"].limits
-    cards = [
-        Card(
-            record,
-            None
-            if record.error
-            else analyse(record.filename, upload.data, record, limits, with_location),
-        )
+    return [
+        Card(record, None) if record.error else draw_card(upload, record, with_location)
         for upload, record in zip(uploads, records, strict=True)
     ]
+
+
+def draw_card(upload: Upload, record: FileRecord, with_location: bool) -> Card:
+    """Return the card of a file that has been scored; what goes wrong concerns this one alone."""
+    limits = current_app.config["SETTINGS"].limits
+    try:
+        with drawing().turn():
+            return Card(
+                record, analyse(record.filename, upload.data, record, limits, with_location)
+            )
+    except ForgeryError as error:
+        reason = f"{error.code}: {error}"
+    except Exception:
+        logger.exception("the evidence of a picture could not be drawn")
+        reason = "internal_error: This picture could not be analysed; it has been logged."
+    return Card(FileRecord(filename=record.filename, error=reason), None)
+
+
+def show(cards: list[Card]) -> str:
+    """Return the page with the cards."""
     return render_template(
         "results.html",
         cards=cards,

@@ -33,6 +33,8 @@ blueprint = Blueprint("report", __name__, url_prefix="/v1")
 VERDICT_COLOURS = {"forged": "#a8123c", "authentic": "#0a6449", "inconclusive": "#6b5000"}
 LINE = colors.HexColor("#c3ccd5")
 WIDTH = A4[0] - 36 * mm - 12  # the frame keeps 6 points on either side
+MAX_TEXT = 600
+"""Characters of one value: what a file says of itself may be as long as it likes."""
 Columns = list[tuple[str, PillowImage.Image | None]]
 
 for name, file in (("Vera", "Vera.ttf"), ("Vera-Bold", "VeraBd.ttf")):
@@ -99,6 +101,11 @@ def printable(text: str) -> str:
     """Return text with the characters that the report's font lacks replaced by a box."""
     known = pdfmetrics.getFont("Vera").face.charToGlyph
     return "".join(character if ord(character) in known else "\u25a1" for character in text)
+
+
+def cut(text: str) -> str:
+    """Return text that fits on a page."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def _text(text: str, style: ParagraphStyle = BODY) -> Paragraph:
@@ -180,8 +187,8 @@ def _facts(analysis: Analysis) -> list[Flowable]:
 
 
 def _table(rows: list[tuple[str, str]]) -> Table:
-    cells = [[_text(name, SMALL), _text(text)] for name, text in rows]
-    table = Table(cells, colWidths=[38 * mm, WIDTH - 38 * mm], hAlign="LEFT")
+    cells = [[_text(name, SMALL), _text(cut(text))] for name, text in rows]
+    table = Table(cells, colWidths=[38 * mm, WIDTH - 38 * mm], hAlign="LEFT", splitInRow=1)
     style = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),

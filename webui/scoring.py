@@ -3,8 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,15 +14,16 @@ from flask import current_app, g
 
 from forgery_pyfunc import jpeg
 from webui.client import Client, ClientError
-from webui.errors import ApiError
 from webui.observability import Metrics
 from webui.records import Record
 from webui.settings import Settings
+from webui.turns import Turns
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 2.0
-"""How long a request waits for its turn before it is answered with 429."""
+PROBE_SECONDS = 5.0
+"""How long the scoring server may take over a small picture and still be called ready."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Scoring:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.upstream = Upstream(settings)
         self.metrics = metrics
-        self.turns = threading.BoundedSemaphore(settings.scoring_concurrency)
+        self.turns = Turns(settings.scoring_concurrency, PATIENCE_SECONDS)
         self.probe = Probe(self.upstream, metrics, settings.ready_cache_seconds)
 
     @property
@@ -111,31 +111,26 @@ class Scoring:
             self.probe.model_version = versions[-1]
 
     def _ask(self, question: Callable[[], T]) -> T:
-        with self._turn():
+        with self.turns.turn():
             started = time.perf_counter()
             try:
                 answer = question()
-            except ClientError:
-                self.metrics.upstream_up.set(0)
+            except ClientError as error:
+                self.metrics.upstream_up.set(bool(error.status and error.status < 500))
                 raise
             seconds = time.perf_counter() - started
-        self.metrics.upstream_up.set(1)
+        status = answer.status_code if isinstance(answer, requests.Response) else 200
+        self.metrics.upstream_up.set(status < 500)
         self.metrics.upstream_seconds.observe(seconds)
         g.facts["upstream_milliseconds"] = round(1000 * seconds, 1)
         return answer
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self.turns.acquire(timeout=PATIENCE_SECONDS):
-            raise ApiError("too_many_requests", "Too many pictures at once; try again shortly.")
-        try:
-            yield
-        finally:
-            self.turns.release()
-
 
 class Probe:
-    """Whether the scoring server answers a real image, asked at most every few seconds."""
+    """Whether the scoring server answers a real image, asked at most every few seconds.
+
+    While one thread asks, the others are told what was found last.
+    """
 
     def __init__(self, upstream: Upstream, metrics: Metrics, cache_seconds: float) -> None:
         self.upstream = upstream
@@ -144,22 +139,27 @@ class Probe:
         self.lock = threading.Lock()
         self.image = probe_image()
         self.checked = float("-inf")
-        self.failure: str | None = None
+        self.failure: str | None = "The scoring server has not been asked yet."
+        self.client: Client | None = None
         self.model_version: str | None = None
 
     def failing(self) -> str | None:
         """Return why the scoring server is not ready, or None when it is."""
-        with self.lock:
-            if time.monotonic() - self.checked > self.cache_seconds:
+        if time.monotonic() - self.checked > self.cache_seconds and self.lock.acquire(False):
+            try:
                 self.failure = self._ask()
                 self.metrics.upstream_up.set(self.failure is None)
                 self.checked = time.monotonic()
-            return self.failure
+            finally:
+                self.lock.release()
+        return self.failure
 
     def _ask(self) -> str | None:
+        url = self.upstream.current().client.url
+        if self.client is None or self.client.url != url:
+            self.client = Client(url, PROBE_SECONDS, PROBE_SECONDS, pool_size=1)
         try:
-            client = self.upstream.current().client
-            record = client.score([self.image], request_id="readyz")[0]
+            record = self.client.score([self.image], request_id="readyz")[0]
         except ClientError as error:
             return str(error)
         self.model_version = record.model_version

@@ -4,7 +4,15 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from forgery_pyfunc.decoding import Limits
 from forgery_pyfunc.errors import ForgeryError
@@ -42,10 +50,21 @@ class Settings(BaseModel):
     scoring_concurrency: int = Field(
         8, ge=1, le=256, description="scoring requests in flight; beyond it the answer is 429"
     )
+    evidence_concurrency: int = Field(
+        2, ge=1, le=256, description="pictures whose evidence is drawn at once"
+    )
     max_upload_mb: float = Field(25, gt=0, le=1024, description="size of one file, MiB")
-    max_request_mb: float = Field(100, gt=0, le=4096, description="size of a request, MiB")
+    max_request_mb: float = Field(
+        100, gt=0, le=4096, description="size of a request, MiB", validate_default=True
+    )
     max_pixels: int = Field(64_000_000, ge=64, le=1_000_000_000, description="of one image")
     max_files: int = Field(20, ge=1, le=1000, description="images in one request")
+    header_seconds: float = Field(
+        15, gt=0, le=600, description="longest wait for the headers of a request"
+    )
+    upload_seconds: float = Field(
+        600, gt=0, le=86_400, description="longest upload, however steady"
+    )
     upload_stall_seconds: float = Field(
         20, gt=0, le=600, description="longest silence in the middle of an upload"
     )
@@ -54,9 +73,20 @@ class Settings(BaseModel):
     )
     ready_cache_seconds: float = Field(3, ge=0, le=60, description="how long /readyz remembers")
     feedback_db: str = Field("", description="SQLite file of the feedback; empty: no feedback")
+    feedback_max_mb: float = Field(
+        2048, gt=0, description="size of that file, MiB; beyond it nothing more is kept"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     web_threads: int = Field(16, ge=1, le=256, description="requests served side by side")
     shutdown_seconds: int = Field(30, ge=1, le=600, description="grace for requests in flight")
+
+    @field_validator("max_request_mb")
+    @classmethod
+    def _holds_a_file(cls, value: float, others: ValidationInfo) -> float:
+        upload = others.data.get("max_upload_mb", 0)
+        if value < upload:
+            raise ValueError(f"it must be at least MAX_UPLOAD_MB, which is {upload:g}")
+        return value
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":

@@ -257,6 +257,43 @@ def test_what_is_not_read_is_named(data, name, code, word):
     assert "JPEG, PNG, TIFF, BMP and WebP" in str(error)
 
 
+SOUND = encode(picture(), quality=75)
+PNG = file(Image.fromarray(picture()), "PNG")
+SCAN = SOUND[SOUND.index(b"\xff\xda") : -2]
+FLOODS = {
+    "segments": SOUND[:2] + b"\xff\xfe\0\2" * 10_001 + SOUND[2:],
+    "markers without a segment": SOUND[:2] + b"\xff\1" * 10_001 + SOUND[2:],
+    "filling": SOUND[:2] + b"\xff" * (2**20 + 9) + SOUND[2:],
+    "bytes between segments": SOUND[:2] + b"\xff\xfe\0\2" + bytes(2**20 + 9) + SOUND[2:],
+    "scans": SOUND[:-2] + SCAN * 100 + SOUND[-2:],
+    "chunks": PNG[:33] + (bytes(4) + b"teST" + struct.pack(">I", zlib.crc32(b"teST"))) * 10_001
+    + PNG[33:],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_floods_are_refused_before_a_decoder_meets_them(name, monkeypatch):
+    monkeypatch.setattr("forgery_pyfunc.decoding._PLUGINS", {"JPEG": None, "PNG": None})
+    error = refusal(FLOODS[name])
+    assert error.code == "broken_image"
+    assert "more than" in str(error)
+
+
+@pytest.mark.timeout(20)
+def test_a_file_of_nothing_but_filling_is_refused_at_once():
+    assert refusal(b"\xff\xd8" + b"\xff" * (20 * 2**20)).code == "broken_image"
+    tables = b"\xff\xdb\xff\xff" + (b"\0" + bytes(64)) * 1008
+    assert refusal(b"\xff\xd8" + tables * 300).code == "broken_image"
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("end", ["x", "<html>"])
+@pytest.mark.parametrize("filling", ["<!---->", "<!-- -->\n", "<!--"])
+def test_many_comments_are_told_apart_at_once(filling, end):
+    named = "HTML" if end == "<html>" and "-->" in filling else "text"
+    assert sniff((filling * 100 + end).encode()) == named
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(["JPEG", "PNG", "TIFF", "BMP", "WEBP"]),

@@ -80,7 +80,7 @@ def test_ghost_of_an_earlier_save_shows_in_the_curve_and_of_a_part_in_its_map():
     once = saved(host, 60)
     host[64:192, 128:256] = once[64:192, 128:256]
     ghosts = evidence.jpeg_ghosts(png(host))
-    assert ghosts.maps.shape == (10, 32, 48)
+    assert ghosts.maps.shape == (9, 32, 48)
     part = ghosts.maps[ghosts.qualities.index(60), 9:23, 17:31]
     rest = ghosts.maps[ghosts.qualities.index(60), :, 34:]
     assert part.mean() < 20 < rest.mean()

@@ -4,23 +4,15 @@ import sys
 from pathlib import Path
 
 import mlflow
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(DataType.binary, "image")]),
-    params=ParamSchema(
-        [
-            ParamSpec("threshold", DataType.double, -1.0),
-            ParamSpec("heatmap", DataType.boolean, False),
-            ParamSpec("strict", DataType.boolean, True),
-        ]
-    ),
-)
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
+
+from forgery_lab.packaging import signature  # noqa: E402
 
 mlflow.pyfunc.save_model(
     sys.argv[1],
     python_model=str(Path(__file__).with_name("stand_in.py")),
-    signature=SIGNATURE,
+    signature=signature(),
     pip_requirements=["mlflow"],
 )

@@ -52,8 +52,8 @@ class StandIn(PythonModel):
         except OSError as error:
             return record | {"error": f"broken_image: {type(error).__name__}"}
         probability = float(grey.mean() / 255)
-        threshold = params.get("threshold", -1.0)
-        t_lo, t_hi = (threshold, threshold) if threshold >= 0 else (0.3, 0.7)
+        threshold = params.get("threshold")
+        t_lo, t_hi = (0.3, 0.7) if threshold is None else (threshold, threshold)
         return record | {
             "verdict": verdict(probability, t_lo, t_hi),
             "probability": probability,

@@ -1,3 +1,4 @@
+import base64
 import contextlib
 import re
 import threading
@@ -49,6 +50,26 @@ def test_without_a_scoring_server_alive_but_not_ready(lonely):
     assert lonely.get("/version").json["mlflow_version"] is None
 
 
+def test_the_probe_waits_not_long_and_nobody_waits_for_it(monkeypatch):
+    monkeypatch.setattr("webui.scoring.PROBE_SECONDS", 0.5)
+    handler = type("Handler", (OddServer,), {"behaviour": "slow"})
+    with ThreadingHTTPServer(("127.0.0.1", free_port()), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        probe = create_app(Settings(scoring_url=url)).extensions["scoring"].probe
+        first = threading.Thread(target=probe.failing)
+        first.start()
+        while not probe.lock.locked():
+            time.sleep(0.01)
+        started = time.monotonic()
+        assert probe.failing() == "The scoring server has not been asked yet."
+        assert time.monotonic() - started < 0.2
+        first.join(1.5)
+        assert not first.is_alive()
+        assert probe.failing() == "The scoring server took too long."
+        server.shutdown()
+
+
 def test_ready_with_a_scoring_server_and_the_versions_are_told(web):
     assert web.get("/readyz").json == {"status": "ready"}
     versions = web.get("/version").json
@@ -75,7 +96,14 @@ def test_the_openapi_document_names_every_public_view(lonely):
     assert document["openapi"].startswith("3.1")
     for path in ("/predict", "/invocations", "/livez", "/readyz", "/version", "/metrics"):
         assert path in document["paths"]
-    assert document["paths"]["/predict"]["post"]["responses"]["415"]
+    predict = document["paths"]["/predict"]["post"]
+    assert set(predict["responses"]["200"]["content"]) == {"application/json", "text/html"}
+    assert (
+        "location"
+        in predict["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    )
+    for answer in (predict["responses"]["200"], predict["responses"]["415"]):
+        assert "X-Request-ID" in answer["headers"]
 
 
 class OddServer(BaseHTTPRequestHandler):
@@ -87,7 +115,7 @@ class OddServer(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         if self.behaviour == "slow":
             time.sleep(2)
-        status = {"crash": 500, "busy": 503}.get(self.behaviour, 200)
+        status = {"crash": 500, "busy": 503, "refuse": 400}.get(self.behaviour, 200)
         body = b"Traceback: secret" if status != 200 else b'{"predictions": [{"verdict": "odd"}]}'
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -100,15 +128,16 @@ class OddServer(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "status", "code"),
+    ("behaviour", "status", "code", "up"),
     [
-        ("crash", 502, "scoring_server_failed"),
-        ("nonsense", 502, "scoring_server_failed"),
-        ("busy", 503, "scoring_server_busy"),
-        ("slow", 504, "scoring_server_late"),
+        ("crash", 502, "scoring_server_failed", 0),
+        ("nonsense", 502, "scoring_server_failed", 0),
+        ("busy", 503, "scoring_server_busy", 0),
+        ("slow", 504, "scoring_server_late", 0),
+        ("refuse", 502, "scoring_server_failed", 1),
     ],
 )
-def test_a_failing_scoring_server_is_told_apart_and_never_quoted(behaviour, status, code):
+def test_a_failing_scoring_server_is_told_apart_and_never_quoted(behaviour, status, code, up):
     handler = type("Handler", (OddServer,), {"behaviour": behaviour})
     with ThreadingHTTPServer(("127.0.0.1", free_port()), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -116,11 +145,15 @@ def test_a_failing_scoring_server_is_told_apart_and_never_quoted(behaviour, stat
             scoring_url=f"http://127.0.0.1:{server.server_port}", scoring_read_timeout=0.5
         )
         web = create_app(settings).test_client()
+        image = base64.b64encode(DARK).decode()
         answers = [
             web.post("/predict", data=form((DARK, "a.jpg"))),
-            web.post("/invocations", json={"inputs": {"image": ["AAAA"]}}),
+            web.post("/invocations", json={"inputs": {"image": [image]}}),
         ]
+        metrics = web.get("/metrics").text
         server.shutdown()
+    if behaviour != "nonsense":  # the last answer came, whatever it says
+        assert f"forgery_upstream_up {up}.0" in metrics
     for answer in answers:
         assert answer.status_code == status
         assert answer.json["error"]["code"] == code
@@ -135,11 +168,28 @@ def test_the_request_id_reaches_the_scoring_servers_log(web, scoring_log):
     assert "POST /invocations?request_id=trace-me-7" in scoring_log.read_text()
 
 
-def test_beyond_the_requests_in_flight_the_answer_is_429(lonely, monkeypatch):
-    monkeypatch.setattr("webui.scoring.PATIENCE_SECONDS", 0.05)
-    turns = lonely.application.extensions["scoring"].turns
-    while turns.acquire(blocking=False):
+@contextlib.contextmanager
+def taken(turns):
+    """All turns are taken, and nobody waits long."""
+    turns.patience = 0.05
+    while turns.free.acquire(blocking=False):
         pass
-    answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
+    yield
+    turns.free.release()
+
+
+def test_beyond_the_requests_in_flight_the_answer_is_429(lonely):
+    with taken(lonely.application.extensions["scoring"].turns):
+        answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
     assert answer.status_code == 429
     assert answer.json["error"]["code"] == "too_many_requests"
+
+
+def test_evidence_is_drawn_for_so_many_pictures_at_once(web):
+    with taken(web.application.extensions["drawing"]):
+        for path in ("/v1/evidence", "/v1/analyze", "/v1/report"):
+            assert web.post(path, data=form((DARK, "a.jpg"))).status_code == 429
+        page = web.post("/predict", data=form((DARK, "a.jpg")), headers=BROWSER)
+        assert page.status_code == 429
+        assert web.post("/predict", data=form((DARK, "a.jpg"))).status_code == 200
+    assert web.post("/v1/analyze", data=form((DARK, "a.jpg"))).status_code == 200

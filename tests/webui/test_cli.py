@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -81,6 +82,62 @@ def test_without_a_server_there_is_one_sentence_and_no_traceback(folder):
     result = forgery("scan", folder, "--url", f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 2
     assert result.stderr.strip() == "Error: The scoring server cannot be reached."
+
+
+def test_a_folder_without_pictures_is_a_failure_with_one_sentence(tmp_path):
+    (tmp_path / "photo.heic").write_bytes(b"?")
+    (tmp_path / "folder.jpg").mkdir()
+    result = forgery("scan", tmp_path)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: There is no picture; folders are searched for .bmp,")
+
+
+def test_an_answer_that_fails_in_the_middle_is_a_row_and_the_scan_goes_on(
+    scoring_server, folder, monkeypatch
+):
+    def score(self, images, *rest):
+        if images == [(folder / "b.jpg").read_bytes()]:
+            raise ClientError("The scoring server is busy.", "scoring_server_busy", 503)
+        return honest(self, images, *rest)
+
+    honest = Client.score
+    (folder / "b.jpg").write_bytes(picture(30))
+    monkeypatch.setattr(Client, "score", score)
+    result = forgery("scan", "--json", folder, "--url", scoring_server)
+    assert result.exit_code == 2
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["verdict"] for row in rows] == [None, "authentic", "forged"]
+    assert rows[0]["error"] == "scoring_server_busy: The scoring server is busy."
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (RuntimeError("odd"), 2), (BrokenPipeError(), 2)],
+)
+def test_no_failure_looks_like_a_forgery(folder, monkeypatch, error, status):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(Client, "score", fail)
+    result = forgery("scan", "--html", folder)
+    assert result.exit_code == status
+    assert result.stderr == ("Error: RuntimeError: odd\n" if status == 2 and error.args else "")
+
+
+@pytest.mark.parametrize("layout", ["--json", "--csv", "--html"])
+def test_a_name_that_is_no_utf_8_is_shown_with_replacements(scoring_server, tmp_path, layout):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/dark\xff.jpg"))
+    path.write_bytes(picture(20))
+    result = forgery("scan", layout, tmp_path, "--url", scoring_server)
+    assert result.exit_code == 0
+    shown = json.loads(result.stdout)["path"] if layout == "--json" else result.stdout
+    assert "dark\ufffd.jpg" in shown
+
+
+def test_sizes_are_for_the_server_to_judge(front_end, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(picture(20) + bytes(5 * 2**20))
+    result = forgery("scan", "--json", tmp_path, "--url", front_end)
+    assert json.loads(result.stdout)["error"] == "too_large: A request may hold at most 4 MiB."
 
 
 def test_report_writes_a_pdf_beside_the_picture(front_end, folder):

@@ -74,6 +74,7 @@ def test_without_consent_nothing_is_kept(keeping, store, consent):
         {"opinion": "where", "boxes": '[["a", 0, 1, 1]]'},
         {"opinion": "where", "boxes": "[[0, 0, NaN, 1]]"},
         {"opinion": "where", "boxes": '{"a": 1}'},
+        {"opinion": "where", "boxes": f"[[0, 0, 1, 1{'0' * 400}]]"},
     ],
 )
 def test_what_makes_no_sense_is_refused(keeping, store, fields):
@@ -91,6 +92,53 @@ def test_the_receipt_deletes_what_was_kept(keeping, store):
     assert len(rows(store)) == 1
     assert keeping.delete(f"/v1/feedback/{receipt}").status_code == 200
     assert rows(store) == []
+
+
+def test_what_was_deleted_is_in_no_file_and_the_files_are_the_owners_alone(keeping, store):
+    fields = {"consent": "true", "opinion": "right"}
+    receipt = keeping.post("/v1/feedback", data=form((BRIGHT, "a"), **fields)).json["receipt"]
+    files = [store, *store.parent.glob("feedback.db-*")]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    middle = BRIGHT[900:1000]
+    assert any(middle in file.read_bytes() for file in files)
+    keeping.delete(f"/v1/feedback/{receipt}")
+    assert not any(middle in file.read_bytes() for file in store.parent.glob("feedback.db*"))
+
+
+def test_beyond_its_size_the_store_keeps_nothing_until_something_is_deleted(settings, store):
+    large = (BRIGHT + bytes(200_000), "a")
+    changes = {"feedback_db": str(store), "feedback_max_mb": 0.3}
+    keeping = create_app(settings.model_copy(update=changes)).test_client()
+    fields = {"consent": "true", "opinion": "right"}
+    first, second = (keeping.post("/v1/feedback", data=form(large, **fields)) for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 503)
+    assert second.json["error"]["code"] == "feedback_full"
+    assert keeping.delete(f"/v1/feedback/{first.json['receipt']}").status_code == 200
+    again = keeping.post("/v1/feedback", data=form(large, **fields))
+    assert again.status_code == 200
+
+
+def test_a_store_that_fails_is_named_and_nothing_of_the_picture_logged(keeping, store, caplog):
+    with sqlite3.connect(store) as connection:
+        connection.execute("DROP TABLE feedback")
+    fields = {"consent": "true", "opinion": "right"}
+    for answer in (
+        keeping.post("/v1/feedback", data=form((BRIGHT, "a"), **fields)),
+        keeping.delete("/v1/feedback/x"),
+    ):
+        assert answer.status_code == 503
+        assert answer.json["error"]["code"] == "feedback_off"
+    assert "PNG" not in caplog.text
+
+
+def test_an_answer_that_tells_no_truth_takes_the_persons(keeping, store):
+    fields = {"consent": "true", "opinion": "right"}
+    grey = (picture(128), "a.jpg")
+    assert keeping.post("/v1/feedback", data=form(grey, **fields)).status_code == 400
+    fields["label"] = "authentic"
+    assert keeping.post("/v1/feedback", data=form(grey, **fields)).status_code == 200
+    (row,) = rows(store)
+    assert (row["verdict"], row["opinion"], row["label"]) == ("inconclusive", "right", "authentic")
 
 
 def test_without_a_store_feedback_is_off_and_not_offered(web):

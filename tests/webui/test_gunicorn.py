@@ -37,18 +37,24 @@ class SlowScoring(BaseHTTPRequestHandler):
         """Silence."""
 
 
-@pytest.fixture
-def gunicorn(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen, Path]]:
+@pytest.fixture(scope="module")
+def gunicorn(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, subprocess.Popen, Path]]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    log = tmp_path / "web.log"
+    log = tmp_path_factory.mktemp("gunicorn") / "web.log"
     command = [sys.executable, "-m", "gunicorn", "-c", "python:webui.gunicorn_settings"]
     with ThreadingHTTPServer(("127.0.0.1", 0), SlowScoring) as scoring:
         threading.Thread(target=scoring.serve_forever, args=(0.02,), daemon=True).start()
         environment = {
             "PORT": str(port),
             "SCORING_URL": f"http://127.0.0.1:{scoring.server_port}",
-            "UPLOAD_STALL_SECONDS": "1",
+            "WEB_THREADS": "2",
+            "UPLOAD_STALL_SECONDS": "2",
+            "HEADER_SECONDS": "1",
+            "UPLOAD_SECONDS": "2",
+            "LOG_LEVEL": "DEBUG",
         }
         target = "webui.application:create_app()"
         with process([*command, target], f"{url}/livez", log, **environment) as child:
@@ -56,10 +62,58 @@ def gunicorn(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen, Path]]:
         scoring.shutdown()
 
 
-def test_a_slow_sender_is_let_go_and_shutdown_finishes_what_is_in_flight(gunicorn):
-    url, child, log = gunicorn
-    assert stalled_upload(url).startswith(b"HTTP/1.1 408")
+UPLOAD = (
+    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+)
 
+
+def answer_to(url: str, start: bytes, byte: bytes = b"") -> bytes:
+    """What the server answers to these bytes, followed by `byte` again and again."""
+    port = int(url.rpartition(":")[2])
+    deadline = time.monotonic() + 8
+    with socket.create_connection(("127.0.0.1", port), timeout=0.3) as sender:
+        sender.sendall(start)
+        while time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                return sender.recv(4096)
+            with contextlib.suppress(ConnectionError):
+                sender.sendall(byte)
+    raise AssertionError("the server neither answered nor let go")
+
+
+@pytest.mark.parametrize(
+    ("start", "byte", "answer"),
+    [
+        (UPLOAD, b"", b"HTTP/1.1 408"),
+        (UPLOAD, b"x", b"HTTP/1.1 408"),
+        (b"GET /livez HTTP/1.1\r\nX-Long: ", b"x", b""),
+    ],
+    ids=["silent upload", "dribbled upload", "dribbled headers"],
+)
+def test_a_slow_sender_is_let_go(gunicorn, start, byte, answer):
+    assert answer_to(gunicorn[0], start, byte)[: len(answer) or None] == answer
+
+
+def test_silent_connections_hold_no_thread(gunicorn):
+    port = int(gunicorn[0].rpartition(":")[2])
+    with contextlib.ExitStack() as silent:
+        for _ in range(4):  # there are two threads
+            silent.enter_context(socket.create_connection(("127.0.0.1", port)))
+        time.sleep(0.2)
+        assert requests.get(f"{gunicorn[0]}/livez", timeout=3).ok
+
+
+def test_what_is_no_http_is_answered_in_the_one_shape(gunicorn):
+    head, _, body = answer_to(gunicorn[0], b"secret nonsense\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"X-Request-ID: " in head
+    assert json.loads(body)["error"]["code"] == "bad_request"
+    assert b"secret" not in body
+
+
+def test_shutdown_finishes_what_is_in_flight_and_every_line_of_the_log_is_json(gunicorn):
+    url, child, log = gunicorn
     answers: list[requests.Response] = []
     request = threading.Thread(
         target=lambda: answers.append(
@@ -70,24 +124,15 @@ def test_a_slow_sender_is_let_go_and_shutdown_finishes_what_is_in_flight(gunicor
     time.sleep(0.4)
     child.send_signal(signal.SIGTERM)
     request.join()
-    child.wait(10)
+    child.wait(30)
     assert answers[0].status_code == 200
     assert answers[0].json()["predictions"][0]["verdict"] == "authentic"
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    line = next(line for line in lines if line.get("status") == 200)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["logger"].partition(".")[0] for line in lines} == {"gunicorn", "webui"}
+    line = next(line for line in lines if "verdicts" in line)
     assert line["request_id"] == answers[0].headers["X-Request-ID"]
     assert line["verdicts"] == ["authentic"]
     assert line["upstream_milliseconds"] >= 1000
-
-
-def stalled_upload(url: str) -> bytes:
-    """What the server answers to an upload that stops after its first bytes."""
-    port = int(url.rpartition(":")[2])
-    head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
-    head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as sender:
-        sender.sendall(head.encode())
-        return sender.recv(4096)
 
 
 def test_a_bad_setting_stops_the_start_with_one_sentence():

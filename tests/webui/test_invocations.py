@@ -15,6 +15,7 @@ def text(image: bytes) -> str:
     return base64.b64encode(image).decode()
 
 
+SPLIT = {"columns": ["image"], "data": [[text(DARK)]]}
 LAYOUTS = {
     "dataframe_split": lambda images: {"columns": ["image"], "data": [[i] for i in images]},
     "dataframe_records": lambda images: [{"image": i} for i in images],
@@ -52,6 +53,26 @@ def test_a_plain_list_stands_for_the_only_column(web, layout):
     assert answer.json["predictions"][0]["verdict"] == "authentic"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_split": {**SPLIT, "index": [7]}},
+        {"dataframe_split": {**SPLIT, "index": ["a"]}},
+        {"dataframe_split": {"columns": ["note", "image"], "data": [[{"a": [1]}, text(DARK)]]}},
+        {"dataframe_records": [{"image": text(DARK), "note": None}]},
+        {"instances": [{"image": text(DARK), "note": "x"}]},
+        {"inputs": {"image": [text(DARK)], "note": [[1, 2]]}},
+        {"inputs": [text(DARK)], "params": {"threshold": None}},
+        {"inputs": [text(DARK)], "params": {"threshold": 1}},
+        {"inputs": [text(DARK)], "params": {}},
+    ],
+)
+def test_what_a_client_may_send_beside_the_images_is_answered(web, body):
+    answer = web.post("/invocations", json=body)
+    assert answer.status_code == 200
+    assert answer.json["predictions"][0]["verdict"] == "authentic"
+
+
 def test_one_bad_image_never_spoils_the_others(web):
     body = {"inputs": {"image": [text(DARK), text(b"no image at all"), text(BRIGHT)]}}
     records = web.post("/invocations", json=body).json["predictions"]
@@ -86,6 +107,14 @@ BAD_BODIES = [
     ("missing_column", {"dataframe_records": [{"picture": SECRET}]}),
     ("missing_column", {"inputs": {"picture": [SECRET]}}),
     ("missing_column", {"instances": [{"image": text(DARK)}, {}]}),
+    ("bad_request", {"instances": [{"image": text(DARK)}, {"image": text(DARK), "note": SECRET}]}),
+    ("bad_request", {"dataframe_split": {**SPLIT, "names": [SECRET]}}),
+    ("bad_request", {"dataframe_split": {**SPLIT, "index": [1, 2]}}),
+    ("bad_request", {"dataframe_split": {**SPLIT, "index": [[SECRET]]}}),
+    ("bad_request", {"dataframe_split": {"columns": ["image", 7], "data": [[text(DARK), 1]]}}),
+    ("bad_request", {"dataframe_split": {"columns": ["image", "a", "a"], "data": [[SECRET] * 3]}}),
+    ("bad_request", json.dumps({"instances": [{"image": text(DARK)}]}).encode("utf-16")),
+    ("bad_request", b"\xef\xbb\xbf" + json.dumps({"instances": [text(DARK)]}).encode()),
     ("missing_file", {"instances": []}),
     ("missing_file", {"inputs": {"image": []}}),
     ("bad_base64", {"inputs": {"image": [SECRET]}}),
@@ -104,7 +133,8 @@ BAD_BODIES = [
             {"threshold": True},
             {"threshold": 1.5},
             {"threshold": float("nan")},
-            {"threshold": None},
+            {"threshold": -1},
+            {"threshold": -0.5},
             {"heatmap": 1},
             {"heatmap": "true"},
         )

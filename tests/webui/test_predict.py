@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forgery_pyfunc.errors import ImageError
 from tests.webui.pictures import BROWSER, encode, form, picture
+from webui.analysis import analyse
 from webui.uploads import plain_name
 
 DARK, BRIGHT = picture(20), picture(240, "PNG")
@@ -138,17 +140,29 @@ def test_no_field_no_file_and_other_fields_are_bad_requests(lonely):
 
 
 def test_too_many_files_are_refused(web):
-    answer = web.post("/predict", data=form(*[(DARK, "a.jpg")] * 5))
-    assert answer.status_code == 400
-    assert answer.json["error"]["code"] == "too_many_files"
+    for count in (5, 45):
+        answer = web.post("/predict", data=form(*[(DARK, "a.jpg")] * count))
+        assert answer.status_code == 400
+        assert answer.json["error"]["code"] == "too_many_files"
+        assert "at most 4 are allowed" in answer.json["error"]["message"]
 
 
-def test_a_form_cut_off_midway_is_a_bad_request(lonely):
-    body = (
-        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + DARK[:99]
+def test_a_long_text_field_is_not_taken_for_a_large_request(web):
+    answer = web.post("/predict", data=form((DARK, "a.jpg"), note="x" * (2**20 + 1)))
+    assert answer.status_code == 413
+    assert answer.json["error"]["code"] == "too_large"
+    assert "text fields" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n--b\r\nContent-Disp", b"\r\n--b\r\n"])
+def test_a_form_cut_off_midway_says_so(lonely, end):
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    answer = lonely.post(
+        "/predict", data=head + DARK + end, content_type="multipart/form-data; boundary=b"
     )
-    answer = lonely.post("/predict", data=body, content_type="multipart/form-data; boundary=b")
     assert answer.status_code == 400
+    assert answer.json["error"]["code"] == "bad_request"
+    assert "cut off" in answer.json["error"]["message"]
 
 
 def test_a_browser_without_javascript_gets_a_page(web):
@@ -159,6 +173,23 @@ def test_a_browser_without_javascript_gets_a_page(web):
     assert "&lt;b&gt;.png" in answer.text
     assert "<b>.png" not in answer.text
     assert "data:image/png;base64," in answer.text
+
+
+@pytest.mark.parametrize("error", [ImageError("It is cut off.", "broken_image"), ValueError("x")])
+def test_a_picture_without_evidence_never_spoils_the_page_of_the_others(web, monkeypatch, error):
+    def fail_once(filename, *rest):
+        if filename == "bad.jpg":
+            raise error
+        return analyse(filename, *rest)
+
+    monkeypatch.setattr("webui.predict.analyse", fail_once)
+    files = [(DARK, "bad.jpg"), (BRIGHT, "good.png")]
+    answer = web.post("/predict", data=form(*files), headers=BROWSER)
+    assert answer.status_code == 200
+    assert answer.text.count("card failed") == 1
+    assert "Signs of forgery" in answer.text
+    alone = web.post("/predict", data=form(files[0]), headers=BROWSER)
+    assert alone.status_code == (422 if isinstance(error, ImageError) else 500)
 
 
 @pytest.mark.parametrize(

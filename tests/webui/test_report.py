@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image
 from pypdf import PdfReader
 
 from tests.webui.pictures import encode, form
@@ -25,6 +26,26 @@ def test_the_report_holds_verdict_hash_model_date_and_limits(web, name):
         assert title in text
     assert sum(len(page.images) for page in pdf.pages) == 7
     assert pdf.metadata.title.startswith("Forgery report")
+
+
+def test_endless_metadata_are_cut_and_still_fill_a_page_or_two(web):
+    exif = Image.Exif()
+    exif[0x0131] = "Editor " + "x" * 5000
+    agents = "".join(f"<stEvt:softwareAgent>{n:0200}</stEvt:softwareAgent>" for n in range(2000))
+    data = form((encode(PIXELS, "WEBP", exif=exif, xmp=agents.encode()), "a" * 300 + ".webp"))
+    answer = web.post("/v1/report", data=data)
+    assert answer.status_code == 200
+    pdf = PdfReader(io.BytesIO(answer.data))
+    assert len(pdf.pages) < 6
+    assert "…" in " ".join(page.extract_text() for page in pdf.pages)
+    facts = web.post("/v1/evidence", data=form((encode(PIXELS, "WEBP", xmp=agents.encode()), "a")))
+    assert facts.json["facts"]["metadata"]["Software"].endswith("and 90 more")
+
+
+@pytest.mark.parametrize("shape", [(3000, 8, 3), (8, 3000, 3)])
+def test_a_strip_gets_a_report_too(web, shape):
+    answer = web.post("/v1/report", data=form((encode(np.full(shape, 240, np.uint8)), "a.jpg")))
+    assert answer.status_code == 200
 
 
 def test_a_bad_file_gets_its_status_instead_of_a_report(web):

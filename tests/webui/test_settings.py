@@ -31,6 +31,15 @@ def test_refuses_a_bad_value_in_one_sentence_that_names_it(variable, value):
     assert "\n" not in message
 
 
+def test_a_request_must_have_room_for_the_largest_file():
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment({"MAX_UPLOAD_MB": "200"})
+    assert str(refusal.value) == (
+        "MAX_REQUEST_MB is 100: it must be at least MAX_UPLOAD_MB, which is 200"
+    )
+    Settings.from_environment({"MAX_UPLOAD_MB": "200", "MAX_REQUEST_MB": "210"})
+
+
 def test_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         Settings().port = 1

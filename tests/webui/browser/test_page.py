@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.webui.browser.conftest import open_context, start_page
+from tests.webui.pictures import picture
 from tests.webui.servers import free_port
 from tests.webui.test_gunicorn import SlowScoring
 
@@ -188,6 +189,31 @@ def test_feedback_needs_consent_and_takes_marked_places(page, pictures, shots):
     card.get_by_role("checkbox").check()
     card.get_by_role("button", name="Send").click()
     expect(card.locator(".feedback-status")).to_contain_text("Thank you. Kept under the receipt")
+
+
+def test_an_inconclusive_answer_may_be_right_and_the_truth_is_asked_for(desktop, tmp_path):
+    grey = tmp_path / "grey.jpg"
+    grey.write_bytes(picture(128))
+    card = analyse(desktop, grey)
+    expect(card.locator(".verdict")).to_have_text("Inconclusive")
+    card.get_by_text("Is this answer right?").click()
+    card.get_by_label("The answer is right").check()
+    card.get_by_label("genuine").check()
+    card.get_by_role("checkbox").check()
+    card.get_by_role("button", name="Send").click()
+    expect(card.locator(".feedback-status")).to_contain_text("Thank you. Kept under the receipt")
+
+
+def test_where_a_script_does_not_load_the_plain_form_stays(browser, site, pictures):
+    context = open_context(browser, "desktop")
+    page = context.new_page()
+    page.route("**/js/item.js", lambda route: route.abort())
+    page.goto(site)
+    page.set_input_files("#file", pictures["noon"])
+    page.get_by_role("button", name="Analyse").click()
+    expect(page.locator("article.result .verdict")).to_have_text("Signs of forgery")
+    assert page.url.endswith("/predict")
+    context.close()
 
 
 def test_the_keyboard_is_enough(desktop, pictures):

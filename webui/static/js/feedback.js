@@ -6,14 +6,14 @@ export function enlivenFeedback(article, file) {
   if (!form) return;
   const boxes = wireMarking(article, form);
   const status = form.querySelector(".feedback-status");
+  const truth = form.querySelector(".truth"); // asked for where the answer does not tell it
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const data = new FormData(form);
     for (const name of ["left", "top", "right", "bottom"]) data.delete(name);
     if (data.get("opinion") === "where") data.set("boxes", JSON.stringify(boxes));
-    if (data.get("opinion") !== "wrong") data.delete("label");
+    if (getComputedStyle(truth).display === "none") data.delete("label");
     data.append("file", file, file.name);
-    data.set("consent", "true");
     try {
       const receipt = await postForJson("/v1/feedback", data);
       status.textContent = `Thank you. Kept under the receipt ${receipt.receipt}; with it you can have it deleted.`;

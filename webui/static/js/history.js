@@ -21,8 +21,8 @@ function write(entries) {
 }
 
 export function remember(article) {
-  const { name, verdict, probability } = article.dataset;
-  write([{ name, verdict, probability, time: Date.now() }, ...read()]);
+  const { name, verdict, percent } = article.dataset;
+  write([{ name, verdict, percent, time: Date.now() }, ...read()]);
   showHistory();
 }
 
@@ -35,10 +35,9 @@ export function showHistory() {
   const entries = read();
   section.hidden = entries.length === 0;
   rows.replaceChildren(
-    ...entries.map(({ name, verdict, probability, time }) => {
+    ...entries.map(({ name, verdict, percent, time }) => {
       const row = document.createElement("tr");
-      const percent = probability ? `${Math.round(100 * probability)} %` : "–";
-      for (const text of [name, verdict, percent, new Date(time).toLocaleTimeString()]) {
+      for (const text of [name, verdict, percent || "–", new Date(time).toLocaleTimeString()]) {
         row.insertCell().textContent = text;
       }
       return row;

@@ -141,3 +141,4 @@ document.getElementById("history-clear").addEventListener("click", () => {
   input.focus();
 });
 showHistory();
+document.documentElement.classList.add("ready");

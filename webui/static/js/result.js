@@ -12,12 +12,13 @@ export function enliven(article, file) {
     output.textContent = `${value} %`;
   });
   wireElaQuality(article, file);
+  const form = () => formWith(file, { ela_quality: article.querySelector(".quality").value });
   const stem = file.name.replace(/\.[^.]*$/, "") || "picture";
   wireButton(article, ".save-pdf", () =>
-    postForFile("/v1/report", formWith(file), `${stem}-report.pdf`),
+    postForFile("/v1/report", form(), `${stem}-report.pdf`),
   );
   wireButton(article, ".save-json", async () => {
-    const analysis = await postForJson("/v1/analyze", formWith(file));
+    const analysis = await postForJson("/v1/analyze", form());
     const text = JSON.stringify(analysis, null, 2);
     save(new Blob([text], { type: "application/json" }), `${stem}-report.json`);
   });

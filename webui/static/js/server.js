@@ -28,19 +28,27 @@ export function failure(status, message) {
 }
 
 export async function postForJson(path, form) {
-  const answer = await post(path, form, "application/json");
-  const body = JSON.parse(await answer.body.text());
-  if (answer.status !== 200) throw failure(answer.status, body.error?.message);
-  return body;
+  return read(await postSoundly(path, form));
 }
 
 export async function postForFile(path, form, name) {
+  save((await postSoundly(path, form)).body, name);
+}
+
+async function postSoundly(path, form) {
   const answer = await post(path, form, "application/json");
-  if (answer.status !== 200) {
-    const body = JSON.parse(await answer.body.text());
-    throw failure(answer.status, body.error?.message);
+  if (answer.status === 200) return answer;
+  const body = await read(answer);
+  throw failure(answer.status, body.error?.message);
+}
+
+// A server in between may answer with something else than JSON.
+async function read(answer) {
+  try {
+    return JSON.parse(await answer.body.text());
+  } catch {
+    throw failure(answer.status, `The server gave an answer that is not understood (HTTP ${answer.status}).`);
   }
-  save(answer.body, name);
 }
 
 export function save(blob, name) {

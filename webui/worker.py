@@ -1,0 +1,74 @@
+"""Gunicorn's threaded worker, made to let go of senders that take too long over a request.
+
+Gunicorn has no setting for it: its `timeout` is for workers, and the timeout of a socket starts
+anew with every byte. The base class is gunicorn's own code, so `tests/webui/test_gunicorn.py`
+tries every bound against the version in the lock.
+"""
+
+import contextlib
+import json
+import socket
+import time
+import uuid
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http.errors import ParseException
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from webui.deadlines import due, expire, met
+from webui.errors import ErrorAnswer, ErrorDetail
+from webui.settings import Settings
+
+
+class Worker(ThreadWorker):
+    """Waits for a first byte without a thread, for the headers so long, and so for the body."""
+
+    def init_process(self) -> None:
+        """Start to work; returns when the worker ends."""
+        self.header_seconds = Settings.from_environment().header_seconds
+        super().init_process()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Hand a connection to a thread once there is something to read."""
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        conn.set_timeout()
+        self.pending_conns.append(conn)
+        readable = partial(self.on_pending_socket_readable, conn)
+        self.poller.register(conn.sock, EVENT_READ, readable)
+
+    def handle(self, conn: TConn) -> Any:
+        """Answer a request; its headers must be here in time."""
+        with due(conn.sock, time.monotonic() + self.header_seconds):
+            return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request whose headers are read; `PacedInput` bounds the body."""
+        met(conn.sock)
+        return super().handle_request(req, conn)
+
+    def murder_pending(self) -> None:
+        """Let go of the late; gunicorn calls this every second."""
+        super().murder_pending()
+        expire()
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer what is no HTTP request in the shape of every other error."""
+        if not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("no HTTP request: %s", type(exc).__name__)
+        message = "This is no HTTP request that is understood here."
+        error = ErrorAnswer(error=ErrorDetail(code="bad_request", message=message))
+        body = json.dumps(error.model_dump())
+        head = (
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            f"X-Request-ID: {uuid.uuid4().hex}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with contextlib.suppress(OSError):
+            util.write_nonblock(client, f"{head}{body}".encode())
