@@ -105,3 +105,16 @@ def test_a_signal_while_the_state_is_saved_leaves_what_serves_in_it(operator: St
     assert "FAILED: stopped by SIGTERM" in done.stderr
     state = operator.status()
     assert (state["current"]["image"], state["serving"]) == (OLD, True)
+
+
+def test_check_leaves_what_an_interrupted_run_left(operator: StandIn) -> None:
+    killed = operator.started("--watch-seconds", "60", "deploy", NEW)
+    assert killed.stderr
+    next(line for line in killed.stderr if "switched the front" in line)
+    killed.kill()
+    killed.communicate()
+    status, said = operator.run("check", OLD)
+    assert status == 1
+    assert "holds what an interrupted run left; deploy or roll back first" in said
+    assert f"{operator.name}-green" in operator.exists("containers")
+    assert operator.ways() == {"good"}
