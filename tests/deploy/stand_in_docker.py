@@ -31,7 +31,7 @@ class Page(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/slow":
-            time.sleep(4)
+            time.sleep(8)
         broken = self.way == "failing" and Page.posts > 1
         self.answer(503 if broken else 200, self.way)
 

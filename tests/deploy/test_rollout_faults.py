@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,8 @@ from tests.deploy import engine
 from tests.deploy.engine import Operator
 from tests.webui.servers import free_port
 
-ROLLOUT = engine.ROOT / "deploy" / "rollout"
+pytestmark = pytest.mark.timeout(120)
+
 STAND_IN = Path(__file__).with_name("stand_in_docker.py")
 STOPPED_WHILE_SAVING = """
 import os, runpy, signal, sys
@@ -118,3 +121,18 @@ def test_check_leaves_what_an_interrupted_run_left(operator: StandIn) -> None:
     assert "holds what an interrupted run left; deploy or roll back first" in said
     assert f"{operator.name}-green" in operator.exists("containers")
     assert operator.ways() == {"good"}
+
+
+def test_a_signal_after_the_change_lets_the_old_version_finish(operator: StandIn) -> None:
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(requests.get, f"{operator.address}/slow", timeout=30)
+        time.sleep(0.5)
+        deploying = operator.started("deploy", NEW)
+        while operator.serving() != NEW:
+            time.sleep(0.1)
+        deploying.send_signal(signal.SIGTERM)
+        _, said = deploying.communicate()
+        assert deploying.returncode == 0, said
+        assert answer.result().status_code == 200
+    assert "FAILED" not in said
+    assert operator.exists("containers") == {f"{operator.name}-green"}
