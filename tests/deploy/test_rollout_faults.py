@@ -136,3 +136,20 @@ def test_a_signal_after_the_change_lets_the_old_version_finish(operator: StandIn
         assert answer.result().status_code == 200
     assert "FAILED" not in said
     assert operator.exists("containers") == {f"{operator.name}-green"}
+
+
+def test_the_image_of_a_failed_deployment_goes(operator: StandIn) -> None:
+    operator.run("deploy", NEW)
+    status, _ = operator.run("deploy", release("failing"))
+    assert status == 1
+    assert operator.exists("images") == {OLD, NEW}
+
+
+def test_a_failed_deployment_of_the_previous_image_leaves_it_for_the_roll_back(
+    operator: StandIn,
+) -> None:
+    operator.run("deploy", NEW)
+    with engine.listening(operator.slots["blue"]):
+        status, _ = operator.run("deploy", OLD)
+    assert status == 1
+    assert operator.exists("images") == {OLD, NEW}
