@@ -41,6 +41,9 @@ class Page(BaseHTTPRequestHandler):
         if self.way == "garbled":
             self.wfile.write(b"no HTTP\r\n\r\n")
             return
+        if self.way == "short":
+            self.wfile.write(b"HTTP/1.0 500 No\r\nContent-Length: 99\r\n\r\nless")
+            return
         self.answer(200, json.dumps({"predictions": [RECORDS.get(self.way, ANSWER)]}))
 
     def answer(self, status: int, text: str) -> None:

@@ -4,6 +4,7 @@ The front is real; Docker is stood in for, so that this needs no engine and take
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -153,3 +154,20 @@ def test_a_failed_deployment_of_the_previous_image_leaves_it_for_the_roll_back(
         status, _ = operator.run("deploy", OLD)
     assert status == 1
     assert operator.exists("images") == {OLD, NEW}
+
+
+@pytest.mark.parametrize(
+    ("way", "sentence"),
+    [
+        ("nan", "the golden image is scored differently: .*nan"),
+        ("fieldless", "the golden image is scored differently: .*None"),
+        ("garbled", "the golden image was answered with 0: .*BadStatusLine"),
+        ("short", "the golden image was answered with 0: .*IncompleteRead"),
+    ],
+)
+def test_a_damaged_answer_is_named(operator: StandIn, way: str, sentence: str) -> None:
+    status, said = operator.run("deploy", release(way))
+    assert status == 1
+    assert re.search(f"FAILED: {sentence}", said), said
+    assert "switched" not in said
+    assert operator.ways() == {"good"}
