@@ -171,3 +171,22 @@ def test_a_damaged_answer_is_named(operator: StandIn, way: str, sentence: str) -
     assert re.search(f"FAILED: {sentence}", said), said
     assert "switched" not in said
     assert operator.ways() == {"good"}
+
+
+def test_changed_settings_are_deployed(operator: StandIn) -> None:
+    settings = operator.state / "env"
+    settings.write_text("LOG_LEVEL=DEBUG\n")
+    status, said = operator.run("deploy", OLD)
+    assert (status, "nothing to do" in said) == (0, False)
+    started = (operator.state / "calls").read_text().splitlines()
+    assert f"--env-file {settings} " in [line for line in started if line.startswith("run ")][-1]
+    status, said = operator.run("deploy", OLD)
+    assert "nothing to do" in said
+    assert operator.status()["previous"] is None
+
+
+def test_settings_that_cannot_be_read_are_named(operator: StandIn) -> None:
+    status, said = operator.run("--env", "/no/such", "deploy", NEW)
+    assert status == 1
+    assert "FAILED: the settings /no/such cannot be read: No such file" in said
+    assert operator.ways() == {"good"}
