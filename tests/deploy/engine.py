@@ -243,6 +243,23 @@ def listening(port: int) -> Iterator[None]:
         yield
 
 
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def child_of(pid: int) -> int:
+    """Return the only child of a process, as soon as it has one."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    for _ in range(500):
+        if found := children.read_text().split():
+            return int(found[0])
+        time.sleep(0.02)
+    raise AssertionError(f"process {pid} started no child")
+
+
 class Load:
     """Constant requests against one URL, on kept and on fresh connections, until left."""
 
