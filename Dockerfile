@@ -8,6 +8,8 @@
 # Two secrets, both optional, of which nothing stays in the image: `mlflow`, a file of shell
 # assignments (MLFLOW_TRACKING_URI and its credentials), and `pip`, a pip.conf for a mirror.
 
+# The base is named by its tag, not by a digest: the engine that the tests bring stands in for the
+# registry and has no such digest, and a rebuild takes the base's security fixes.
 FROM python:3.11-slim-bookworm AS dependencies
 ENV PATH=/opt/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/serve.lock /tmp/serve.lock

@@ -13,6 +13,8 @@ MODEL_URI ?=
 DATASET ?=
 # A client with BuildKit; another one may come first on PATH.
 DOCKER ?= $(firstword $(wildcard /usr/bin/docker) docker)
+# Where the code comes from, if that is an address; without the login that may be in it.
+SOURCE = $(shell git remote get-url origin 2>/dev/null | sed -n '/:/{s,//[^/@]*@,//,;p}')
 PIP_SECRET := $(addprefix --secret id=pip$(shell echo ,)src=,$(wildcard /etc/pip.conf))
 SCRIPTS := .ci/run requirements/compile.sh deploy/server-setup deploy/rollout-through-ssm
 
@@ -83,6 +85,7 @@ lint: $(READY) ## static checks
 	ruff check .
 	ruff format --check .
 	mypy
+	mypy --python-version 3.10 deploy/rollout
 	python -m steps.mlproject | diff MLproject -
 	zizmor --quiet --offline .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -104,7 +107,7 @@ model: $(READY) ## the champion, or MODEL_URI=…, as the folder models/serving
 
 image: model ## the container image with that model baked in; DOCKER= names another client
 	DOCKER_BUILDKIT=1 $(DOCKER) build --network host $(PIP_SECRET) --build-arg MODEL_PATH=models/serving \
-	  --build-arg REVISION=$$(git rev-parse HEAD) --tag forgery .
+	  --build-arg REVISION=$$(git rev-parse HEAD) $(addprefix --build-arg SOURCE=,$(SOURCE)) --tag forgery .
 
 lock: ## the locks and conda.yaml, from pyproject.toml
 	bash requirements/compile.sh

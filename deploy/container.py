@@ -6,13 +6,15 @@ imports nothing heavy, because it lives as long as the service does.
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from deploy import model
 from deploy.errors import DeployError
@@ -29,6 +31,8 @@ from deploy.supervisor import Service, Supervisor
 logger = logging.getLogger("container")
 
 BAKED_MODEL = Path("/opt/model")
+PLACES = ("model", "model-1")
+"""Folders for fetched models: one is served, into the other the next one is fetched."""
 REFUSED = 2
 """Exit status after one sentence that says why."""
 SCRATCH_BYTES = 64 * 2**20
@@ -106,28 +110,48 @@ def run(settings: Settings) -> int:
         ]
     )
     if newest:
-        # Two folders do: the model before the last is not served any more.
-        places = cycle(["model-1", "model"])
-
-        def prepare(wanted: str, port: int) -> Service:
-            try:
-                fetched = prepare_model(f"models:/{wanted}", next(places))
-            except SystemExit as error:  # at the start a refusal ends the process
-                raise DeployError(f"the model {wanted} is refused") from error
-            return scoring_server(str(fetched), port, workers)
-
-        serving = supervisor.services[0]
-        Follower(supervisor, serving, version, newest, prepare, pointer).start()
+        follower(supervisor, version, newest, workers, pointer).start()
     return supervisor.run()
 
 
-def prepare_model(uri: str, place: str = "model") -> Path:
+def follower(
+    supervisor: Supervisor,
+    version: str,
+    newest: Callable[[], str],
+    workers: int,
+    pointer: Path,
+) -> Follower:
+    """Return what changes over whenever the alias moves."""
+
+    def fetch(command: list[str]) -> int:
+        return supervisor.finish(Service("fetch", command))
+
+    def prepare(wanted: str, port: int) -> Service:
+        try:
+            fetched = prepare_model(f"models:/{wanted}", spare_place(following.serving), fetch)
+        except SystemExit as error:  # at the start a refusal ends the process
+            raise DeployError(f"the model {wanted} is refused") from error
+        return scoring_server(str(fetched), port, workers)
+
+    following = Follower(supervisor, supervisor.services[0], version, newest, prepare, pointer)
+    return following
+
+
+def spare_place(serving: Service) -> str:
+    """Return which of the two places for a model the scoring server does not read from."""
+    places = Path(tempfile.gettempdir())
+    return next(place for place in PLACES if str(places / place) not in serving.command)
+
+
+def prepare_model(
+    uri: str, place: str = PLACES[0], finish: Callable[[list[str]], int] = subprocess.call
+) -> Path:
     """Return the folder of the model to serve, fetched where a URI is given, and checked."""
     if not uri:
         model.check(BAKED_MODEL)
         return BAKED_MODEL
     folder = Path(tempfile.gettempdir()) / place
-    status = subprocess.run([sys.executable, "-m", "deploy.model", uri, str(folder)]).returncode
+    status = finish([sys.executable, "-m", "deploy.model", uri, str(folder)])
     if status == REFUSED:
         sys.exit(REFUSED)  # it has said why
     if status:
@@ -152,9 +176,17 @@ def check_scratch() -> None:
         )
 
 
+def stop(number: int, frame: FrameType | None) -> NoReturn:
+    """End before anything serves; a fetch that is under way is killed. Later `Supervisor` stops."""
+    logger.info("%s received; nothing served yet", signal.Signals(number).name)
+    sys.exit(0)
+
+
 def main() -> int:
     """Run from the environment; return the exit status."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)  # process 1 ignores what it does not handle
     try:
         return run(Settings.from_environment(os.environ))
     except DeployError as error:

@@ -97,9 +97,7 @@ class Follower:
         logger.info("changing over from %s to %s", self.version, version)
         port = free_port()
         try:
-            new = self.prepare(version, port)
-            self.supervisor.beside.append(new)
-            self._bring_up(new, version)
+            self._bring_up(new := self.prepare(version, port), version)
         except DeployError:
             self.refused[version] = time.monotonic()
             raise
@@ -113,7 +111,7 @@ class Follower:
 
     def _bring_up(self, new: Service, version: str) -> None:
         """Start a server and wait for its answer; end it and raise where none comes."""
-        new.start()
+        self.supervisor.start_beside(new)
         deadline = time.monotonic() + new.start_seconds
         while not answers(new.ping):
             ended = new.process is None or new.process.poll() is not None

@@ -28,6 +28,8 @@ FIRST_PAUSE = 0.5
 """Seconds before the first restart; each one after it waits twice as long."""
 DRAIN_SECONDS = 18.0
 """Time for requests in flight after SIGTERM; then what still runs is killed."""
+MAX_SILENCES = 3
+"""A service killed this often for its silence, without one answer in between, is given up."""
 ASK_SECONDS = 2.0
 """How often a service with a `ping` is asked, and how long it may take to answer."""
 
@@ -55,6 +57,7 @@ class Service:
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DEATHS))
     restart_at: float = 0.0
     patience_ends: float = float("inf")
+    silences: int = 0
 
     def start(self) -> None:
         """Start the command; one that cannot be started counts as having died."""
@@ -78,10 +81,11 @@ class Service:
         self._plan_restart(how)
         return True
 
-    def hopeless(self) -> bool:
-        """Return whether it has died too often to try again."""
-        full = len(self.deaths) == MAX_DEATHS
-        return full and self.deaths[-1] - self.deaths[0] < DEATH_WINDOW
+    def hopeless(self) -> str:
+        """Return why it is not to be tried again, or nothing."""
+        if len(self.deaths) == MAX_DEATHS and self.deaths[-1] - self.deaths[0] < DEATH_WINDOW:
+            return f"died {MAX_DEATHS} times"
+        return f"gave no answer {MAX_SILENCES} times" if self.silences >= MAX_SILENCES else ""
 
     def signal(self, number: int) -> None:
         """Send a signal to the process group, also where its leader has gone already."""
@@ -108,8 +112,10 @@ class Service:
         asked, process = time.monotonic(), self.process
         if answers(self.ping):
             self.patience_ends = asked + self.silence_seconds
+            self.silences = 0
         elif time.monotonic() > self.patience_ends and self.process is process:
             logger.error("%s gives no answer on %s; it is killed", self.name, self.ping)
+            self.silences += 1
             self.signal(signal.SIGKILL)
 
     def _plan_restart(self, how: str) -> None:
@@ -129,6 +135,7 @@ class Supervisor:
         self.beside: list[Service] = []  # started or being stopped by somebody else
         self.stopping = False
         self.hurried = False
+        self.forking = threading.Lock()  # held until a new process is known as no orphan
 
     def run(self) -> int:
         """Run until stopped; return 0 after SIGTERM or SIGINT, 1 after giving up."""
@@ -151,11 +158,25 @@ class Supervisor:
         self.services = [new if service is old else service for service in self.services]
         self.beside.remove(new)
 
+    def start_beside(self, service: Service) -> None:
+        """Start what somebody else looks after; it is stopped with the rest."""
+        with self.forking:
+            self.beside.append(service)
+            service.start()
+
+    def finish(self, errand: Service) -> int:
+        """Return the exit status of a command that runs to its end, beside the services."""
+        self.start_beside(errand)
+        try:
+            return errand.process.wait() if errand.process else 127  # as a shell says it
+        finally:
+            self.beside.remove(errand)
+
     def _restart_the_dead(self) -> int:
         for service in self.services:
             service.died()
-            if service.process is None and service.hopeless():
-                logger.critical("%s died %d times; giving up", service.name, MAX_DEATHS)
+            if service.process is None and (why := service.hopeless()):
+                logger.critical("%s %s; giving up", service.name, why)
                 return 1
             if service.process is None and time.monotonic() >= service.restart_at:
                 service.start()
@@ -184,16 +205,17 @@ class Supervisor:
 
     def _collect_orphans(self) -> None:
         """Reap what was adopted from a dead process; a service's own end is left to `died`."""
-        every = [*self.services, *self.beside]
-        own = {service.process.pid for service in every if service.process}
-        while True:
-            try:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if ended is None or ended.si_pid in own:
-                return
-            os.waitpid(ended.si_pid, 0)
+        with self.forking:
+            every = [*self.services, *self.beside]
+            own = {service.process.pid for service in every if service.process}
+            while True:
+                try:
+                    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                except ChildProcessError:
+                    return
+                if ended is None or ended.si_pid in own:
+                    return
+                os.waitpid(ended.si_pid, 0)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         logger.info("%s received; %s", signal.Signals(number).name,

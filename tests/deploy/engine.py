@@ -1,6 +1,7 @@
-"""A container engine, the images of the tests, a registry and a front, all on this machine."""
+"""A container engine, the images of the tests, a registry, a front and an operator, all here."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -242,6 +243,23 @@ def listening(port: int) -> Iterator[None]:
         yield
 
 
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def child_of(pid: int) -> int:
+    """Return the only child of a process, as soon as it has one."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    for _ in range(500):
+        if found := children.read_text().split():
+            return int(found[0])
+        time.sleep(0.02)
+    raise AssertionError(f"process {pid} started no child")
+
+
 class Load:
     """Constant requests against one URL, on kept and on fresh connections, until left."""
 
@@ -285,3 +303,37 @@ class Load:
         """The versions that answered, in the order in which they first did."""
         good = (text for _, code, text in sorted(self.answers) if code == ANSWERED)
         return list(dict.fromkeys(good))
+
+
+class Operator:
+    """Runs `rollout` as a workflow or a person would."""
+
+    watch_seconds = 4.0
+
+    def __init__(
+        self, state: Path, address: str, slots: tuple[int, int], docker: str = DOCKER
+    ) -> None:
+        self.state = state
+        self.name = f"forgery-test-{os.getpid()}"
+        self.slots = dict(zip(("blue", "green"), slots, strict=True))
+        self.address = address
+        self.docker = docker
+
+    def command(self, *arguments: str) -> list[str]:
+        settings = ["--state", str(self.state), "--docker", self.docker, "--front", self.address]
+        settings += ["--socket", str(self.state / "admin.sock")]
+        settings += ["--name", self.name, "--ports", *map(str, self.slots.values())]
+        settings += ["--watch-seconds", str(self.watch_seconds), "--ready-seconds", "120"]
+        return [str(ROOT / "deploy" / "rollout"), *settings, *arguments]
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Return exit status and all that was said."""
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False)
+        print(f"\n$ rollout {' '.join(arguments)}\n{done.stderr}", end="")
+        return done.returncode, done.stdout + done.stderr
+
+    def status(self) -> dict:
+        return json.loads(self.run("status")[1])
+
+    def serving(self) -> str:
+        return self.status()["current"]["image"]

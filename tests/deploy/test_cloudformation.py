@@ -90,11 +90,15 @@ def client(cloud: dict[str, str]) -> Any:
     return make
 
 
+def image_id(client: Any) -> str:
+    return client("ec2").describe_images()["Images"][0]["ImageId"]
+
+
 @pytest.fixture(scope="session")
 def stack(client: Any, template: dict[str, Any]) -> dict[str, str]:
     """The physical ids of the created stack, by logical name."""
     subnet = client("ec2").describe_subnets()["Subnets"][0]
-    ids = {"VpcId": subnet["VpcId"], "SubnetId": subnet["SubnetId"]}
+    ids = {"VpcId": subnet["VpcId"], "SubnetId": subnet["SubnetId"], "ImageId": image_id(client)}
     parameters = [
         {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | ids).items()
     ]
@@ -140,6 +144,26 @@ def test_server_is_closed(stack: dict[str, str], client: Any) -> None:
     assert (rule["FromPort"], rule["ToPort"]) == (80, 80)
     reservations = ec2.describe_instances(InstanceIds=[stack["Server"]])["Reservations"]
     assert reservations[0]["Instances"][0]["SubnetId"]
+    assert reservations[0]["Instances"][0]["ImageId"] == image_id(client)
+
+
+def test_no_update_of_the_stack_brings_another_image_by_itself(template: dict[str, Any]) -> None:
+    """Another one replaces the server, so it is a value, and none that AWS looks up anew."""
+    parameter = template["Parameters"]["ImageId"]
+    assert parameter["Type"] == "AWS::EC2::Image::Id"
+    assert "Default" not in parameter
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [("10.0.0.0/8", True), ("0.0.0.0/0", True), ("2001:db8::/32", False), ("10.0.0.0", False)],
+)
+def test_the_security_group_takes_what_the_parameter_allows(
+    template: dict[str, Any], value: str, allowed: bool
+) -> None:
+    """The rule has an IPv4 field only; anything else would fail half-way through the stack."""
+    pattern = template["Parameters"]["AllowedCidr"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) == allowed
 
 
 def test_what_moto_does_not_keep_is_asked_for(template: dict[str, Any]) -> None:
@@ -170,7 +194,11 @@ def rendered(value: Any) -> Any:
     """Return a part of the template with the parameters in it."""
     if isinstance(value, dict):
         if "Sub" in value:
-            names = PARAMETERS | {"AWS::Partition": "aws"}
+            names = PARAMETERS | {
+                "AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com",
+                "AWS::AccountId": "123456789012", "AWS::Region": "eu-central-1",
+                "Registry": "forgery",
+            }  # fmt: skip
             return re.sub(r"\$\{([^}]+)\}", lambda m: names.get(m[1], f"<{m[1]}>"), value["Sub"])
         return {key: rendered(part) for key, part in value.items()}
     return [rendered(part) for part in value] if isinstance(value, list) else value
@@ -294,23 +322,64 @@ def deployment(stack: dict[str, str], cloud: dict[str, str]) -> dict[str, str]:
     }
 
 
+IMAGE = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/forgery@{DIGEST}"
+
+
+@pytest.fixture
+def document(template: dict[str, Any]) -> dict[str, Any]:
+    """What the command document holds, as far as the tests know the values in it."""
+    return rendered(template["Resources"]["RolloutDocument"]["Properties"]["Content"])
+
+
 def test_a_deployment_through_systems_manager(
-    deployment: dict[str, str], client: Any, template: dict[str, Any]
+    deployment: dict[str, str], client: Any, document: dict[str, Any]
 ) -> None:
-    image = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/forgery@{DIGEST}"
-    status, said = run("rollout-through-ssm", "deploy", image, **deployment)
+    status, said = run("rollout-through-ssm", "deploy", IMAGE, **deployment)
     assert status == 0, said
-    (command,) = client("ssm").list_commands()["Commands"]
+    command = client("ssm").list_commands()["Commands"][-1]
     assert command["Parameters"] == {
-        "command": ["deploy"], "image": [image], "revision": ["0123abc"],
+        "command": ["deploy"], "image": [IMAGE], "revision": ["0123abc"],
     }  # fmt: skip
-    document = template["Resources"]["RolloutDocument"]["Properties"]["Content"]
     assert set(command["Parameters"]) == set(document["parameters"])
-    assert re.fullmatch(document["parameters"]["image"]["allowedPattern"], image)
     left = client("s3").list_objects_v2(Bucket=deployment["ARTEFACT_BUCKET"])["Contents"]
     assert {entry["Key"] for entry in left} == {
         f"operations/0123abc/{name}" for name in ("rollout", "haproxy.cfg", "server-setup")
     }
+
+
+def test_a_roll_back_through_systems_manager_brings_no_scripts(
+    deployment: dict[str, str], client: Any, document: dict[str, Any]
+) -> None:
+    status, said = run("rollout-through-ssm", "rollback", **deployment | {"REVISION": "beef001"})
+    assert status == 0, said
+    command = client("ssm").list_commands()["Commands"][-1]
+    assert command["Parameters"] == {"command": ["rollback"]}
+    defaults = {name: part.get("default") for name, part in document["parameters"].items()}
+    assert defaults == {"command": None, "image": "none", "revision": "none"}
+    bucket = deployment["ARTEFACT_BUCKET"]
+    left = client("s3").list_objects_v2(Bucket=bucket, Prefix="operations/beef001")
+    assert left["KeyCount"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ("echo AccessDenied >&2; exit 254", "AccessDenied\n.*does not say how"),
+        ("echo InProgress", "is still running after 1 s"),
+        ("echo Failed", "the roll-out ended with Failed"),
+    ],
+)
+def test_a_roll_out_that_is_not_seen_to_succeed_says_why(
+    deployment: dict[str, str], tmp_path: Path, answers: str, sentence: str
+) -> None:
+    """The AWS CLI is stood in for: moto knows no command that goes on."""
+    aws = tmp_path / "aws"
+    aws.write_text(f'#!/bin/sh\ncase "$2" in get-*) {answers} ;; *) echo 12-34 ;; esac\n')
+    aws.chmod(0o755)
+    changed = {"PATH": f"{tmp_path}:{PATH}", "WAIT_SECONDS": "1"}
+    status, said = run("rollout-through-ssm", "rollback", **deployment | changed)
+    assert status == 1
+    assert re.search(sentence, said), said
 
 
 @pytest.mark.parametrize(
@@ -320,11 +389,11 @@ def test_a_deployment_through_systems_manager(
         (["destroy"], {}, "allowed are deploy and rollback"),
         (["rollback"], {"SERVER_ID": ""}, "SERVER_ID is not set"),
         (
-            ["rollback"],
+            ["deploy", IMAGE],
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
             "could not be left in the bucket",
         ),
-        (["rollback"], {"ARTEFACT_BUCKET": "none-such"}, "bucket none-such"),
+        (["deploy", IMAGE], {"ARTEFACT_BUCKET": "none-such"}, "bucket none-such"),
     ],
 )
 def test_a_wrong_deployment_says_why(
@@ -336,44 +405,60 @@ def test_a_wrong_deployment_says_why(
 
 
 @pytest.mark.parametrize(
-    "image", ["x; touch /tmp/x", f"name@{DIGEST}'; id", f"name@{DIGEST}\nid", "$(id)"]
+    "image",
+    [
+        "x; touch /tmp/x",
+        f"{IMAGE}'; id",
+        f"{IMAGE}\nid",
+        "$(id)",
+        f"evil.example/forgery@{DIGEST}",
+        IMAGE.replace("123456789012", "999999999999"),
+        IMAGE.replace("/forgery", "/other"),
+        IMAGE.replace("eu-central-1.", "eu-central-1x"),
+    ],
 )
-def test_the_document_refuses_shell_in_its_parameters(template: dict, image: str) -> None:
-    document = template["Resources"]["RolloutDocument"]["Properties"]["Content"]
-    assert not re.match(document["parameters"]["image"]["allowedPattern"] + r"\Z", image)
+def test_the_document_takes_images_of_this_registry_only(document: dict, image: str) -> None:
+    pattern = document["parameters"]["image"]["allowedPattern"]
+    assert re.fullmatch(pattern, IMAGE)
+    assert not re.match(pattern + r"\Z", image)
+
+
+def play(document: dict[str, Any], given: dict[str, str], folder: Path, **environment: str) -> str:
+    """Return what the document's own shell lines say; what needs root is stood in for."""
+    lines = "\n".join(document["mainSteps"][0]["inputs"]["runCommand"])
+    for name, value in given.items():
+        lines = lines.replace(f"{{{{ {name} }}}}", value)
+    lines = lines.replace("<Artefacts>", environment["ARTEFACT_BUCKET"])
+    lines = lines.replace("<FrontPort>", "80")
+    lines = lines.replace('bash "$folder', 'say "$folder').replace("/opt/forgery/", "say ")
+    program = folder / "say"
+    program.write_text('#!/bin/sh\necho "$@"; test ! -f "$1" || cat "$1" > "$SAID"\n')
+    program.chmod(0o755)
+    settings = {"PATH": f"{folder}:{PATH}", "TMPDIR": str(folder), "SAID": str(folder / "setup")}
+    return subprocess.run(
+        ["sh", "-c", lines],
+        env=os.environ | environment | settings, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
 
 
 def test_the_document_brings_the_release_and_runs_it(
-    deployment: dict[str, str], client: Any, template: dict[str, Any], tmp_path: Path
+    deployment: dict[str, str], client: Any, document: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Its own shell lines, with the bucket in moto; the two programs that need root say so only."""
-    image = f"registry/forgery@{DIGEST}"
     bucket = deployment["ARTEFACT_BUCKET"]
     for name in ("rollout", "haproxy.cfg", "server-setup"):
         client("s3").upload_file(ROOT / "deploy" / name, bucket, f"operations/0123abc/{name}")
-    content = template["Resources"]["RolloutDocument"]["Properties"]["Content"]
-    lines = "\n".join(rendered(content["mainSteps"][0]["inputs"]["runCommand"]))
-    given = {"command": "deploy", "image": image, "revision": "0123abc"}
-    for name, value in given.items():
-        lines = lines.replace(f"{{{{ {name} }}}}", value)
-    lines = lines.replace("<Artefacts>", bucket).replace("<FrontPort>", "80")
-    lines = lines.replace('bash "$folder', 'say "$folder').replace("/opt/forgery/", "say ")
-    done = subprocess.run(
-        ["sh", "-c", lines],
-        env=os.environ | deployment | {"PATH": f"{said_only(tmp_path)}:{PATH}"},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    setup, rollout = done.stdout.splitlines()
-    assert Path(setup).read_bytes() == (ROOT / "deploy" / "server-setup").read_bytes()
-    assert rollout == f"rollout deploy {image}"
+    given = {"command": "deploy", "image": IMAGE, "revision": "0123abc"}
+    setup, rollout = play(document, given, tmp_path, **deployment).splitlines()
+    assert (tmp_path / "setup").read_bytes() == (ROOT / "deploy" / "server-setup").read_bytes()
+    assert rollout == f"rollout deploy {IMAGE}"
+    assert not Path(setup).parent.exists(), "the folder is left behind"
 
 
-def said_only(folder: Path) -> Path:
-    """Return the folder of a program `say` that prints its arguments."""
-    program = folder / "say"
-    program.write_text('#!/bin/sh\necho "$@"\n')
-    program.chmod(0o755)
-    return folder
+def test_the_document_rolls_back_with_what_the_server_has(
+    deployment: dict[str, str], document: dict[str, Any], tmp_path: Path
+) -> None:
+    given = {"command": "rollback", "image": "none", "revision": "none"}
+    assert play(document, given, tmp_path, **deployment) == "rollout rollback\n"
 
 
 def test_rollout_logs_in_to_ecr(cloud: dict[str, str], tmp_path: Path) -> None:

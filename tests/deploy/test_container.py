@@ -3,18 +3,22 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy import model, services
-from deploy.container import Settings
+from deploy.container import Settings, follower, spare_place
 from deploy.errors import DeployError
 from deploy.services import available_cpus, check_port_free, scoring_server
-from tests.deploy.engine import ROOT, listening
+from deploy.supervisor import Supervisor
+from tests.deploy.engine import ROOT, alive, child_of, listening
 from tests.webui.servers import free_port
 
 IMAGE = [{"type": "binary", "name": "image"}]
@@ -134,3 +138,45 @@ def test_an_absent_server_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(DeployError, match=r"could not be fetched from http://127\.0\.0\.1:9"):
         model.fetch("models:/forgery-detector/1", tmp_path / "target")
+
+
+def test_fetching_in_vain_leaves_the_served_model_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    served = tmp_path / "model" / "MLmodel"
+    served.parent.mkdir()
+    served.touch()
+    supervisor = Supervisor([scoring_server(str(served.parent), 5001, 1)])
+    following = follower(supervisor, "forgery/1", lambda: "forgery/2", 1, tmp_path / "pointer")
+    for _ in range(2):
+        with pytest.raises(DeployError, match="the model forgery/2 is refused"):
+            following.prepare("forgery/2", 5002)
+        assert served.is_file()
+    assert spare_place(scoring_server(str(tmp_path / "model-1"), 5002, 1)) == "model"
+
+
+def test_sigterm_ends_a_start_that_still_fetches_its_model(tmp_path: Path) -> None:
+    tracking, port, scoring_port = free_port(), free_port(), free_port()
+    settings = {
+        "MODEL_URI": "models:/forgery-detector/1",
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{tracking}",
+        "PORT": str(port),
+        "SCORING_PORT": str(scoring_port),
+        "TMPDIR": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "deploy.container"]
+    with listening(tracking):  # takes the request, and says nothing
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | settings, stderr=subprocess.PIPE, text=True
+        )
+        fetching = child_of(process.pid)
+        time.sleep(1)  # until it is known to its parent
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0, said
+    assert "SIGTERM received; nothing served yet" in said
+    assert not alive(fetching)

@@ -1,6 +1,5 @@
 """`deploy/rollout` against a real engine, a real registry, a real front, and constant load."""
 
-import json
 import os
 import re
 import signal
@@ -12,41 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import engine
-from tests.deploy.engine import ROOT, Load, docker
+from tests.deploy.engine import Load, Operator, docker
 from tests.webui.servers import free_port
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 OLD, NEW = "tiny-1", "tiny+1"
-
-
-class Operator:
-    """Runs `rollout` as a workflow or a person would."""
-
-    def __init__(self, state: Path, address: str, slots: tuple[int, int]) -> None:
-        self.state = state
-        self.name = f"forgery-test-{os.getpid()}"
-        self.slots = dict(zip(("blue", "green"), slots, strict=True))
-        self.address = address
-
-    def command(self, *arguments: str) -> list[str]:
-        settings = ["--state", str(self.state), "--docker", engine.DOCKER, "--front", self.address]
-        settings += ["--socket", str(self.state / "admin.sock")]
-        settings += ["--name", self.name, "--ports", *map(str, self.slots.values())]
-        settings += ["--watch-seconds", "4", "--ready-seconds", "120"]
-        return [str(ROOT / "deploy" / "rollout"), *settings, *arguments]
-
-    def run(self, *arguments: str) -> tuple[int, str]:
-        """Return exit status and all that was said."""
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False)
-        print(f"\n$ rollout {' '.join(arguments)}\n{done.stderr}", end="")
-        return done.returncode, done.stdout + done.stderr
-
-    def status(self) -> dict:
-        return json.loads(self.run("status")[1])
-
-    def serving(self) -> str:
-        return self.status()["current"]["image"]
 
 
 @pytest.fixture(scope="module")

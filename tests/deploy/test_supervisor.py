@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.engine import ROOT
+from tests.deploy.engine import ROOT, alive, child_of
 from tests.webui.servers import free_port
 
 SLEEPER = "import time; time.sleep(600)"
@@ -35,6 +35,19 @@ supervisor.DRAIN_SECONDS = 1.0
 supervisor.ASK_SECONDS = 0.3
 supervisor.FIRST_PAUSE = 0.05
 sys.exit(Supervisor([{services}]).run())
+"""
+ERRANDS = """
+import sys, threading, time, types
+from deploy import supervisor
+from deploy.supervisor import Service, Supervisor
+eager = types.SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: time.sleep(1e-4))
+supervisor.time = eager  # looks for orphans all the time
+run = Supervisor([Service("sleeper", ["sleep", "30"])])
+def errands():
+    print({run.finish(Service("errand", ["sh", "-c", "exit 2"])) for _ in range(200)}, flush=True)
+    run.stopping = True
+threading.Thread(target=errands).start()
+sys.exit(run.run())
 """
 
 
@@ -89,23 +102,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
     except subprocess.TimeoutExpired:
         process.kill()
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
-def child_of(pid: int) -> int:
-    """Return the only child of a process, as soon as it has one."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    for _ in range(500):
-        if found := children.read_text().split():
-            return int(found[0])
-        time.sleep(0.02)
-    raise AssertionError(f"process {pid} started no child")
 
 
 def test_a_killed_service_is_started_again_and_the_other_left_alone(supervise) -> None:
@@ -178,3 +174,19 @@ def test_a_service_that_hangs_is_killed_and_started_again(supervise, tmp_path: P
     run.said("web gives no answer")
     hang.unlink()
     run.pid("web", 2)
+
+
+def test_a_service_that_never_answers_is_given_up(supervise) -> None:
+    run = supervise(
+        f"Service('mute', [sys.executable, '-c', {SLEEPER!r}], "
+        f"ping='http://127.0.0.1:{free_port()}/', start_seconds=0.5)"
+    )
+    assert run.process.wait(30) == 1
+    said = run.log.read_text()
+    assert said.count("mute gives no answer") == 3
+    assert "mute gave no answer 3 times; giving up" in said
+
+
+def test_the_status_of_an_errand_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", ERRANDS], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "{2}\n", done.stderr

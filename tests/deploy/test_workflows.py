@@ -34,7 +34,7 @@ def test_rights_are_given_job_by_job(workflow: tuple[Path, dict]) -> None:
     assert content["concurrency"]["group"]
     for name, job in content["jobs"].items():
         granted = dict(job["permissions"])
-        assert granted.pop("contents") == "read", name
+        assert granted.pop("contents", "read") == "read", name
         assert set(granted) <= {"id-token"}, name
 
 
@@ -48,10 +48,39 @@ def test_no_aws_key_is_stored(workflow: tuple[Path, dict]) -> None:
     assert not re.search(r"aws-(access-key-id|secret-access-key)|AWS_SECRET", text)
 
 
+DELIVERY = ROOT / ".github" / "workflows" / "cd.yml"
+
+
 @pytest.fixture(scope="module")
 def delivery() -> dict[str, Any]:
     """The jobs of cd.yml."""
-    return yaml.safe_load((ROOT / ".github" / "workflows" / "cd.yml").read_text("utf-8"))["jobs"]
+    return yaml.safe_load(DELIVERY.read_text("utf-8"))["jobs"]
+
+
+def test_no_push_takes_the_place_of_a_roll_back_that_waits() -> None:
+    concurrency = yaml.safe_load(DELIVERY.read_text("utf-8"))["concurrency"]
+    assert concurrency["cancel-in-progress"] is False
+    expression = re.fullmatch(r"cd-(\$\{\{ .* \}\})", concurrency["group"])
+    assert expression
+    groups = {
+        action: value(expression[1], {"inputs.action": action})
+        for action in ("", "deploy", "rollback")
+    }
+    assert groups == {"": "deploy", "deploy": "deploy", "rollback": "rollback"}
+
+
+@pytest.mark.parametrize(("uri", "status"), [("", 1), ("models:/forgery-detector/7", 0)])
+def test_an_image_without_a_model_is_not_built(
+    delivery: dict[str, Any], uri: str, status: int
+) -> None:
+    first = delivery["build"]["steps"][0]
+    assert first["env"] == {"MODEL_URI": "${{ vars.MODEL_URI }}"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", first["run"]],
+        env=os.environ | {"MODEL_URI": uri}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == status
+    assert ("MODEL_URI is not set" in done.stdout) == (status == 1)
 
 
 def test_every_change_of_the_server_is_gated(delivery: dict[str, Any]) -> None:
@@ -124,20 +153,35 @@ def running(
 
 
 def holds(condition: str, values: dict[str, str]) -> bool:
-    """Return whether an `if:` holds, by reading it as Python."""
+    """Return whether an `if:` holds."""
+    return bool(value(condition, values))
+
+
+def value(condition: str, values: dict[str, str]) -> Any:
+    """Return what an expression is, by reading it as Python."""
     text = condition.removeprefix("${{").removesuffix("}}").strip()
     for theirs, ours in (("!cancelled()", "True"), ("&&", "and"), ("||", "or")):
         text = text.replace(theirs, ours)
     name = re.compile(r"\b(vars|inputs|needs|github)(\.\w+)+")
-    return bool(eval(name.sub(lambda match: repr(values.get(match[0], "")), text)))
+    return eval(name.sub(lambda match: repr(values.get(match[0], "")), text))
 
 
 @pytest.mark.parametrize(
-    ("job", "words"),
-    [("deploy", ["deploy", f"registry/forgery@{DIGEST}"]), ("rollback", ["rollback"])],
+    ("job", "done"),
+    [
+        (
+            "deploy",
+            [
+                "FRONT_PORT=8000 deploy/server-setup",
+                "FORGERY_FRONT=http://127.0.0.1:8000 /opt/forgery/rollout deploy "
+                f"registry/forgery@{DIGEST}",
+            ],
+        ),
+        ("rollback", ["FORGERY_FRONT=http://127.0.0.1:8000 /opt/forgery/rollout rollback"]),
+    ],
 )
 def test_the_runner_is_told_what_to_do(
-    delivery: dict[str, Any], tmp_path: Path, job: str, words: list[str]
+    delivery: dict[str, Any], tmp_path: Path, job: str, done: list[str]
 ) -> None:
     """`sudo` is stood in for: what it gets is what would be done to the server."""
     sudo = tmp_path / "sudo"
@@ -150,7 +194,4 @@ def test_the_runner_is_told_what_to_do(
         ["bash", "-euo", "pipefail", "-c", script],
         env=environment, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    assert said.splitlines() == [
-        "FRONT_PORT=8000 deploy/server-setup",
-        f"FORGERY_FRONT=http://127.0.0.1:8000 /opt/forgery/rollout {' '.join(words)}",
-    ]
+    assert said.splitlines() == done
