@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from steps.configuration import PROJECT_ROOT, Workspace
+from steps.errors import first_line
 from steps.registry import CHAMPION, Registry, number
 from steps.tracking import is_unauthorised
 
@@ -182,9 +183,3 @@ def disk() -> Finding:
     said = f"{free:.0f} GB free"
     remedy = f"free some space; {LEAST_GIGABYTES} GB are needed" if free < LEAST_GIGABYTES else ""
     return Finding("disk", said, remedy)
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says, without what follows."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else repr(error)

@@ -17,7 +17,7 @@ from forgery_lab.progress import shown
 from steps import tracking
 from steps.configuration import Workspace
 from steps.entities import PromoteSettings
-from steps.errors import GateRefusedError, SettingsError, TrackingError
+from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.ingest import frozen_set
 from steps.registry import CHALLENGER, CHAMPION, Registry, number
 
@@ -96,7 +96,7 @@ def judge(
             challenger = fetch(registry, version, stack)
             other = fetch(registry, champion, stack) if champion is not None else None
         except (MlflowException, OSError) as error:
-            return Judgement((f"its files cannot be had: {str(error).splitlines()[0]}",))
+            return Judgement((f"its files cannot be had: {first_line(error)}",))
         with shown("the gate", "images") as progress:
             judgement = gate.judge(
                 challenger, other, frozen, limits, settings.seed, settings.draws, progress

@@ -19,7 +19,7 @@ from forgery_pyfunc.model import VERSION_VARIABLE
 from steps import promote, register
 from steps.configuration import ConfigurationManager, Workspace, feedback_store
 from steps.entities import PromoteSettings, RegisterSettings, ServeSettings
-from steps.errors import SettingsError
+from steps.errors import SettingsError, first_line
 from steps.register import ensure_champion
 from steps.registry import Registry, resolve
 
@@ -90,7 +90,7 @@ def follower(
         try:
             return resolve(settings.model, workspace.registered_model)[1]
         except (ForgeryError, MlflowException) as error:
-            raise DeployError(str(error).splitlines()[0]) from error
+            raise DeployError(first_line(error)) from error
 
     def prepare(wanted: str, port: int) -> Service:
         return scoring_service(f"models:/{wanted}", wanted, port)

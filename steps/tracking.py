@@ -31,7 +31,7 @@ from forgery_pyfunc.errors import ForgeryError
 from steps import journal
 from steps.configuration import PROJECT_ROOT, Workspace
 from steps.entities import Entity
-from steps.errors import GateRefusedError, TrackingError
+from steps.errors import GateRefusedError, TrackingError, first_line
 from steps.journal import Journal
 
 logger = logging.getLogger(__name__)
@@ -199,12 +199,12 @@ def _log_files(write: Callable[[Path], object], name: str = "") -> None:
 def _open_journal(run_id: str, folder: Path) -> None:
     """Send what earlier runs could not send, and keep a journal of this one."""
     uri = mlflow.get_tracking_uri()
-    for left in journal.left_behind(folder, uri):
-        logger.info("sending what run %s could not send", left.name)
+    for left, earlier in journal.left_behind(folder, uri):
+        logger.info("sending what run %s could not send", earlier)
         try:
-            Journal(left, left.name, uri).close(journal.PATIENCE_AFTER_FAILURE)
+            Journal(left, earlier, uri).close(journal.PATIENCE_AFTER_FAILURE)
         except TrackingError as error:  # the run was deleted, for one
-            logger.warning("run %s: %s", left.name, error)
+            logger.warning("run %s: %s", earlier, error)
     _journals[run_id] = Journal(folder / run_id, run_id, uri)
 
 
@@ -273,7 +273,6 @@ def existing_run(run_id: str) -> Run | None:
 
 def explain(error: MlflowException) -> TrackingError:
     """Return MLflow's error as one sentence that names the server and what it said."""
-    first_line = str(error).strip().splitlines()[0]
     if is_unauthorised(error):
         user = os.environ.get("MLFLOW_TRACKING_USERNAME")
         said = f"the user {user} with this password" if user else "a request without a user"
@@ -281,7 +280,9 @@ def explain(error: MlflowException) -> TrackingError:
             f"the tracking server {mlflow.get_tracking_uri()} does not accept {said}; set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
-    return TrackingError(f"the tracking server {mlflow.get_tracking_uri()} failed: {first_line}")
+    return TrackingError(
+        f"the tracking server {mlflow.get_tracking_uri()} failed: {first_line(error)}"
+    )
 
 
 def is_unauthorised(error: MlflowException) -> bool:

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 
 import mlflow
 import pytest
-from mlflow.tracking import MlflowClient
 
 from steps.configuration import PROJECT_ROOT
 from steps.errors import TrackingError
@@ -14,14 +13,6 @@ from steps.registry import CHALLENGER, CHAMPION, STAGE_TAG, Registry, number
 from tests.webui.servers import free_port, process
 
 NAME = "forgery-detector"
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """A database that MLflow has set up, which takes it seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
