@@ -169,7 +169,11 @@ def dvc_remotes() -> Iterator[Finding]:
 def _dvc_remote(name: str, url: str, opened: Callable) -> Finding:
     subject, way = f"dvc {name}", f"see `dvc remote modify --local {name}` for credentials"
     try:
-        opened().exists(NO_OBJECT)
+        objects = opened()
+        if url.startswith("http"):  # else every answer, and none, counts as "it is not there"
+            objects.fs.fs.exists(objects.oid_to_path(NO_OBJECT), strict=True)
+        else:
+            objects.exists(NO_OBJECT)
     except (DvcException, OSError, ValueError) as error:
         return Finding(subject, f"{url}: {first_line(error)}", way)
     except Exception as error:  # every kind of remote brings a library with errors of its own
