@@ -21,7 +21,7 @@ import mlflow
 import yaml
 from matplotlib.figure import Figure
 from mlflow.data.dataset import Dataset
-from mlflow.entities import Run
+from mlflow.entities import LifecycleStage, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
@@ -262,9 +262,10 @@ def find_run(path: Path) -> Run | None:
 
 
 def existing_run(run_id: str) -> Run | None:
-    """Return the run, or None where the current server does not have it."""
+    """Return the run, or None where the current server does not have it, or it was deleted."""
     try:
-        return MlflowClient().get_run(run_id)
+        run = MlflowClient().get_run(run_id)
+        return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
