@@ -41,7 +41,7 @@ def ensure_champion(workspace: Workspace) -> None:
     registry = Registry(workspace.registered_model)
     if registry.versions() or not (SHIPPED / NETWORK_FILE).is_file():
         return
-    with mlflow.start_run(run_name="register the shipped detector", nested=True):
+    with tracking.started(workspace, run_name="register the shipped detector", nested=True):
         version = register(SHIPPED, registry, workspace)
         chosen = ConfigurationManager().settings("promote", {"version": str(number(version))})
         promote.run(cast(PromoteSettings, chosen), workspace)

@@ -76,7 +76,7 @@ def step_run(
     `unfinished` names a run that was killed, that one goes on, and the new one says so in a tag.
     """
     options = {"run_name": step, "log_system_metrics": True}
-    with _started(workspace, **options) as opened, ExitStack() as stack:
+    with started(workspace, **options) as opened, ExitStack() as stack:
         run = opened
         try:
             if unfinished:
@@ -98,11 +98,11 @@ def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Ru
         return None
     set_tags({CONTINUED_TAG: run_id})
     logger.info("continuing run %s, which was stopped", run_id)
-    return stack.enter_context(_started(workspace, run_id=run_id, nested=True))
+    return stack.enter_context(started(workspace, run_id=run_id, nested=True))
 
 
 @contextmanager
-def _started(workspace: Workspace, **options: Any) -> Iterator[Run]:
+def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
     """Open an MLflow run; what it logs reaches a server also when that is down for minutes."""
     run = mlflow.start_run(**options)
     status, patience = "FAILED", journal.PATIENCE_AFTER_FAILURE

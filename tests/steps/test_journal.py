@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import time
@@ -12,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from steps import journal, tracking
+from steps.configuration import PROJECT_ROOT
 from steps.errors import TrackingError, first_line
 from steps.journal import Journal, left_behind
 
@@ -149,3 +151,10 @@ def test_values_do_not_wait_for_an_artefact_store_that_is_down(tmp_path, client,
     (tmp_path / "artefacts").unlink()
     assert mine.close(30)
     assert [one.path for one in client.list_artifacts(run_id)] == ["note.txt"]
+
+
+def test_every_step_logs_through_the_journal():
+    past = re.compile(r"mlflow\.(log_|set_tag|start_run|end_run)")
+    for path in (PROJECT_ROOT / "steps").glob("*.py"):
+        if path.name != "tracking.py":
+            assert not past.search(path.read_text("utf-8")), path.name
