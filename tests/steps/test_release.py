@@ -162,7 +162,7 @@ def test_files_that_cannot_be_had_are_no_refusal(released):
     assert promote.QUESTION_TAG not in registry.by_number(good).tags
     released.promote(version=str(good), force="true", reason="its files are lost")
     assert released.champion() == good
-    registry.client.set_registered_model_alias(registry.name, CHAMPION, champion.version)
+    registry.move(champion, "Production", {})
 
 
 def test_without_the_champion_that_there_was_nothing_becomes_it_but_by_force(released):
