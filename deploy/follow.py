@@ -7,6 +7,7 @@ stopped. A version that does not come up is left alone, and the old one goes on.
 
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -85,38 +86,41 @@ class Follower:
                 self.complaint = ""
                 if version != self.version and not self._was_refused(version):
                     self._change(version)
-            except DeployError as error:
+            except Exception as error:  # whatever it is, the service must not stop following
                 if str(error) != self.complaint:  # once, not every few seconds
-                    logger.warning("%s goes on serving: %s", self.version, error)
+                    unknown = None if isinstance(error, DeployError) else error
+                    logger.warning("%s goes on serving: %s", self.version, error, exc_info=unknown)
                 self.complaint = str(error)
 
     def _was_refused(self, version: str) -> bool:
-        return time.monotonic() < self.refused.get(version, 0.0) + RETRY_SECONDS
+        return time.monotonic() < self.refused.get(version, -math.inf) + RETRY_SECONDS
 
     def _change(self, version: str) -> None:
         logger.info("changing over from %s to %s", self.version, version)
-        port = free_port()
+        port, new = free_port(), None
         try:
-            self._bring_up(new := self.prepare(version, port), version)
-        except DeployError:
+            new = self.prepare(version, port)
+            self._bring_up(new, version)
+            write_pointer(self.pointer, port, version)
+        except Exception:
             self.refused[version] = time.monotonic()
+            if new is not None:
+                self._retire(new)
             raise
         old = self.serving
         self.supervisor.exchange(old, new)
-        write_pointer(self.pointer, port, version)
         self.serving, self.version = new, version
         logger.info("%s answers now", version)
         time.sleep(GRACE_SECONDS)
         self._retire(old)
 
     def _bring_up(self, new: Service, version: str) -> None:
-        """Start a server and wait for its answer; end it and raise where none comes."""
+        """Start a server and wait for its answer; raise where none comes."""
         self.supervisor.start_beside(new)
         deadline = time.monotonic() + new.start_seconds
         while not answers(new.ping):
             ended = new.process is None or new.process.poll() is not None
             if ended or time.monotonic() > deadline or self.supervisor.stopping:
-                self._retire(new)
                 raise DeployError(f"the scoring server with {version} did not come up")
             time.sleep(0.2)
 

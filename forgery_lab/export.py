@@ -18,6 +18,8 @@ from forgery_pyfunc.detector import DESCRIPTION_FILE, FORMAT, MANIFEST_FILE, NET
 
 KERAS_FILE = "network.keras"
 MANIFEST_COLUMNS = ("sha256", "source_ids", "group", "split")
+OPTIONAL_COLUMNS = ("phash",)
+"""Written where they are known; by the perceptual hash the gate finds images that look alike."""
 
 TOLERANCE = 1e-3
 """Largest difference of a logit between Keras and ONNX Runtime that an export may show."""
@@ -64,7 +66,7 @@ def write_detector(
         description: `name`, `network`, `features`, `calibration` and `training` for
             `detector.json`.
         training_manifest: a row per image that training or validation has seen, with
-            `MANIFEST_COLUMNS`.
+            `MANIFEST_COLUMNS` and perhaps `OPTIONAL_COLUMNS`.
 
     Raises:
         DataError: ONNX and Keras differ by more than `TOLERANCE`, or a column is missing.
@@ -82,7 +84,9 @@ def write_detector(
                 f"the ONNX network differs from Keras by {difference:.2g}, more than {TOLERANCE}"
             )
         _without_optimizer(model).save(new / KERAS_FILE)
-        training_manifest[list(MANIFEST_COLUMNS)].to_parquet(new / MANIFEST_FILE, index=False)
+        known = [name for name in OPTIONAL_COLUMNS if name in training_manifest]
+        columns = [*MANIFEST_COLUMNS, *known]
+        training_manifest[columns].to_parquet(new / MANIFEST_FILE, index=False)
         content = {"format": FORMAT, **description}
         content["training"] = {
             **description.get("training", {}),

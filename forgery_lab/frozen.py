@@ -6,7 +6,7 @@ of its manifest. What touches it is told by SHA-256, by perceptual hash and by t
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,26 +50,51 @@ def ensure(folder: Path, source: str, digest: str, progress: Progress | None = N
         progress: called with the files done and their number.
 
     Raises:
-        DataError: the source cannot be had, or its manifest has another digest.
+        DataError: the source cannot be had, overlaps with the folder, or its manifest has another
+            digest; what was there before is as it was.
     """
-    if (folder / MANIFEST).is_file():
+    found = _kept(folder, digest)
+    if found:
+        return found
+    _refuse_overlap(source, folder)
+    with sources.staged(folder) as staging:
+        new = staging / "new"
+        root = sources.fetch(source, new / IMAGES, progress=progress)
+        frame, _ = ingestion.ingest(root, progress=progress)
+        if manifest.digest(frame) != digest:
+            raise DataError(
+                f"the frozen test set {sources.public_name(source)} has the digest "
+                f"{manifest.digest(frame)}, and {digest or 'none'} was asked for; if it is meant "
+                f"to judge from now on, set frozen_digest: {manifest.digest(frame)} in params.yaml"
+            )
+        manifest.write(frame, new / MANIFEST)
+        if folder.exists():
+            folder.rename(staging / "replaced")
+        new.rename(folder)
+    return FrozenSet(frame, folder / IMAGES, digest)
+
+
+def _kept(folder: Path, digest: str) -> FrozenSet | None:
+    """Return the set that is in the folder, None where it is another one, or its images changed."""
+    try:
         frame = manifest.read(folder / MANIFEST)
-        if manifest.digest(frame) == digest:
-            return FrozenSet(frame, folder / IMAGES, digest)
-    if folder.exists():
-        shutil.rmtree(folder)
-    root = sources.fetch(source, folder / IMAGES, progress=progress)
-    frame, _ = ingestion.ingest(root, progress=progress)
-    found = manifest.digest(frame)
-    if found != digest:
-        shutil.rmtree(folder)
-        raise DataError(
-            f"the frozen test set {sources.public_name(source)} has the digest {found}, and "
-            f"{digest or 'none'} was asked for; if it is meant to judge from now on, set "
-            f"frozen_digest: {found} in params.yaml"
+        whole = manifest.digest(frame) == digest and all(
+            hashlib.sha256((folder / IMAGES / path).read_bytes()).hexdigest() == sha256
+            for path, sha256 in zip(frame["path"], frame["sha256"], strict=True)
         )
-    manifest.write(frame, folder / MANIFEST)
-    return FrozenSet(frame, root, digest)
+    except (DataError, OSError):
+        return None
+    return FrozenSet(frame, folder / IMAGES, digest) if whole else None
+
+
+def _refuse_overlap(source: str, folder: Path) -> None:
+    """Raise where replacing the folder would take the source with it, or a part of it."""
+    mine, theirs = folder.resolve(), Path(source).resolve()
+    if theirs.exists() and (mine.is_relative_to(theirs) or theirs.is_relative_to(mine)):
+        raise DataError(
+            f"the frozen test set {source} and the folder in which it is kept, {folder}, overlap; "
+            "keep your photographs elsewhere, and name that place as frozen in params.yaml"
+        )
 
 
 def touching(rows: pd.DataFrame, frozen: pd.DataFrame) -> pd.Series:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from forgery_lab import contract, figures, metrics, scoring
 from forgery_lab import frozen as frozen_sets
@@ -33,6 +34,8 @@ CONDITION = "C"
 TRAINING_MANIFEST = "training_manifest.parquet"
 TIMED_IMAGES = 24
 MEGABYTE = 2**20
+MOST_UNSCORED = 0.02
+"""Share of the images that the champion scored which the challenger may leave without a score."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,24 @@ class Candidate:
 
     @property
     def training(self) -> pd.DataFrame | None:
-        """The manifest of the images that it learnt from, None where it brings none."""
+        """The manifest of the images that it learnt from, None where it brings none.
+
+        Raises:
+            ModelError: it cannot be read.
+        """
         found = list(self.folder.glob(f"artifacts/*/{TRAINING_MANIFEST}"))
-        return pd.read_parquet(found[0]) if found else None
+        if not found:
+            return None
+        try:
+            rows = pd.read_parquet(found[0])
+            sound = rows["sha256"].notna().all() and len(rows["source_ids"].map(len)) == len(rows)
+            if "phash" in rows:
+                sound &= rows["phash"].str.fullmatch("[0-9a-f]{16}").eq(True).all()
+        except (OSError, KeyError, TypeError, AttributeError, ValueError, pa.ArrowException):
+            sound = False
+        if not sound:
+            raise ModelError(f"the training manifest of {self.name} cannot be read")
+        return rows
 
     @property
     def megabytes(self) -> float:
@@ -89,12 +107,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate says: the reasons of a refusal, what else is to be known, the comparison."""
+    """What the gate says: the reasons of a refusal, what else is to be known, the comparison.
+
+    It is lasting unless a model could not be asked, which may have reasons outside the model.
+    """
 
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
     figures: dict[str, float] = field(default_factory=dict)
+    lasting: bool = True
 
     @property
     def passed(self) -> bool:
@@ -136,28 +158,56 @@ def judge(
     Without a champion, it must be sound and must not have seen the frozen set. A model that
     cannot be loaded, or dies, is refused and never raised.
     """
-    refusals, notes = leaks(challenger, champion, frozen)
-    if refusals:
-        return Judgement(tuple(refusals), tuple(notes))
+    notes: list[str] = []
     try:
+        refusals, notes = leaks(challenger, champion, frozen)
+        if refusals:
+            return Judgement(tuple(refusals), tuple(notes))
         with ExitStack() as stack:
-            ask = stack.enter_context(scoring.opened(challenger.folder))
+            ask = stack.enter_context(opened(challenger))
             faults = contract.faults(challenger.folder, ask)
             if faults or champion is None:
                 return Judgement(tuple(faults), tuple(notes))
-            asks = (stack.enter_context(scoring.opened(champion.folder)), ask)
+            asks = (stack.enter_context(opened(champion)), ask)
             predictions = answers(asks, trials(frozen, seed, draws), progress)
             seconds = latencies(asks, trials(frozen, seed, 1)[:TIMED_IMAGES])
     except ModelError as error:
-        return Judgement((str(error),), tuple(notes))
+        return Judgement((str(error),), tuple(notes), lasting=False)
     sizes = champion.megabytes, challenger.megabytes
     return compare(predictions, frozen.frame, seconds, sizes, limits, seed, notes)
+
+
+@contextmanager
+def opened(model: Candidate) -> Iterator[Ask]:
+    """Yield what asks a model for records; what is wrong with it is told by its name.
+
+    Raises:
+        ModelError: it cannot be loaded, its process died, or it answers with odd values.
+    """
+
+    def ask_checked(images: list[bytes], **params: Any) -> list[dict[str, Any]]:
+        records = ask(images, **params)
+        odd = next((said for one in records if (said := contract.odd_value(one))), None)
+        if odd:
+            raise ModelError(f"{model.name} breaks the contract: {odd}")
+        return records
+
+    try:
+        with scoring.opened(model.folder) as ask:
+            yield ask_checked
+    except ModelError as error:
+        said = str(error).replace(f"the model {model.folder}", model.name)
+        raise ModelError(said.replace(str(model.folder), model.name)) from error
 
 
 def leaks(
     challenger: Candidate, champion: Candidate | None, frozen: FrozenSet
 ) -> tuple[list[str], list[str]]:
-    """Return refusals and notes about models that learnt from the frozen set, or may have."""
+    """Return refusals and notes about models that learnt from the frozen set, or may have.
+
+    Raises:
+        ModelError: the challenger's training manifest cannot be read.
+    """
     refusals = []
     if challenger.training is not None:
         if found := _seen(challenger, frozen):
@@ -167,12 +217,17 @@ def leaks(
             f"{challenger.name} brings no training manifest, so it cannot be shown that the "
             "frozen test set is new to it"
         )
-    notes = []
-    if champion is not None and champion.training is None:
-        notes.append(f"{champion.name} brings no training manifest; it may know the frozen set")
-    elif champion is not None and (found := _seen(champion, frozen)):
-        notes.append(f"{found}: the comparison favours it")
-    return refusals, notes
+    return refusals, _notes(champion, frozen) if champion is not None else []
+
+
+def _notes(champion: Candidate, frozen: FrozenSet) -> list[str]:
+    try:
+        if champion.training is None:
+            return [f"{champion.name} brings no training manifest; it may know the frozen set"]
+        found = _seen(champion, frozen)
+    except ModelError as error:
+        return [f"{error}; it may know the frozen set"]
+    return [f"{found}: the comparison favours it"] if found else []
 
 
 def _seen(model: Candidate, frozen: FrozenSet) -> str:
@@ -236,7 +291,8 @@ def compare(
 
     Args:
         predictions: of each, on `rows` under protocol C.
-        rows: manifest rows; images that one of the two could not score count for neither.
+        rows: manifest rows; images that one of the two could not score count for neither, and
+            the challenger may have hardly more of them.
         seconds: per image.
         megabytes: of the model's folder.
         limits: what the challenger has to keep.
@@ -244,11 +300,14 @@ def compare(
         notes: what else is to be known.
     """
     scored = [set(figures.draws_of(one, rows, CONDITION)[1]["sha256"]) for one in predictions]
+    missed = len(scored[0] - scored[1]), len(scored[0])
     common = rows[rows["sha256"].isin(scored[0] & scored[1])]
     sources = len(set(figures.host(common))) if len(common) else 0
     if sources < limits.least_sources or not figures.has_classes(common):
+        missing = _missed(*missed).refusal
         return Judgement(
             (
+                *([missing] if missing else []),
                 f"insufficient evidence: {sources} source photographs ({len(common)} images) that "
                 f"both models could score, and {limits.least_sources} are needed",
             ),
@@ -257,6 +316,7 @@ def compare(
     draws = [figures.draws_of(one, common, CONDITION)[0] for one in predictions]
     difference = metrics.compare(draws[0], draws[1], seed=seed)["auc"]
     lines = (
+        _missed(*missed),
         _auc(draws, difference, limits.margin),
         _false_alarms([one[0] for one in draws], limits.false_alarms),
         _calibration(draws, limits.calibration_error, seed),
@@ -274,6 +334,17 @@ def compare(
     values.update({"difference.low": low, "difference.high": high})
     refusals = tuple(line.refusal for line in lines if line.refusal)
     return Judgement(refusals, (said, *notes), lines, values)
+
+
+def _missed(count: int, of: int) -> Line:
+    share = count / of if of else 0.0
+    refusal = None
+    if share > MOST_UNSCORED:
+        refusal = (
+            f"the challenger could not score {count} of the {of} images that the champion scored "
+            f"({share:.1%}); the limit is {MOST_UNSCORED:.0%}"
+        )
+    return Line("not scored", 0.0, share, f"at most {MOST_UNSCORED:g}", refusal)
 
 
 def _auc(

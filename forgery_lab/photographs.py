@@ -22,6 +22,7 @@ from forgery_lab.archives import ArchiveLimits, unpack
 from forgery_lab.downloads import download, http_remote
 from forgery_lab.errors import DataError
 from forgery_lab.folders import images
+from forgery_lab.inspection import perceptual_hash
 from forgery_lab.progress import Progress
 from forgery_pyfunc.decoding import decode, read_metadata
 from forgery_pyfunc.errors import ImageError
@@ -65,8 +66,9 @@ SOURCES = (CAMERAS, WEB)
 def find(folder: Path, parts: int = PARTS) -> pd.DataFrame:
     """Return a row per photograph in `photos/` and `photos_web/` of a folder.
 
-    Columns: `path`, `sha256`, `origin` ("camera" or "web"), `make`, `width`, `height` and `part`,
-    0 … parts - 1: all photographs of a make are in one, those from the web by their SHA-256.
+    Columns: `path`, `sha256`, `phash`, `origin` ("camera" or "web"), `make`, `width`, `height`
+    and `part`, 0 … parts - 1: all photographs of a make are in one, those from the web by their
+    SHA-256.
 
     Raises:
         DataError: there is no such folder, or no photograph of one of the two kinds.
@@ -95,6 +97,7 @@ def _row(path: Path, origin: str) -> dict[str, object] | None:
     return {
         "path": str(path),
         "sha256": hashlib.sha256(data).hexdigest(),
+        "phash": perceptual_hash(image),
         "origin": origin,
         "make": str(make).strip("\x00 ").split(" ")[0].lower() or path.stem.split("_")[0].lower(),
         "width": image.width,

@@ -152,6 +152,7 @@ def training_manifest(photographs: pd.DataFrame, held_out: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "sha256": photographs["sha256"],
+            "phash": photographs["phash"],
             "source_ids": [[] for _ in range(len(photographs))],
             "group": photographs["sha256"].str[:16],
             "split": np.where(photographs["part"] == held_out, "validation", "train"),

@@ -24,6 +24,8 @@ from forgery_pyfunc.errors import ModelError
 
 CHILD = Path(__file__).with_name("scoring_child.py")
 BATCH = 8
+SECONDS = 600.0
+"""A model that takes longer, to load or for a batch of images, is given up."""
 
 Load = Callable[[], bytes]
 """Returns the bytes of one encoded image; called in a thread, when the image's turn comes."""
@@ -158,7 +160,8 @@ def opened(
         tracking_uri: of the MLflow server that knows the model; by default the environment's.
 
     Raises:
-        ModelError: the model cannot be loaded, or its process died.
+        ModelError: the model cannot be loaded, its process died or was silent for `SECONDS`, or
+            it does not answer with a record per image.
     """
     model, params = str(model), {"strict": False} if params is None else params
     environment = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_CHILDREN}
@@ -179,12 +182,19 @@ def opened(
         assert answers is not None  # noqa: S101
 
         def ask(images: list[bytes], **changed: Any) -> list[dict[str, Any]]:
-            with suppress(BrokenPipeError):  # the empty answer says the same
-                write_message(requests, (images, changed))
-            return _expect(read_message(answers), model, complaints)
+            with _killing(process) as late:
+                with suppress(BrokenPipeError):  # the empty answer says the same
+                    write_message(requests, (images, changed))
+                message = read_message(answers)
+            records = _expect(message, model, complaints, late)
+            if len(records) != len(images):
+                raise ModelError(f"{model} gives {len(records)} answers for {len(images)} images")
+            return records
 
         try:
-            first = _expect(read_message(answers), model, complaints)
+            with _killing(process) as late:
+                message = read_message(answers)
+            first = _expect(message, model, complaints, late)
             if "failed" in first:
                 raise ModelError(f"the model {model} cannot be loaded: {first['failed']}")
             yield ask
@@ -198,8 +208,27 @@ def opened(
             process.wait()
 
 
-def _expect(message: Any, model: str, complaints: IO[bytes]) -> Any:
+@contextmanager
+def _killing(process: subprocess.Popen) -> Iterator[threading.Event]:
+    """Kill a process that does not get through in time; the event says that it was."""
+    late = threading.Event()
+
+    def kill() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(SECONDS, kill)
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+
+
+def _expect(message: Any, model: str, complaints: IO[bytes], late: threading.Event) -> Any:
     """Return an answer of the child, or raise with its last words."""
+    if message is None and late.is_set():
+        raise ModelError(f"the process that scores with {model} was silent for {SECONDS:.0f} s")
     if message is None:
         complaints.seek(0)
         lines = complaints.read().decode("utf-8", "replace").strip().splitlines()

@@ -18,11 +18,13 @@ LENGTH = struct.Struct(">Q")
 
 
 def read_message(stream: IO[bytes]) -> Any:
-    """Return the next message, or None at the end of the stream."""
+    """Return the next message, or None at the end of the stream, also within a message."""
     head = stream.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
-    return pickle.loads(stream.read(LENGTH.unpack(head)[0]))  # noqa: S301, from our own parent
+    size = LENGTH.unpack(head)[0]
+    data = stream.read(size)
+    return pickle.loads(data) if len(data) == size else None  # noqa: S301, from our own parent
 
 
 def write_message(stream: IO[bytes], message: Any) -> None:

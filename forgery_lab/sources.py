@@ -83,7 +83,7 @@ def fetch(
         limits=limits or ArchiveLimits(),
         progress=progress,
     )
-    with _one_sentence(destination), _staging(destination) as staging:
+    with _one_sentence(destination), staged(destination) as staging:
         write(request, staging / "content")
         _arrange(staging / "content", staging / "data set", source)
         if destination.exists():
@@ -293,7 +293,7 @@ def public_name(source: str) -> str:
 
 
 @contextmanager
-def _staging(destination: Path) -> Iterator[Path]:
+def staged(destination: Path) -> Iterator[Path]:
     """Yield an empty folder beside `destination`; it goes, and so does what killed runs left."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     for left in destination.parent.glob(f".{destination.name}.*.partial"):

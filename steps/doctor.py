@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from steps.configuration import PROJECT_ROOT, Workspace
+from steps.errors import first_line
 from steps.registry import CHAMPION, Registry, number
 from steps.tracking import is_unauthorised
 
@@ -168,7 +169,11 @@ def dvc_remotes() -> Iterator[Finding]:
 def _dvc_remote(name: str, url: str, opened: Callable) -> Finding:
     subject, way = f"dvc {name}", f"see `dvc remote modify --local {name}` for credentials"
     try:
-        opened().exists(NO_OBJECT)
+        objects = opened()
+        if url.startswith("http"):  # else every answer, and none, counts as "it is not there"
+            objects.fs.fs.exists(objects.oid_to_path(NO_OBJECT), strict=True)
+        else:
+            objects.exists(NO_OBJECT)
     except (DvcException, OSError, ValueError) as error:
         return Finding(subject, f"{url}: {first_line(error)}", way)
     except Exception as error:  # every kind of remote brings a library with errors of its own
@@ -182,9 +187,3 @@ def disk() -> Finding:
     said = f"{free:.0f} GB free"
     remedy = f"free some space; {LEAST_GIGABYTES} GB are needed" if free < LEAST_GIGABYTES else ""
     return Finding("disk", said, remedy)
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says, without what follows."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else repr(error)

@@ -37,3 +37,8 @@ def exit_status(error: ForgeryError) -> int:
     if isinstance(error, SettingsError):
         return EXIT_BAD_SETTINGS
     return EXIT_REFUSED if isinstance(error, GateRefusedError) else EXIT_FAILED
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, without what follows; its name where it says nothing."""
+    return (str(error).strip() or repr(error)).splitlines()[0]

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-import mlflow
 import pandas as pd
 
 from forgery_lab import manifest, packaging, protocols, splits
 from forgery_lab.progress import shown
 from forgery_lab.protocols import Judged, Options
+from steps import tracking
 from steps.configuration import ConfigurationManager, Workspace
 from steps.entities import PreprocessSettings, TrainSettings
 
@@ -51,7 +51,7 @@ def train_one(learnt: pd.DataFrame, workspace: Workspace, folder: Path) -> Path:
     own = Workspace(folder, paths, workspace.registered_model)
     own.path("splits").parent.mkdir(parents=True)
     learnt.to_parquet(own.path("splits"))
-    with mlflow.start_run(run_name=folder.name, nested=True):
+    with tracking.started(workspace, run_name=folder.name, nested=True):
         settings = cast(PreprocessSettings, manager.settings("preprocess"))
         preprocess.build_features(settings, own, learnt)
         train.run(cast(TrainSettings, manager.settings("train")), own)

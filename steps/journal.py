@@ -1,9 +1,10 @@
 """What a step logs, on its way to a tracking server that may be down for minutes.
 
-Every entry is written to a file first, and a thread sends the file's entries in order, as often as
-it takes: logging never waits for the server and never fails with it. Entries carry the time at
-which they were made, so sending one twice changes nothing. What a step could not send before its
-end is sent by the next step.
+Every entry is written to a file first, and threads send the file's entries in order, as often as
+it takes: logging never waits for the server and never fails with it. Files have a thread of their
+own, so that values go on where only the artefact store is down. Entries carry the time at which
+they were made, so sending one twice changes nothing. What a step could not send before its end is
+sent by the next step.
 """
 
 import json
@@ -13,15 +14,18 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps.errors import TrackingError
+from forgery_lab.files import write_whole
+from steps.errors import TrackingError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +35,11 @@ LONGEST_PAUSE = 10.0
 PATIENCE, PATIENCE_AFTER_FAILURE = 600.0, 60.0
 """Seconds that a step waits at its end for a server that is down, and where it failed itself."""
 
+LANES = {"values": "the tracking server", "files": "the artefact store"}
+"""Kinds of entries that do not wait for each other, and what takes them."""
+
+_SAME_START = 2.0
+"""Seconds by which two readings of when one process was started may differ."""
 _FINAL = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 """What the server will say again, however often it is asked. A password may be mended."""
 
@@ -41,24 +50,35 @@ class Journal:
     def __init__(self, folder: Path, run_id: str, tracking_uri: str) -> None:
         self.folder, self.run_id = folder, run_id
         self.client = MlflowClient(tracking_uri)
-        self.written, self.sent = 0, 0
         self.refusal: Exception | None = None
         self._news = threading.Condition()
         self._closing = False
-        folder.mkdir(parents=True, exist_ok=True)
-        owner = {"run_id": run_id, "tracking_uri": tracking_uri, "process": os.getpid()}
-        (folder / OWNER).write_text(json.dumps(owner), "utf-8")
-        whole = list(_entries(folder))
-        (folder / ENTRIES).write_text("".join(json.dumps(one) + "\n" for one in whole), "utf-8")
-        self.written, self.sent = len(whole), _sent(folder)
-        self._thread = threading.Thread(target=self._send_all, daemon=True)
-        self._thread.start()
+        _sign(folder, run_id, tracking_uri)
+        self.written = _without_cut_line(folder / ENTRIES)
+        self.sent = {lane: _sent(folder, lane) for lane in LANES}
+        self._threads = [
+            threading.Thread(target=self._send_all, args=(lane,), daemon=True) for lane in LANES
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many entries there are from the first one on that is not sent."""
+        return self.written - min(self.sent.values())
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Write an entry down; it is sent soon."""
+        """Write an entry down, all of it or, on a full disk, nothing; it is sent soon."""
+        path = self.folder / ENTRIES
         with self._news:
-            with (self.folder / ENTRIES).open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(entry) + "\n")
+            length = path.stat().st_size if path.is_file() else 0
+            try:
+                with path.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(entry) + "\n")
+            except OSError:
+                with suppress(FileNotFoundError):
+                    os.truncate(path, length)
+                raise
             self.written += 1
             self._news.notify_all()
 
@@ -74,55 +94,71 @@ class Journal:
         """Wait until all is sent; return False where that takes too long: it stays for later.
 
         Raises:
-            TrackingError: the server refused an entry for good.
+            TrackingError: the server refused an entry for good; the folder is kept.
         """
         with self._news:
             self._closing = True
             self._news.notify_all()
-            if self.sent < self.written:
-                logger.info("sending %d entries to the tracking server", self.written - self.sent)
-            self._news.wait_for(lambda: self.sent >= self.written, patience)
-        if self.sent < self.written:
+            if self.waiting:
+                logger.info("sending %d entries to the tracking server", self.waiting)
+            self._news.wait_for(lambda: not self.waiting, patience)
+        if self.waiting:
+            late = [LANES[lane] for lane in LANES if self.sent[lane] < self.written]
             logger.warning(
-                "the tracking server is down; %d entries wait in %s and are sent by the next step",
-                self.written - self.sent,
+                "%s is down; %d entries wait in %s and are sent by the next step",
+                " and ".join(late),
+                self.waiting,
                 self.folder,
             )
             return False
-        self._thread.join()
-        shutil.rmtree(self.folder)
+        for thread in self._threads:
+            thread.join()
         if self.refusal:
-            raise TrackingError(f"the tracking server refused an entry: {_said(self.refusal)}")
+            (self.folder / OWNER).unlink(missing_ok=True)  # it is not sent again
+            raise TrackingError(
+                f"the tracking server refused an entry: {first_line(self.refusal)[:300]}; all of "
+                f"them are kept in {self.folder}"
+            )
+        shutil.rmtree(self.folder, ignore_errors=True)
         return True
 
-    def _send_all(self) -> None:
+    def _send_all(self, lane: str) -> None:
         pause = 0.5
         while True:
             with self._news:
-                self._news.wait_for(lambda: self.sent < self.written or self._closing)
-                if self.sent >= self.written:
-                    return
+                self._news.wait_for(lambda: self.sent[lane] < self.written or self._closing)
+            if self.sent[lane] >= self.written:
+                return
+            if not (self.folder / ENTRIES).is_file():
+                logger.warning("%s has gone: another step sends it, or it is lost", self.folder)
+                self._count(lane, self.written)
+                continue
             try:
-                self._send_next()
+                self._send_waiting(lane)
                 pause = 0.5
             except Exception as error:  # artefact stores raise what they like
-                if isinstance(error, MlflowException) and error.error_code in _FINAL:
-                    self.refusal = self.refusal or error
-                    self._count()
-                    continue
-                logger.warning("the tracking server does not take it: %s", _said(error))
+                logger.warning("%s does not take it: %s", LANES[lane], first_line(error)[:300])
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _send_next(self) -> None:
-        for entry in _entries(self.folder, self.sent):
-            send(self.client, self.run_id, entry, self.folder)
-            self._count()
+    def _send_waiting(self, lane: str) -> None:
+        start = self.sent[lane]
+        for place, entry in enumerate(_entries(self.folder, start), start):
+            if lane == ("files" if "files" in entry else "values"):
+                try:
+                    send(self.client, self.run_id, entry, self.folder)
+                except MlflowException as error:
+                    if error.error_code not in _FINAL:
+                        raise
+                    logger.warning("refused for good: %s", json.dumps(entry)[:2000])
+                    self.refusal = self.refusal or error
+            self._count(lane, place + 1)
 
-    def _count(self) -> None:
+    def _count(self, lane: str, sent: int) -> None:
         with self._news:
-            self.sent += 1
-            (self.folder / SENT).write_text(str(self.sent), "utf-8")
+            self.sent[lane] = sent
+            with suppress(OSError):  # on a full disk: what is sent twice changes nothing
+                (self.folder / f"{SENT}-{lane}").write_text(str(sent), "utf-8")
             self._news.notify_all()
 
 
@@ -144,16 +180,52 @@ def send(client: MlflowClient, run_id: str, entry: Mapping[str, Any], folder: Pa
         )
 
 
-def left_behind(folder: Path, tracking_uri: str) -> Iterator[Path]:
-    """Yield the folders of journals that a step, now ended, could not send to this server."""
+def left_behind(folder: Path, tracking_uri: str) -> Iterator[tuple[Path, str]]:
+    """Yield what a step, now ended, could not send to this server: a journal's folder and its run.
+
+    The folder gets a new name first, so that of two steps only one takes it over.
+    """
     for path in sorted(folder.glob(f"*/{OWNER}")):
-        owner = json.loads(path.read_text("utf-8"))
-        if owner["tracking_uri"] == tracking_uri and not psutil.pid_exists(owner["process"]):
-            yield path.parent
+        try:
+            owner = json.loads(path.read_text("utf-8"))
+            if owner["tracking_uri"] != tracking_uri or _is_running(owner):
+                continue
+            mine = folder / f"{owner['run_id']}.{uuid4().hex[:8]}"
+            path.parent.rename(mine)
+            _sign(mine, owner["run_id"], tracking_uri)
+        except FileNotFoundError:  # another step was faster
+            continue
+        yield mine, owner["run_id"]
+
+
+def _sign(folder: Path, run_id: str, tracking_uri: str) -> None:
+    """Write down whose entries are in a folder, and which process sends them."""
+    process = psutil.Process()
+    owner = {"process": process.pid, "started": process.create_time()}
+    owner |= {"run_id": run_id, "tracking_uri": tracking_uri}
+    write_whole(folder / OWNER, json.dumps(owner))
+
+
+def _is_running(owner: Mapping[str, Any]) -> bool:
+    """Return whether the process that wrote a journal runs; its number may be another's by now."""
+    try:
+        started = psutil.Process(owner["process"]).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    return abs(started - owner.get("started", 0.0)) < _SAME_START
+
+
+def _without_cut_line(path: Path) -> int:
+    """Return the number of entries in a file; a last line that a kill cut off is taken away."""
+    content = path.read_bytes() if path.is_file() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+    return content.count(b"\n")
 
 
 def _entries(folder: Path, start: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the entries from one on; a last line that a kill cut off does not count."""
+    """Yield the entries from one on; a last line that is being written does not count."""
     if not (folder / ENTRIES).is_file():
         return
     lines = (folder / ENTRIES).read_text("utf-8").splitlines(keepends=True)
@@ -162,10 +234,6 @@ def _entries(folder: Path, start: int = 0) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _sent(folder: Path) -> int:
-    path = folder / SENT
+def _sent(folder: Path, lane: str) -> int:
+    path = folder / f"{SENT}-{lane}"
     return int(path.read_text("utf-8") or 0) if path.is_file() else 0
-
-
-def _said(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300]

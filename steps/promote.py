@@ -5,19 +5,20 @@ import json
 import logging
 import tempfile
 from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
 from forgery_lab import gate
 from forgery_lab.gate import Candidate, Judgement, Limits
 from forgery_lab.progress import shown
 from steps import tracking
-from steps.configuration import Workspace
+from steps.configuration import ConfigurationManager, Workspace
 from steps.entities import PromoteSettings
-from steps.errors import GateRefusedError, SettingsError, TrackingError
+from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.ingest import frozen_set
 from steps.registry import CHALLENGER, CHAMPION, Registry, number
 
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 QUESTION_TAG, REFUSAL_TAG = "gate.question", "gate.refusal"
 """Tags of a refused version: what was asked, and why the answer was no."""
+REFUSAL_LIMIT = 2000
+"""Characters of a reason; an event of the history holds it beside figures and limits, in 5000."""
 
 
 def run(settings: PromoteSettings, workspace: Workspace) -> None:
@@ -40,20 +43,33 @@ def run(settings: PromoteSettings, workspace: Workspace) -> None:
     if champion is not None and number(champion) == number(version):
         logger.info("version %d is the champion already", number(version))
         return
-    asked = question(settings, champion)
+    asked, objections = question(settings, champion), objected(settings, registry, champion)
+    if objections and not settings.force:
+        raise refusal(version, "; ".join(objections))
     if version.tags.get(QUESTION_TAG) == asked and not settings.force:
-        raise refusal(version, f"{version.tags[REFUSAL_TAG]} (as judged before)")
-    judgement = judge(settings, workspace, registry, version, champion)
+        before = version.tags.get(REFUSAL_TAG, "the gate said no")
+        raise refusal(version, f"{before} (as judged before)")
+    try:
+        judgement = judge(settings, workspace, registry, version, champion)
+    except TrackingError as error:  # a champion whose files are lost can be replaced by force
+        if not settings.force:
+            raise
+        judgement = Judgement((str(error),), lasting=False)
+    judgement = replace(judgement, refusals=(*objections, *judgement.refusals))
     log(judgement)
     if not judgement.passed and not settings.force:
-        registry.tag(version, {QUESTION_TAG: asked, REFUSAL_TAG: judgement.reason})
+        if judgement.lasting:
+            reason = judgement.reason[:REFUSAL_LIMIT]
+            registry.tag(version, {QUESTION_TAG: asked, REFUSAL_TAG: reason})
         raise refusal(version, judgement.reason)
     check_champion(registry, champion, version)
     forced = f"forced, because {settings.reason}, although " if not judgement.passed else ""
     audit |= {
         "forced": not judgement.passed,
-        "reason": forced + judgement.reason,
+        "reason": (forced + judgement.reason)[:REFUSAL_LIMIT],
         "figures": judgement.figures,
+        "limits": asdict(limits(settings)),
+        "frozen_digest": settings.frozen_digest,
     }
     registry.move(version, settings.stage, audit)
     logger.info("version %d is in %s now: %s", number(version), settings.stage, audit["reason"])
@@ -76,6 +92,46 @@ def question(settings: PromoteSettings, champion: ModelVersion | None) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def objected(
+    settings: PromoteSettings, registry: Registry, champion: ModelVersion | None
+) -> list[str]:
+    """Return what speaks against any promotion by these settings, whatever the version is."""
+    said = []
+    had = [event["version"] for event in registry.history() if event.get("to") == "Production"]
+    if champion is None and had:
+        said.append(
+            f"there is nothing to compare it with; version {had[-1]} was the champion: roll back "
+            'first (`mlflow run . -e rollback`), or give -P force=true -P reason="…"'
+        )
+    if easier := loosened(settings):
+        said.append(
+            f"{', '.join(easier)}: params.yaml asks for more, or names another set; change it "
+            'there, or give -P force=true -P reason="…"'
+        )
+    return said
+
+
+def loosened(settings: PromoteSettings) -> list[str]:
+    """Return what an override made easier to keep than `params.yaml` says."""
+    usual = cast(PromoteSettings, ConfigurationManager().settings("promote"))
+    names = [
+        *(name for name in Limits.__dataclass_fields__ if is_easier(name, settings, usual)),
+        *(["frozen_digest"] if settings.frozen_digest != usual.frozen_digest else []),
+    ]
+    return [f"promote.{name}" for name in names]
+
+
+def is_easier(name: str, settings: PromoteSettings, usual: PromoteSettings) -> bool:
+    """Return whether a limit is easier to keep than the usual one."""
+    mine, theirs = getattr(settings, name), getattr(usual, name)
+    return mine < theirs if name == "least_sources" else mine > theirs
+
+
+def limits(settings: PromoteSettings) -> Limits:
+    """Return what a challenger has to keep."""
+    return Limits(**{name: getattr(settings, name) for name in Limits.__dataclass_fields__})
+
+
 def refusal(version: ModelVersion, reason: str) -> GateRefusedError:
     """Return the error that ends a promotion with exit status 3."""
     return GateRefusedError(f"version {number(version)} is not promoted: {reason}")
@@ -88,18 +144,18 @@ def judge(
     version: ModelVersion,
     champion: ModelVersion | None,
 ) -> Judgement:
-    """Return what the gate says; without a champion, soundness is enough."""
+    """Return what the gate says; without a champion, soundness is enough.
+
+    Raises:
+        TrackingError: the files of one of the two cannot be had, which is no fault of a model.
+    """
     frozen = frozen_set(settings, workspace)
-    limits = Limits(**{name: getattr(settings, name) for name in Limits.__dataclass_fields__})
     with ExitStack() as stack:
-        try:
-            challenger = fetch(registry, version, stack)
-            other = fetch(registry, champion, stack) if champion is not None else None
-        except (MlflowException, OSError) as error:
-            return Judgement((f"its files cannot be had: {str(error).splitlines()[0]}",))
+        challenger = fetch(registry, version, stack)
+        other = fetch(registry, champion, stack) if champion is not None else None
         with shown("the gate", "images") as progress:
             judgement = gate.judge(
-                challenger, other, frozen, limits, settings.seed, settings.draws, progress
+                challenger, other, frozen, limits(settings), settings.seed, settings.draws, progress
             )
     if champion is None and judgement.passed:
         scores = {key: value for key, value in version.tags.items() if key.startswith("metric.")}
@@ -109,10 +165,22 @@ def judge(
 
 
 def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> Candidate:
-    """Return a version in a folder of its own, which lives as long as the stack."""
+    """Return a version in a folder of its own, which lives as long as the stack.
+
+    Raises:
+        TrackingError: its files cannot be had.
+    """
     folder = stack.enter_context(tempfile.TemporaryDirectory())
-    path = mlflow.artifacts.download_artifacts(registry.uri(version), dst_path=folder)
-    return Candidate(f"version {number(version)}", Path(path))
+    name = f"version {number(version)}"
+    try:
+        path = Path(mlflow.artifacts.download_artifacts(registry.uri(version), dst_path=folder))
+    except Exception as error:  # artefact stores raise what they like
+        raise TrackingError(f"the files of {name} cannot be had: {first_line(error)}") from error
+    if not (path / "MLmodel").is_file():  # MLflow takes what is gone for a model without files
+        raise TrackingError(
+            f"the files of {name} cannot be had: there are none at {version.source}"
+        )
+    return Candidate(name, path)
 
 
 def log(judgement: Judgement) -> None:

@@ -15,6 +15,7 @@ from forgery_pyfunc.detector import NETWORK_FILE, read_description
 from steps import promote, tracking
 from steps.configuration import SHIPPED, ConfigurationManager, Workspace
 from steps.entities import PromoteSettings, RegisterSettings
+from steps.errors import GateRefusedError
 from steps.registry import DIGEST_TAG, Registry, number
 
 logger = logging.getLogger(__name__)
@@ -37,14 +38,20 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
 
 
 def ensure_champion(workspace: Workspace) -> None:
-    """Make the detector of this repository the champion of a registry that has no version yet."""
+    """Make the detector of this repository the champion of a registry that has no version yet.
+
+    Where the gate refuses it, it is a challenger, and a warning says why.
+    """
     registry = Registry(workspace.registered_model)
     if registry.versions() or not (SHIPPED / NETWORK_FILE).is_file():
         return
-    with mlflow.start_run(run_name="register the shipped detector", nested=True):
+    with tracking.started(workspace, run_name="register the shipped detector", nested=True):
         version = register(SHIPPED, registry, workspace)
         chosen = ConfigurationManager().settings("promote", {"version": str(number(version))})
-        promote.run(cast(PromoteSettings, chosen), workspace)
+        try:
+            promote.run(cast(PromoteSettings, chosen), workspace)
+        except GateRefusedError as error:
+            logger.warning("the shipped detector: %s", error)
 
 
 def register(

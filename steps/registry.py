@@ -7,6 +7,7 @@ the others agree. What was done is kept as tags of the registered model, one for
 
 import getpass
 import json
+import os
 import random
 import time
 import warnings
@@ -34,7 +35,14 @@ EVENT_TAG = "event."
 
 _FIRST = ("Production", "Staging")
 _ATTEMPTS = 20
-_CROSSED = ("IntegrityError", "UniqueViolation", "StaleDataError", "database is locked")
+_CROSSED = (
+    "IntegrityError",
+    "UniqueViolation",
+    "StaleDataError",
+    "DeadlockDetected",
+    "SerializationFailure",
+    "database is locked",
+)
 """What the databases below MLflow say when two writes cross."""
 
 
@@ -87,12 +95,14 @@ class Registry:
     def create(self, model_uri: str, run_id: str, tags: dict[str, str]) -> ModelVersion:
         """Register a logged model as a new version with the alias `challenger`."""
         try:
-            self.client.create_registered_model(self.name)
+            again_if_crossed(self.client.create_registered_model, self.name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        version = self.client.create_model_version(self.name, model_uri, run_id=run_id, tags=tags)
-        self.client.set_registered_model_alias(self.name, CHALLENGER, version.version)
+        create = self.client.create_model_version
+        version = again_if_crossed(create, self.name, model_uri, run_id=run_id, tags=tags)
+        version = self._only(version)
+        self._set_alias(CHALLENGER, version)
         return version
 
     def describe(self, version: ModelVersion, text: str) -> None:
@@ -107,23 +117,25 @@ class Registry:
         """
         alias = ALIASES.get(stage)
         held = self.by_alias(alias) if alias else None
-        if alias:
-            self._set_alias(alias, version)
-        self._drop_aliases(version, keep=alias)
-        if not alias:
-            self._mark(version, stage)
         entry = {
             "at": now(),
             "version": number(version),
             "to": stage,
             "from_version": number(held) if held is not None else None,
-            "by": getpass.getuser(),
+            "by": who(),
             **audit,
         }
         texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in entry.items()}
+        if alias:
+            self._set_alias(alias, version)
+        else:
+            self._drop_aliases(version, keep=None)
+        self._record(entry)
+        self._drop_aliases(version, keep=alias)
+        if not alias:
+            self._mark(version, stage)
         self.tag(version, {f"promotion.{key}": text for key, text in texts.items()})
         self.settle()
-        self._record(entry)
 
     def tag(self, version: ModelVersion, tags: dict[str, str]) -> None:
         """Set tags of a version."""
@@ -172,14 +184,7 @@ class Registry:
             self._set_alias(ALIASES[stage], version)
         self.settle()
         if said:
-            self._record(
-                {
-                    "at": now(),
-                    "action": "repair",
-                    "by": getpass.getuser(),
-                    "reason": "; ".join(said),
-                }
-            )
+            self._record({"at": now(), "action": "repair", "by": who(), "reason": "; ".join(said)})
         return said
 
     def history(self) -> list[dict[str, Any]]:
@@ -233,6 +238,19 @@ class Registry:
             if version is None and marked:
                 yield stage, marked[0]
 
+    def _only(self, created: ModelVersion) -> ModelVersion:
+        """Return the version of a run's model; where an answer was lost, it was created twice."""
+        same = [
+            version
+            for version in self.versions()
+            if version.run_id
+            and (version.run_id, version.source) == (created.run_id, created.source)
+        ]
+        *twins, first = same or [created]
+        for twin in twins:
+            again_if_crossed(self.client.delete_model_version, self.name, twin.version)
+        return first
+
     def _mark(self, version: ModelVersion, stage: str) -> None:
         self.tag(version, {STAGE_TAG: stage})
         try:
@@ -257,7 +275,7 @@ class Registry:
         for alias in ALIASES.values():
             held = self.by_alias(alias)
             if alias != keep and held is not None and number(held) == number(version):
-                self.client.delete_registered_model_alias(self.name, alias)
+                again_if_crossed(self.client.delete_registered_model_alias, self.name, alias)
 
 
 def resolve(model: str, registered_model: str) -> tuple[str, str]:
@@ -293,17 +311,24 @@ def lineage(events: Sequence[dict[str, Any]]) -> list[int]:
     return line
 
 
-def again_if_crossed(write: Callable[..., Any], *arguments: str) -> None:
-    """Call a write of the registry, again where another one crossed it in MLflow's database."""
+def again_if_crossed(write: Callable[..., Any], *arguments: str, **named: Any) -> Any:
+    """Return what a write of the registry gives, tried again where another one crossed it."""
     for attempt in range(_ATTEMPTS):
         try:
-            write(*arguments)
+            return write(*arguments, **named)
         except MlflowException as error:
             if attempt == _ATTEMPTS - 1 or not any(sign in str(error) for sign in _CROSSED):
                 raise
             time.sleep(random.uniform(0.05, 0.3))  # noqa: S311, no secret
-        else:
-            return
+    return None
+
+
+def who() -> str:
+    """Return the user, as the tracking server or the system knows them."""
+    try:
+        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
 
 
 def now() -> str:

@@ -1,11 +1,11 @@
 """The detector that this project ships: from free photographs to the folder `release/`."""
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pandas as pd
 
@@ -26,6 +26,7 @@ from forgery_lab.release import Judged
 from forgery_lab.training import TrainingSettings
 from forgery_pyfunc.detector import read_description
 from forgery_pyfunc.features import FAMILIES
+from steps import tracking
 from steps.configuration import SHIPPED, Workspace
 from steps.entities import ReleaseSettings
 
@@ -46,9 +47,9 @@ def run(settings: ReleaseSettings, workspace: Workspace) -> None:
                 folder = workspace.path("release_work") / f"without-part-{part}"
                 judged.append(learn(settings, store, found, part, folder, workspace))
         alarms = release.cross_fitted(judged)
-        mlflow.log_dict(alarms, "cross_fitted_false_alarms.json")
+        tracking.log_text(json.dumps(alarms, indent=1), "cross_fitted_false_alarms.json")
         logger.info("false alarms, cross-fitted: %s", alarms)
-    mlflow.log_artifacts(str(output), "detector")
+    tracking.log_artifacts(output, "detector")
 
 
 def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.DataFrame:
@@ -111,7 +112,7 @@ def learn(
     )
     judged = release.judge(result.model, sides.held_out)
     figures = release.describe(judged)
-    mlflow.log_dict(figures, f"held_out_{held_out}.json")
+    tracking.log_text(json.dumps(figures, indent=1), f"held_out_{held_out}.json")
     description = {
         "name": release.NAME,
         "network": "blocks",
@@ -133,5 +134,5 @@ def learn(
 def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
     """Say how an epoch went, and log it."""
     figures = {name: value for name, value in row.items() if name != "epoch"}
-    mlflow.log_metrics(figures, step=epoch)
+    tracking.log_metrics(figures, step=epoch)
     logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))

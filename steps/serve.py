@@ -19,8 +19,8 @@ from forgery_pyfunc.model import VERSION_VARIABLE
 from steps import promote, register
 from steps.configuration import ConfigurationManager, Workspace, feedback_store
 from steps.entities import PromoteSettings, RegisterSettings, ServeSettings
-from steps.errors import SettingsError
-from steps.register import ensure_champion
+from steps.errors import SettingsError, first_line
+from steps.register import detector_digest, ensure_champion
 from steps.registry import Registry, resolve
 
 logger = logging.getLogger(__name__)
@@ -53,13 +53,20 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
 
 
 def ensure_version(workspace: Workspace) -> None:
-    """Fill an empty registry: with the shipped detector, else with one that `dvc pull` brought."""
+    """Fill an empty registry with the shipped detector; show the workspace's own to the gate.
+
+    That one was trained here, or `dvc pull` brought it. Where it is new to the registry it becomes
+    a challenger, and the champion if the gate lets it; else the champion stays.
+    """
     ensure_champion(workspace)
-    detector = workspace.path("detector")
-    if Registry(workspace.registered_model).versions() or not (detector / NETWORK_FILE).is_file():
+    detector, registry = workspace.path("detector"), Registry(workspace.registered_model)
+    if not (detector / NETWORK_FILE).is_file() or registry.by_digest(detector_digest(detector)):
         return
     register.run(RegisterSettings(detector=None), workspace)
-    promote.run(cast(PromoteSettings, ConfigurationManager().settings("promote")), workspace)
+    try:
+        promote.run(cast(PromoteSettings, ConfigurationManager().settings("promote")), workspace)
+    except ForgeryError as error:  # a refusal, or the gate could not judge
+        logger.warning("the detector in %s: %s", detector, error)
 
 
 def scoring_service(uri: str, version: str, port: int) -> Service:
@@ -90,7 +97,7 @@ def follower(
         try:
             return resolve(settings.model, workspace.registered_model)[1]
         except (ForgeryError, MlflowException) as error:
-            raise DeployError(str(error).splitlines()[0]) from error
+            raise DeployError(first_line(error)) from error
 
     def prepare(wanted: str, port: int) -> Service:
         return scoring_service(f"models:/{wanted}", wanted, port)

@@ -21,7 +21,7 @@ import mlflow
 import yaml
 from matplotlib.figure import Figure
 from mlflow.data.dataset import Dataset
-from mlflow.entities import Run
+from mlflow.entities import LifecycleStage, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
@@ -32,7 +32,7 @@ from forgery_pyfunc.errors import ForgeryError
 from steps import journal
 from steps.configuration import PROJECT_ROOT, Workspace
 from steps.entities import Entity
-from steps.errors import GateRefusedError, TrackingError
+from steps.errors import GateRefusedError, TrackingError, first_line
 from steps.journal import Journal
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def step_run(
     `unfinished` names a run that was killed, that one goes on, and the new one says so in a tag.
     """
     options = {"run_name": step, "log_system_metrics": True}
-    with _started(workspace, **options) as opened, ExitStack() as stack:
+    with started(workspace, **options) as opened, ExitStack() as stack:
         run = opened
         try:
             if unfinished:
@@ -103,11 +103,11 @@ def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Ru
         return None
     set_tags({CONTINUED_TAG: run_id})
     logger.info("continuing run %s, which was stopped", run_id)
-    return stack.enter_context(_started(workspace, run_id=run_id, nested=True))
+    return stack.enter_context(started(workspace, run_id=run_id, nested=True))
 
 
 @contextmanager
-def _started(workspace: Workspace, **options: Any) -> Iterator[Run]:
+def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
     """Open an MLflow run; what it logs reaches a server also when that is down for minutes."""
     run = mlflow.start_run(**options)
     status, patience = "FAILED", journal.PATIENCE_AFTER_FAILURE
@@ -204,12 +204,12 @@ def _log_files(write: Callable[[Path], object], name: str = "") -> None:
 def _open_journal(run_id: str, folder: Path) -> None:
     """Send what earlier runs could not send, and keep a journal of this one."""
     uri = mlflow.get_tracking_uri()
-    for left in journal.left_behind(folder, uri):
-        logger.info("sending what run %s could not send", left.name)
+    for left, earlier in journal.left_behind(folder, uri):
+        logger.info("sending what run %s could not send", earlier)
         try:
-            Journal(left, left.name, uri).close(journal.PATIENCE_AFTER_FAILURE)
+            Journal(left, earlier, uri).close(journal.PATIENCE_AFTER_FAILURE)
         except TrackingError as error:  # the run was deleted, for one
-            logger.warning("run %s: %s", left.name, error)
+            logger.warning("run %s: %s", earlier, error)
     _journals[run_id] = Journal(folder / run_id, run_id, uri)
 
 
@@ -269,9 +269,10 @@ def find_run(path: Path) -> Run | None:
 
 
 def existing_run(run_id: str) -> Run | None:
-    """Return the run, or None where the current server does not have it."""
+    """Return the run, or None where the current server does not have it, or it was deleted."""
     try:
-        return MlflowClient().get_run(run_id)
+        run = MlflowClient().get_run(run_id)
+        return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
@@ -292,7 +293,6 @@ def translated(error: ForgeryError | MlflowException | OSError) -> ForgeryError:
 
 def explain(error: MlflowException) -> TrackingError:
     """Return MLflow's error as one sentence that names the server and what it said."""
-    first_line = str(error).strip().splitlines()[0]
     if is_unauthorised(error):
         user = os.environ.get("MLFLOW_TRACKING_USERNAME")
         said = f"the user {user} with this password" if user else "a request without a user"
@@ -300,7 +300,9 @@ def explain(error: MlflowException) -> TrackingError:
             f"the tracking server {mlflow.get_tracking_uri()} does not accept {said}; set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
-    return TrackingError(f"the tracking server {mlflow.get_tracking_uri()} failed: {first_line}")
+    return TrackingError(
+        f"the tracking server {mlflow.get_tracking_uri()} failed: {first_line(error)}"
+    )
 
 
 def is_unauthorised(error: MlflowException) -> bool:

@@ -30,7 +30,8 @@ class StandIn(PythonModel):
 
     def predict(self, context, model_input, params=None):
         params = params or {}
-        return pd.DataFrame([self.record(i, params) for i in model_input["image"]]).astype(object)
+        images = [image for image in model_input["image"] if image != b"left out"]
+        return pd.DataFrame([self.record(i, params) for i in images]).astype(object)
 
     def record(self, data, params):
         empty = dict.fromkeys(["verdict", "probability", "heatmap", "width", "height", "format",
@@ -38,6 +39,9 @@ class StandIn(PythonModel):
         if data == b"die":
             import os
             os._exit(3)
+        if data == b"sleep":
+            import time
+            time.sleep(600)
         try:
             image = Image.open(io.BytesIO(data))
             luma = np.asarray(image.convert("L")).astype(float)

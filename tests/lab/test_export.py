@@ -15,8 +15,9 @@ from forgery_pyfunc.features import channels
 FAMILIES = ("copymove", "dct")
 SHAPES = ((8, 8), (48, 32), (21, 50))
 LEARNT = pd.DataFrame(
-    {"sha256": ["a"], "source_ids": [["ani1"]], "group": ["g"], "split": ["train"], "more": [1]}
-)
+    {"sha256": ["a"], "source_ids": [["ani1"]], "group": ["g"], "split": ["train"],
+     "phash": ["f0f0f0f00f0f0f0f"], "more": [1]}
+)  # fmt: skip
 DESCRIPTION = {"name": "n", "network": "blocks", "features": list(FAMILIES), "calibration": {}}
 
 
@@ -68,7 +69,7 @@ def test_the_folder_holds_what_readers_expect(folder):
     assert description["features"] == list(FAMILIES)
     assert description["training"]["onnx_max_difference"] < 1e-4
     manifest = pd.read_parquet(folder / "training_manifest.parquet")
-    assert list(manifest) == ["sha256", "source_ids", "group", "split"]
+    assert list(manifest) == ["sha256", "source_ids", "group", "split", "phash"]
 
 
 def test_the_keras_file_holds_the_network_without_its_optimiser(folder, network, samples):

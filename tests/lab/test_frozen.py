@@ -1,5 +1,7 @@
 """The frozen test set: named by its digest, and kept away from all that a model learns from."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -35,6 +37,39 @@ def test_another_digest_is_refused_and_the_one_found_is_told(small_frozen, tmp_p
     with pytest.raises(DataError, match=f"set frozen_digest: {small_frozen.digest} in params"):
         frozen.ensure(tmp_path / "frozen", str(small_frozen.source), "0" * 32)
     assert not (tmp_path / "frozen").exists()
+
+
+def test_a_mistyped_digest_leaves_the_good_set_in_place(small_frozen, tmp_path):
+    folder = tmp_path / "frozen"
+    frozen.ensure(folder, str(small_frozen.source), small_frozen.digest)
+    with pytest.raises(DataError, match="was asked for"):
+        frozen.ensure(folder, str(small_frozen.source), "0" * 32)
+    assert len(frozen.ensure(folder, "gone", small_frozen.digest).frame) == 28
+    assert [path.name for path in tmp_path.iterdir()] == ["frozen"]
+
+
+@pytest.mark.parametrize("where", ["data/frozen", "data", "data/frozen/images"])
+def test_photographs_in_the_folder_of_the_set_are_never_deleted(small_frozen, tmp_path, where):
+    source = shutil.copytree(small_frozen.source, tmp_path / where)
+    before = sorted(path for path in source.rglob("*") if path.is_file())
+    with pytest.raises(DataError, match="overlap; keep your photographs elsewhere"):
+        frozen.ensure(tmp_path / "data/frozen", str(source), small_frozen.digest)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone", "manifest"])
+def test_a_set_that_was_altered_is_fetched_again(small_frozen, tmp_path, damage):
+    kept = frozen.ensure(tmp_path / "frozen", str(small_frozen.source), small_frozen.digest)
+    victim = kept.root / kept.frame["path"].iloc[3]
+    good = victim.read_bytes()
+    if damage == "changed":
+        victim.write_bytes(good + b"0")
+    elif damage == "gone":
+        victim.unlink()
+    else:
+        (tmp_path / "frozen/manifest.parquet").write_bytes(b"PAR1")
+    frozen.ensure(tmp_path / "frozen", str(small_frozen.source), small_frozen.digest)
+    assert victim.read_bytes() == good
 
 
 def test_an_image_touches_it_by_bytes_by_looks_and_by_source(judges):

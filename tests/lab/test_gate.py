@@ -1,6 +1,7 @@
 """The gate: figures of two models decide, and models that break the contract never reach it."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from forgery_lab import contract, frozen, gate, packaging, scoring
 from forgery_lab.gate import Candidate, Limits
+from forgery_pyfunc.errors import ModelError
 from tests.conftest import training_manifest, write_detector
 
 LIMITS = Limits(
@@ -79,6 +81,17 @@ def test_images_that_one_model_could_not_score_count_for_neither(rows):
     one = scored(rows, 1.8)
     holed = one.assign(probability=one["probability"].where(np.arange(200) >= 50))
     assert decide(rows, holed, one).figures["images"] == 150
+    assert decide(rows, holed, one).passed
+
+
+@pytest.mark.parametrize(("holes", "passes"), [(4, True), (50, False), (199, False)])
+def test_a_challenger_may_not_leave_out_what_the_champion_scored(rows, holes, passes):
+    one = scored(rows, 1.8)
+    holed = one.assign(probability=one["probability"].where(np.arange(200) >= holes))
+    judgement = decide(rows, one, holed)
+    assert judgement.passed == passes, judgement.reason
+    said = f"could not score {holes} of the 200 images that the champion scored"
+    assert (said in judgement.reason) != passes
 
 
 @pytest.mark.parametrize(
@@ -156,11 +169,72 @@ def test_a_model_without_a_training_manifest_is_judged_only_where_nothing_is_com
     assert gate.judge(unknown, None, judges, LIMITS).passed
 
 
+def test_a_model_that_learnt_from_what_looks_like_the_frozen_set_is_not_judged(make, good, judges):
+    alike = make("version 7")
+    (path,) = alike.folder.rglob(gate.TRAINING_MANIFEST)
+    near = f"{int(judges.frame['phash'].iloc[0], 16) ^ 0b11:016x}"
+    pd.read_parquet(path).assign(phash=near).to_parquet(path)
+    said = gate.judge(alike, good, judges, LIMITS).reason
+    assert "learnt from 1 images that touch the frozen test set (1 as frozen_look_alike)" in said
+
+
 def test_a_damaged_model_is_refused_and_not_raised(make, judges):
     damaged = make("version 5")
     for network in damaged.folder.rglob("network.onnx"):
         network.write_bytes(b"damaged")
-    assert "cannot be loaded" in gate.judge(damaged, None, judges, LIMITS).reason
+    judgement = gate.judge(damaged, None, judges, LIMITS)
+    assert judgement.reason.startswith("version 5 cannot be loaded")
+    assert not judgement.lasting
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PAR1",
+        pd.DataFrame({"sha256": ["0"]}),
+        pd.DataFrame({"sha256": ["0"], "source_ids": [None]}),
+        pd.DataFrame({"sha256": ["0"], "source_ids": [["a"]], "phash": [None]}),
+    ],
+)
+def test_a_damaged_training_manifest_is_told(make, good, judges, content):
+    model = make("version 8")
+    (path,) = model.folder.rglob(gate.TRAINING_MANIFEST)
+    path.write_bytes(content if isinstance(content, bytes) else content.to_parquet())
+    said = gate.judge(model, good, judges, LIMITS).reason
+    assert said == "the training manifest of version 8 cannot be read"
+    assert gate.leaks(good, model, judges) == ([], [f"{said}; it may know the frozen set"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"probability": "high"}, "it gives an image a probability of 'high'"),
+        ({"probability": 1.5}, "it gives an image a probability of 1.5"),
+        ({"verdict": ["forged"]}, r"it gives an image the verdict \['forged'\]"),
+    ],
+)
+def test_odd_answers_are_told_with_the_name_of_the_model(good, monkeypatch, change, said):
+    real = scoring.opened
+
+    @contextmanager
+    def odd(folder):
+        with real(folder) as ask:
+            yield lambda images, **params: [one | change for one in ask(images, **params)]
+
+    monkeypatch.setattr(scoring, "opened", odd)
+    with pytest.raises(ModelError, match=f"version 2 breaks the contract: {said}"):  # noqa: SIM117
+        with gate.opened(good) as ask:
+            ask([packaging.input_example()["image"][0]])
+
+
+def test_a_record_without_a_probability_or_with_a_map_that_is_none_breaks_the_contract(good):
+    with scoring.opened(good.folder) as ask:
+        for change, said in (
+            ({"probability": None}, "it gives the golden image no probability"),
+            ({"heatmap": "AAAA"}, "its heat map is no picture"),
+        ):
+            changed = lambda images, change=change, **p: [r | change for r in ask(images, **p)]  # noqa: E731
+            assert said in contract.faults(good.folder, changed)
 
 
 def test_a_model_with_another_signature_breaks_the_contract(make, judges):

@@ -101,6 +101,7 @@ def test_learning_and_judging_sees_no_photograph_twice(pairs, tmp_path):
     assert set(sides.validation.index["draw"]) == {0}
     seen = release.training_manifest(pairs.photographs, 1)
     assert len(seen) == 12
+    assert seen["phash"].str.fullmatch("[0-9a-f]{16}").all()
     assert set(seen["split"]) == {"train", "validation"}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forgery_lab import scoring
 from forgery_lab.errors import DataError
 from forgery_lab.scoring import score
 from forgery_pyfunc.errors import ModelError
@@ -81,6 +82,18 @@ def test_a_missing_model_is_one_clear_sentence(tmp_path):
 def test_a_process_that_dies_is_reported_and_leaves_nothing_behind(model):
     with pytest.raises(ModelError, match="died"):
         list(score(model, [lambda: png(1), lambda: b"die"], workers=1))
+
+
+def test_a_process_that_is_silent_is_given_up(model, monkeypatch):
+    with scoring.opened(model) as ask:
+        monkeypatch.setattr(scoring, "SECONDS", 1.0)
+        with pytest.raises(ModelError, match="was silent for 1 s"):
+            ask([b"sleep"])
+
+
+def test_a_record_that_is_missing_is_told(model):
+    with pytest.raises(ModelError, match="gives 1 answers for 2 images"):
+        list(score(model, [lambda: png(1), lambda: b"left out"], workers=1))
 
 
 def test_an_image_that_cannot_be_prepared_stops_the_scoring(model):

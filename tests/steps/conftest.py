@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from steps.configuration import PROJECT_ROOT
 
@@ -90,6 +91,14 @@ def make_clone(folder: Path, shipped: bool = False) -> Clone:
     clone.run("git", "add", "-A")
     clone.commit("start")
     return clone
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A database that MLflow has set up, which takes it seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
 
 
 @pytest.fixture(scope="session")

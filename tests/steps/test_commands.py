@@ -1,5 +1,8 @@
 """`forgery doctor` and `forgery history` on a store of their own."""
 
+import http.server
+import threading
+
 import mlflow
 import pytest
 from click.testing import CliRunner
@@ -62,6 +65,39 @@ def test_the_doctor_tells_drift_and_lost_artefacts_and_repairs_what_it_can(regis
     registry.client.delete_model_version(registry.name, "1")
     assert registry.by_alias(CHAMPION) is None
     assert "FAIL  champion    forgery-detector has none" in forgery("doctor")[1]
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Answers every request with the status in its path."""
+
+    def do_GET(self):
+        self.send_response(int(self.path.split("/")[1]))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        """Say nothing of single requests."""
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("404", "answers"), ("401", "401"), ("down", "Cannot connect")]
+)
+def test_a_dvc_remote_over_http_is_sound_where_it_answers_for_an_object(
+    status, said, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(doctor, "PROJECT_ROOT", tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        port = 9 if status == "down" else server.server_address[1]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (tmp_path / ".dvc").mkdir()
+        config = (
+            f"[core]\nno_scm = true\n['remote \"r\"']\nurl = http://127.0.0.1:{port}/{status}\n"
+        )
+        (tmp_path / ".dvc/config").write_text(config)
+        (finding,) = doctor.dvc_remotes()
+        server.shutdown()
+    assert finding.is_sound == (status == "404")
+    assert said in finding.said
 
 
 def test_a_server_that_is_down_is_told(monkeypatch):

@@ -39,6 +39,8 @@ def test_every_stage_left_its_outputs_and_its_run(trained, store):
     assert len(manifest) == len(splits) > 50
     assert set(splits["split"]) >= {"train", "validation", "test"}
     assert (trained.root / "models/detector/network.onnx").is_file()
+    seen = pd.read_parquet(trained.root / "models/detector/training_manifest.parquet")
+    assert set(seen["phash"]) <= set(manifest["phash"])
 
 
 def test_the_training_run_says_what_it_did(trained, store):

@@ -6,22 +6,15 @@ from contextlib import ExitStack
 
 import mlflow
 import pytest
-from mlflow.tracking import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from steps.configuration import PROJECT_ROOT
 from steps.errors import TrackingError
-from steps.registry import CHALLENGER, CHAMPION, STAGE_TAG, Registry, number
+from steps.registry import CHALLENGER, CHAMPION, STAGE_TAG, Registry, again_if_crossed, number
+from steps.tracking import existing_run
 from tests.webui.servers import free_port, process
 
 NAME = "forgery-detector"
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """A database that MLflow has set up, which takes it seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
@@ -72,6 +65,67 @@ def test_production_sets_alias_tag_and_stage_and_archives_the_former_champion(
     assert champion.tags["promotion.by"] == "you"
     former = registry.by_number(number(first))
     assert former.tags[STAGE_TAG] == former.current_stage == "Archived"
+
+
+def test_a_promotion_names_the_user_of_the_server_or_of_the_system(
+    registry, new_version, monkeypatch
+):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "MLFLOW_TRACKING_USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])  # as in a container
+    registry.move(new_version(), "Production", {})
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    registry.move(new_version(), "Production", {})
+    assert [event["by"] for event in registry.history()] == [f"uid {os.getuid()}", "ann"]
+
+
+def test_a_promotion_that_is_cut_off_after_the_alias_is_in_the_history(
+    registry, new_version, monkeypatch
+):
+    def cut_off(*arguments):
+        raise KeyboardInterrupt
+
+    version = new_version()
+    monkeypatch.setattr(registry, "tag", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        registry.move(version, "Production", {})
+    assert number(registry.by_alias(CHAMPION)) == 1
+    assert [event["version"] for event in registry.history()] == [1]
+
+
+def test_a_version_that_was_created_twice_because_an_answer_was_lost_is_there_once(
+    registry, new_version, monkeypatch
+):
+    create = registry.client.create_model_version
+
+    def answer_lost(*arguments, **named):
+        create(*arguments, **named)
+        return create(*arguments, **named)
+
+    new_version()
+    monkeypatch.setattr(registry.client, "create_model_version", answer_lost)
+    assert number(new_version()) == number(registry.by_alias(CHALLENGER)) == 2
+    assert [number(version) for version in registry.versions()] == [2, 1]
+
+
+def test_a_write_that_postgresql_gave_up_is_tried_again():
+    answers = [MlflowException("(psycopg2.errors.DeadlockDetected) deadlock detected"), "done"]
+
+    def write():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert again_if_crossed(write) == "done"
+
+
+def test_a_run_that_was_deleted_does_not_exist(registry, new_version):
+    run_id = new_version().run_id
+    assert existing_run(run_id).info.run_id == run_id
+    registry.client.delete_run(run_id)
+    assert existing_run(run_id) is None
+    assert existing_run("0" * 32) is None
 
 
 def test_archiving_the_champion_leaves_no_champion(registry, new_version):

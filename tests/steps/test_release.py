@@ -1,32 +1,37 @@
 """The release desk with real models: judged, promoted, refused, forced, rolled back."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import mlflow
 import pytest
+import yaml
 
 from forgery_lab import gate, scoring
-from steps import promote, register, rollback
-from steps.configuration import ConfigurationManager
+from steps import promote, register, rollback, serve
+from steps.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
 from steps.entities import RollbackSettings
-from steps.errors import GateRefusedError, SettingsError
+from steps.errors import GateRefusedError, SettingsError, TrackingError
 from steps.registry import CHAMPION, Registry, number
 from tests.conftest import encoded, picture, training_manifest, write_detector
 
 pytestmark = pytest.mark.slow
 
-LENIENT = {
-    "least_sources": "10", "false_alarms": "1", "calibration_error": "1", "latency_ratio": "50",
-}  # fmt: skip
+LENIENT = {"least_sources": 10, "false_alarms": 1, "calibration_error": 1, "latency_ratio": 50}
 
 
 class Desk:
     """A registry and a workspace of their own, and the three things that are done there."""
 
     def __init__(self, root, frozen):
-        self.manager, self.root = ConfigurationManager(), root
+        params = yaml.safe_load((PROJECT_ROOT / "params.yaml").read_text("utf-8"))
+        params |= {"frozen": str(frozen.source), "frozen_digest": frozen.digest}
+        params["promote"] |= LENIENT
+        (root / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+        shutil.copy(PROJECT_ROOT / "config.yaml", root)
+        self.manager, self.root = ConfigurationManager(root), root
         self.workspace = self.manager.workspace(root / "workspace")
-        self.frozen = {"frozen": str(frozen.source), "frozen_digest": frozen.digest}
         self.registry = Registry(self.workspace.registered_model)
 
     def register(self, weight, learnt=("ani00001",)):
@@ -37,7 +42,7 @@ class Desk:
         return number(self.registry.versions()[0])
 
     def promote(self, **options):
-        settings = self.manager.settings("promote", {**self.frozen, **LENIENT, **options})
+        settings = self.manager.settings("promote", options)
         with mlflow.start_run() as run:
             promote.run(settings, self.workspace)
         return run.info.run_id
@@ -66,7 +71,10 @@ def desk(small_frozen, tmp_path_factory):
     mlflow.set_tracking_uri(f"sqlite:///{root}/mlflow.db")
     mlflow.create_experiment("desk", artifact_location=(root / "artifacts").as_uri())
     mlflow.set_experiment("desk")
-    yield Desk(root, small_frozen)
+    desk = Desk(root, small_frozen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promote, "ConfigurationManager", lambda: desk.manager)
+        yield desk
     mlflow.set_tracking_uri(before)
 
 
@@ -92,6 +100,8 @@ def test_a_better_challenger_becomes_the_champion_and_the_comparison_is_logged(r
     assert event["figures"] == comparison["figures"]
     assert event["run_id"] == released.last_run
     assert not event["forced"]
+    assert event["limits"]["margin"] == 0.05
+    assert event["frozen_digest"] == released.manager.params["frozen_digest"]
 
 
 def test_a_worse_challenger_is_refused_and_not_judged_twice(released):
@@ -101,6 +111,16 @@ def test_a_worse_challenger_is_refused_and_not_judged_twice(released):
     with pytest.raises(GateRefusedError, match="as judged before"):
         released.promote()
     assert released.champion() == 2
+
+
+def test_a_limit_that_an_override_loosens_needs_force(released):
+    worse = str(number(released.registry.versions()[0]))
+    for option in ({"margin": "1"}, {"least_sources": "1"}, {"frozen_digest": "0" * 32}):
+        said = f"promote.{next(iter(option))}: params.yaml asks for more"
+        with pytest.raises(GateRefusedError, match=said):
+            released.promote(version=worse, **option)
+    with pytest.raises(GateRefusedError, match="as judged before"):
+        released.promote(version=worse, margin="0.05", least_sources="10")
 
 
 def test_force_needs_a_reason_and_is_recorded(released):
@@ -129,6 +149,35 @@ def test_a_leaking_challenger_is_not_judged(released):
         released.promote(version=str(leaking))
 
 
+def test_files_that_cannot_be_had_are_no_refusal(released):
+    registry = released.registry
+    lost = registry.create((released.root / "lost").as_uri(), None, {})
+    with pytest.raises(TrackingError, match=f"the files of version {number(lost)} cannot be had"):
+        released.promote()
+    assert promote.QUESTION_TAG not in registry.by_number(number(lost)).tags
+    good, champion = released.register(3.1), registry.by_alias(CHAMPION)
+    registry.client.set_registered_model_alias(registry.name, CHAMPION, lost.version)
+    with pytest.raises(TrackingError, match=f"the files of version {number(lost)} cannot be had"):
+        released.promote(version=str(good))
+    assert promote.QUESTION_TAG not in registry.by_number(good).tags
+    released.promote(version=str(good), force="true", reason="its files are lost")
+    assert released.champion() == good
+    registry.move(champion, "Production", {})
+
+
+def test_without_the_champion_that_there_was_nothing_becomes_it_but_by_force(released):
+    registry, champion = released.registry, released.champion()
+    next_one = released.register(-2.8)
+    registry.move(registry.by_number(champion), "Archived", {})
+    with pytest.raises(GateRefusedError, match=f"version {champion} was the champion: roll back"):
+        released.promote(version=str(next_one))
+    assert released.champion() is None
+    released.promote(version=str(next_one), force="true", reason="a test")
+    assert released.champion() == next_one
+    assert released.registry.history()[-1]["forced"]
+    registry.move(registry.by_number(champion), "Production", {})
+
+
 def test_a_champion_deleted_by_hand_is_followed_by_the_one_before(released):
     registry = released.registry
     registry.move(registry.by_number(2), "Production", {})
@@ -137,3 +186,42 @@ def test_a_champion_deleted_by_hand_is_followed_by_the_one_before(released):
     released.rollback()
     assert released.champion() == 1
     assert registry.drift() == []
+
+
+@pytest.fixture
+def fresh(released, monkeypatch):
+    """Another registered model and workspace on that desk, without a version."""
+    for module in (register, serve):
+        monkeypatch.setattr(module, "ConfigurationManager", lambda: released.manager)
+    workspace = Workspace(released.root / "fresh", released.workspace.paths, "fresh")
+    workspace.path("detector").mkdir(parents=True, exist_ok=True)
+    return workspace
+
+
+def ship(monkeypatch, folder, *learnt):
+    """Have the repository bring a poor detector that learnt from images of these sources."""
+    monkeypatch.setattr(register, "SHIPPED", write_detector(folder, weight=-3.0))
+    training_manifest(*learnt).to_parquet(folder / gate.TRAINING_MANIFEST)
+
+
+def test_a_shipped_detector_that_is_refused_stops_nothing(fresh, tmp_path, monkeypatch, caplog):
+    ship(monkeypatch, tmp_path / "shipped", "ani70002")
+    fresh = replace(fresh, registered_model="refused")
+    with mlflow.start_run():
+        register.ensure_champion(fresh)
+    assert [number(one) for one in Registry("refused").versions()] == [1]
+    assert Registry("refused").by_alias(CHAMPION) is None
+    assert "the shipped detector: version 1 is not promoted: version 1 learnt from" in caplog.text
+
+
+def test_a_detector_that_was_pulled_is_shown_to_the_gate(fresh, tmp_path, monkeypatch, caplog):
+    ship(monkeypatch, tmp_path / "shipped", "ani00001")
+    registry, pulled = Registry("fresh"), fresh.path("detector")
+    training_manifest("ani00001").to_parquet(pulled / gate.TRAINING_MANIFEST)
+    for weight, champion, versions in ((3.0, 2, 2), (-2.9, 2, 3), (-2.9, 2, 3)):
+        write_detector(pulled, weight=weight)
+        with mlflow.start_run():
+            serve.ensure_version(fresh)
+        assert number(registry.by_alias(CHAMPION)) == champion
+        assert len(registry.versions()) == versions
+    assert caplog.text.count("version 3 is not promoted: the challenger is worse") == 1

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -91,11 +92,11 @@ def start(uri, workspace, patience=300):
 
 
 def read_until(process, word):
-    """Return the next line that begins with a word."""
+    """Return the next line that begins with a word, perhaps after the name of a logger."""
     said = []
     for line in process.stdout:
         said.append(line)
-        if line.startswith(word):
+        if line.startswith(word) or f": {word}" in line:
             return line
     raise AssertionError("".join(said))
 
@@ -130,6 +131,41 @@ def test_a_training_does_not_wait_for_a_server_that_is_down_and_loses_nothing(
     assert process.returncode == 0, said
     assert faults.dropped > 5
     check_complete(client, run_id)
+    assert not list((tmp_path / "runs/journal").iterdir())
+
+
+KERAS_EPOCHS = 6
+
+
+def test_a_real_training_bridges_a_time_without_a_server(server, client, trained, tmp_path):
+    """The step itself, with Keras: the server is down from its first epoch to its fourth."""
+    for name in ("data", "runs"):
+        shutil.copytree(trained.root / name, tmp_path / name, ignore=shutil.ignore_patterns("main"))
+    options = ("--epochs", str(KERAS_EPOCHS), "--patience", str(KERAS_EPOCHS))
+    with faulty_proxy(server) as (uri, faults):
+        faults.share = 0.1
+        process = subprocess.Popen(
+            ["python", "-m", "steps", "train", *options, "--workspace", str(tmp_path)],
+            cwd=trained.root, env=trained.environment | QUICK | credentials()
+            | {"MLFLOW_TRACKING_URI": uri, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        read_until(process, "epoch 1:")
+        faults.is_down, before = True, faults.passed
+        read_until(process, "epoch 4:")
+        assert faults.passed == before
+        faults.is_down = False
+        said = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, said
+    run_id = json.loads((tmp_path / "runs/train.json").read_text())["run_id"]
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    for name in ("loss", "val_loss", "seconds"):
+        steps = [metric.step for metric in client.get_metric_history(run_id, name)]
+        assert steps == list(range(1, KERAS_EPOCHS + 1)), name
+    assert "detector/network.onnx" in {
+        item.path for item in client.list_artifacts(run_id, "detector")
+    }
     assert not list((tmp_path / "runs/journal").iterdir())
 
 

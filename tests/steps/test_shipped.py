@@ -7,8 +7,11 @@ from mlflow.tracking import MlflowClient
 from forgery_lab import photographs
 from forgery_pyfunc.detector import Detector, read_description
 from steps.configuration import SHIPPED
-from tests.conftest import encoded, picture, write_detector
+from steps.register import detector_digest
+from tests.conftest import encoded, picture, training_manifest, write_detector
+from tests.deploy.engine import listening
 from tests.steps.conftest import make_clone
+from tests.webui.servers import free_port
 
 MOST_BYTES = 5_000_000
 
@@ -54,6 +57,23 @@ def test_registering_the_first_detector_makes_the_shipped_one_the_champion(clone
     assert (int(challenger.version), challenger.tags["detector"]) == (2, "means")
     again = clone.step("register", "--detector", "release")
     assert "this detector is version 1 of forgery-detector already" in again
+
+
+def test_serving_shows_a_detector_that_was_pulled_to_the_gate(clone):
+    """The port is taken, so that it ends before it serves."""
+    pulled = write_detector(clone.root / "models/detector", weight=2.0)
+    training_manifest("ani00001").to_parquet(pulled / "training_manifest.parquet")
+    (clone.root / "runs").mkdir(exist_ok=True)
+    (clone.root / "runs/train.json").write_text('{"run_id": "0"}')
+    port = free_port()
+    with listening(port):
+        said = clone.step("serve", "--port", str(port), expect=1)
+    assert f"port {port} of 127.0.0.1 cannot be used" in said
+    assert "false alarms" in said, "the gate compared it with the shipped one"
+    versions = MlflowClient(clone.environment["MLFLOW_TRACKING_URI"]).search_model_versions()
+    assert [one.tags["detector"] for one in versions if one.tags["detector"] == "release"]
+    digest = detector_digest(pulled)
+    assert len([one for one in versions if one.tags["detector_sha256"] == digest]) == 1
 
 
 def test_without_photographs_the_recipe_says_what_it_cannot_reach(clone):
