@@ -18,11 +18,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from forgery_lab import forging, looks
+from forgery_lab import forging
 from forgery_lab.feature_store import Example
 from forgery_lab.forging import Mask, Pixels, Save, sized
 from forgery_lab.histories import GRID, History, history_of, read
-from forgery_lab.looks import given_a_look
 from forgery_pyfunc.decoding import decode
 from forgery_pyfunc.jpeg import encode, standard_table
 
@@ -85,7 +84,7 @@ class Pairs:
             np.random.default_rng([self.plan.seed, *row["drawn_by"], stream]) for stream in range(4)
         )
         life = Life.drawn(self._tables, history)
-        picture = self._looked_at(photo["path"], geometry)
+        picture = prepared(_pixels(photo["path"]), self.plan.sides, geometry)
         picture, mask = saved(picture, life.first), None
         if row["label"]:
             kind = forging.drawn_kind(forger)
@@ -99,7 +98,7 @@ class Pairs:
         """Return what identifies photographs and plan, and the code that forges."""
         code = [
             hashlib.sha256(Path(str(module)).read_bytes()).hexdigest()
-            for module in (__file__, forging.__file__, looks.__file__)
+            for module in (__file__, forging.__file__)
         ]
         known = self.photographs[["sha256", "part"]].to_numpy().tolist()
         return {"photographs": known, "plan": asdict(self.plan), "code": code}
@@ -148,11 +147,7 @@ class Pairs:
         others = self.photographs.drop(index=self.photographs.index[host])
         others = others[others["part"] == self.photographs["part"].iloc[host]]
         chosen = others["path"].iloc[rng.integers(len(others), size=_DONORS)]
-        return [self._looked_at(path, rng) for path in chosen]
-
-    def _looked_at(self, path: str, rng: np.random.Generator) -> Pixels:
-        """A picture of the photograph, with a look of its own."""
-        return given_a_look(prepared(_pixels(path), self.plan.sides, rng), rng)
+        return [prepared(_pixels(path), self.plan.sides, rng) for path in chosen]
 
 
 @dataclass(frozen=True)

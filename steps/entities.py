@@ -205,8 +205,6 @@ class ReleaseSettings(Entity):
     )
     output: Path = Field(Path("release"), description="folder of the detector")
     features: Features
-    camera_places: int = Field(ge=1, le=100, description="pairs per camera original and epoch")
-    web_places: int = Field(ge=1, le=100, description="pairs per photograph of the web and epoch")
     draws: int = Field(ge=1, le=20, description="variants of every pair")
     held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
     cross_fit: bool = Field(False, description="train for every part, to count false alarms")

@@ -74,10 +74,9 @@ def build_features(
 
     Those of all families are cached in the workspace, so that trying others costs no time.
     """
-    places = (("camera", settings.camera_places), ("web", settings.web_places))
     with shown("pairs and features", "pictures") as progress:
         store = feature_store.build(
-            Pairs(found, Plan(settings.seed, places=places, draws=settings.draws)),
+            Pairs(found, Plan(settings.seed, draws=settings.draws)),
             workspace.path("release_work") / "features",
             [name for name, family in FAMILIES.items() if family.on_blocks],
             settings.disk_budget_gb * 1e9,
