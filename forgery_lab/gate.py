@@ -28,10 +28,10 @@ from forgery_lab.histories import HistoryMatcher
 from forgery_lab.progress import Progress
 from forgery_lab.scoring import Ask
 from forgery_lab.trials import PREDICTION_COLUMNS, Trial, matched_trials, prediction
+from forgery_pyfunc.detector import MANIFEST_FILE
 from forgery_pyfunc.errors import ModelError
 
 CONDITION = "C"
-TRAINING_MANIFEST = "training_manifest.parquet"
 TIMED_IMAGES = 24
 MEGABYTE = 2**20
 MOST_UNSCORED = 0.02
@@ -73,7 +73,7 @@ class Candidate:
         Raises:
             ModelError: it cannot be read.
         """
-        found = list(self.folder.glob(f"artifacts/*/{TRAINING_MANIFEST}"))
+        found = list(self.folder.glob(f"artifacts/*/{MANIFEST_FILE}"))
         if not found:
             return None
         try:

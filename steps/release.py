@@ -2,11 +2,9 @@
 
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from forgery_lab import (
@@ -29,10 +27,9 @@ from forgery_pyfunc.features import FAMILIES
 from steps import tracking
 from steps.configuration import SHIPPED, Workspace
 from steps.entities import ReleaseSettings
+from steps.train import export_samples, log_epoch
 
 logger = logging.getLogger(__name__)
-
-EXPORT_SAMPLES = 8
 
 
 def run(settings: ReleaseSettings, workspace: Workspace) -> None:
@@ -118,9 +115,9 @@ def learn(
         "features": list(store.families),
         "calibration": judged.calibration.to_dict(),
         "training": {**asdict(details), "best_epoch": result.best_epoch, **figures},
+        "provenance": tracking.git_commit(),
     }
-    positions = np.linspace(0, len(sides.validation) - 1, EXPORT_SAMPLES).astype(int)
-    samples = [sides.validation.features(position) for position in positions]
+    samples = export_samples(sides.validation)
     seen = release.training_manifest(found, held_out)
     difference = export.write_detector(folder, result.model, samples, description, seen)
     card = model_card.render(read_description(folder), None, model_card.of_release(len(seen)))
@@ -128,10 +125,3 @@ def learn(
     checkpoint.unlink()
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
     return judged
-
-
-def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
-    """Say how an epoch went, and log it."""
-    figures = {name: value for name, value in row.items() if name != "epoch"}
-    tracking.log_metrics(figures, step=epoch)
-    logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))

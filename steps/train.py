@@ -132,7 +132,6 @@ def write_detector(
 ) -> None:
     """Write the detector's folder and log it."""
     validation = task.validation
-    positions = np.linspace(0, len(validation) - 1, EXPORT_SAMPLES).astype(int)
     rows = pd.read_parquet(workspace.path("splits"))
     learnt = rows[rows["sha256"].isin({*task.train.index["id"], *validation.index["id"]})]
     digest = log_data(rows)
@@ -146,12 +145,18 @@ def write_detector(
         "provenance": {"data_digest": digest, **tracking.git_commit()},
     }
     folder = workspace.path("detector")
-    samples = [validation.features(position) for position in positions]
+    samples = export_samples(validation)
     difference = export.write_detector(folder, result.model, samples, description, learnt)
     tracking.log_metrics({"onnx_max_difference": difference})
     tracking.log_params({"parameters": result.model.count_params()})
     tracking.log_artifacts(folder, "detector")
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g", folder, difference)
+
+
+def export_samples(validation: FeatureStore) -> list[np.ndarray]:
+    """Return the features of some validation images, spread over all."""
+    positions = np.linspace(0, len(validation) - 1, EXPORT_SAMPLES).astype(int)
+    return [validation.features(position) for position in positions]
 
 
 def log_data(rows: pd.DataFrame) -> str:

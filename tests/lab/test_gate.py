@@ -10,6 +10,7 @@ import pytest
 
 from forgery_lab import contract, frozen, gate, packaging, scoring
 from forgery_lab.gate import Candidate, Limits
+from forgery_pyfunc.detector import MANIFEST_FILE
 from forgery_pyfunc.errors import ModelError
 from tests.conftest import training_manifest, write_detector
 
@@ -131,7 +132,7 @@ def make(tmp_path_factory):
         folder = tmp_path_factory.mktemp("candidates")
         detector = write_detector(folder / "detector", weight=weight)
         if learnt:
-            training_manifest(*learnt).to_parquet(detector / gate.TRAINING_MANIFEST)
+            training_manifest(*learnt).to_parquet(detector / MANIFEST_FILE)
         packaging.save_model(detector, folder / "model")
         return Candidate(name, folder / "model")
 
@@ -171,7 +172,7 @@ def test_a_model_without_a_training_manifest_is_judged_only_where_nothing_is_com
 
 def test_a_model_that_learnt_from_what_looks_like_the_frozen_set_is_not_judged(make, good, judges):
     alike = make("version 7")
-    (path,) = alike.folder.rglob(gate.TRAINING_MANIFEST)
+    (path,) = alike.folder.rglob(MANIFEST_FILE)
     near = f"{int(judges.frame['phash'].iloc[0], 16) ^ 0b11:016x}"
     pd.read_parquet(path).assign(phash=near).to_parquet(path)
     said = gate.judge(alike, good, judges, LIMITS).reason
@@ -198,7 +199,7 @@ def test_a_damaged_model_is_refused_and_not_raised(make, judges):
 )
 def test_a_damaged_training_manifest_is_told(make, good, judges, content):
     model = make("version 8")
-    (path,) = model.folder.rglob(gate.TRAINING_MANIFEST)
+    (path,) = model.folder.rglob(MANIFEST_FILE)
     path.write_bytes(content if isinstance(content, bytes) else content.to_parquet())
     said = gate.judge(model, good, judges, LIMITS).reason
     assert said == "the training manifest of version 8 cannot be read"

@@ -8,7 +8,8 @@ import mlflow
 import pytest
 import yaml
 
-from forgery_lab import gate, scoring
+from forgery_lab import scoring
+from forgery_pyfunc.detector import MANIFEST_FILE
 from steps import promote, register, rollback, serve
 from steps.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
 from steps.entities import RollbackSettings
@@ -36,7 +37,7 @@ class Desk:
 
     def register(self, weight, learnt=("ani00001",)):
         detector = write_detector(self.root / f"detector {weight} {learnt}", weight=weight)
-        training_manifest(*learnt).to_parquet(detector / gate.TRAINING_MANIFEST)
+        training_manifest(*learnt).to_parquet(detector / MANIFEST_FILE)
         with mlflow.start_run():
             register.register(detector, self.registry, self.workspace)
         return number(self.registry.versions()[0])
@@ -201,7 +202,7 @@ def fresh(released, monkeypatch):
 def ship(monkeypatch, folder, *learnt):
     """Have the repository bring a poor detector that learnt from images of these sources."""
     monkeypatch.setattr(register, "SHIPPED", write_detector(folder, weight=-3.0))
-    training_manifest(*learnt).to_parquet(folder / gate.TRAINING_MANIFEST)
+    training_manifest(*learnt).to_parquet(folder / MANIFEST_FILE)
 
 
 def test_a_shipped_detector_that_is_refused_stops_nothing(fresh, tmp_path, monkeypatch, caplog):
@@ -217,7 +218,7 @@ def test_a_shipped_detector_that_is_refused_stops_nothing(fresh, tmp_path, monke
 def test_a_detector_that_was_pulled_is_shown_to_the_gate(fresh, tmp_path, monkeypatch, caplog):
     ship(monkeypatch, tmp_path / "shipped", "ani00001")
     registry, pulled = Registry("fresh"), fresh.path("detector")
-    training_manifest("ani00001").to_parquet(pulled / gate.TRAINING_MANIFEST)
+    training_manifest("ani00001").to_parquet(pulled / MANIFEST_FILE)
     for weight, champion, versions in ((3.0, 2, 2), (-2.9, 2, 3), (-2.9, 2, 3)):
         write_detector(pulled, weight=weight)
         with mlflow.start_run():
