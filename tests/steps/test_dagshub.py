@@ -38,7 +38,7 @@ def test_tracking_and_remote_are_set_and_the_token_stays_out_of_git(repository):
 
 
 def test_make_ui_names_the_page_of_a_server_and_starts_none_on_it():
-    command = ["make", "--assume-old", ".venv/.installed", "ui"]
+    command = ["make", "--no-print-directory", "--assume-old", ".venv/.installed", "ui"]
     uri = "MLFLOW_TRACKING_URI=https://dagshub.com/me/forgery.mlflow"
     done = subprocess.run([*command, uri], cwd=PROJECT_ROOT, capture_output=True, text=True)
     assert done.stdout == (
