@@ -7,7 +7,6 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import cast
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
@@ -16,7 +15,7 @@ from forgery_lab import gate
 from forgery_lab.gate import Candidate, Judgement, Limits
 from forgery_lab.progress import shown
 from steps import tracking
-from steps.configuration import ConfigurationManager, Workspace
+from steps.configuration import Workspace
 from steps.entities import PromoteSettings
 from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.ingest import frozen_set
@@ -43,7 +42,7 @@ def run(settings: PromoteSettings, workspace: Workspace) -> None:
     if champion is not None and number(champion) == number(version):
         logger.info("version %d is the champion already", number(version))
         return
-    asked, objections = question(settings, champion), objected(settings, registry, champion)
+    asked, objections = question(settings, champion), objection(settings, registry, champion)
     if objections and not settings.force:
         raise refusal(version, "; ".join(objections))
     if version.tags.get(QUESTION_TAG) == asked and not settings.force:
@@ -92,39 +91,17 @@ def question(settings: PromoteSettings, champion: ModelVersion | None) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def objected(
+def objection(
     settings: PromoteSettings, registry: Registry, champion: ModelVersion | None
-) -> list[str]:
-    """Return what speaks against any promotion by these settings, whatever the version is."""
-    said = []
+) -> tuple[str, ...]:
+    """Return what speaks against a new champion, whatever the version is: that one is missing."""
     had = [event["version"] for event in registry.history() if event.get("to") == "Production"]
-    if champion is None and had:
-        said.append(
-            f"there is nothing to compare it with; version {had[-1]} was the champion: roll back "
-            'first (`mlflow run . -e rollback`), or give -P force=true -P reason="…"'
-        )
-    if easier := loosened(settings):
-        said.append(
-            f"{', '.join(easier)}: params.yaml asks for more, or names another set; change it "
-            'there, or give -P force=true -P reason="…"'
-        )
-    return said
-
-
-def loosened(settings: PromoteSettings) -> list[str]:
-    """Return what an override made easier to keep than `params.yaml` says."""
-    usual = cast(PromoteSettings, ConfigurationManager().settings("promote"))
-    names = [
-        *(name for name in Limits.__dataclass_fields__ if is_easier(name, settings, usual)),
-        *(["frozen_digest"] if settings.frozen_digest != usual.frozen_digest else []),
-    ]
-    return [f"promote.{name}" for name in names]
-
-
-def is_easier(name: str, settings: PromoteSettings, usual: PromoteSettings) -> bool:
-    """Return whether a limit is easier to keep than the usual one."""
-    mine, theirs = getattr(settings, name), getattr(usual, name)
-    return mine < theirs if name == "least_sources" else mine > theirs
+    if champion is not None or not had or settings.stage != "Production":
+        return ()
+    return (
+        f"there is nothing to compare it with; version {had[-1]} was the champion: roll back "
+        'first (`mlflow run . -e rollback`), or give -P force=true -P reason="…"',
+    )
 
 
 def limits(settings: PromoteSettings) -> Limits:
