@@ -39,6 +39,7 @@ class Clone:
             "PATH": f"{BIN}:{inherited['PATH']}",
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.root}/mlflow.db",
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }
 
