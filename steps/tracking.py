@@ -34,6 +34,7 @@ from steps.configuration import PROJECT_ROOT, Workspace
 from steps.entities import Entity
 from steps.errors import GateRefusedError, TrackingError, first_line
 from steps.journal import Journal
+from steps.system_metrics import Sampler
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +77,9 @@ def step_run(
     Settings are logged as `train.epochs`, since `mlflow run` logs the bare names itself. Where
     `unfinished` names a run that was killed, that one goes on, and the new one says so in a tag.
     """
-    options = {"run_name": step, "log_system_metrics": True}
-    with started(workspace, **options) as opened, ExitStack() as stack:
+    with started(workspace, run_name=step) as opened, ExitStack() as stack:
         run = opened
+        stack.enter_context(_sampled(run))
         try:
             if unfinished:
                 run = _continued(unfinished(settings, workspace), workspace, stack) or opened
@@ -118,6 +119,18 @@ def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
         status, patience = "FINISHED", journal.PATIENCE
     finally:
         _end(run.info.run_id, status, patience)
+
+
+@contextmanager
+def _sampled(run: Run) -> Iterator[None]:
+    """Log the load of the machine to the run, from a thread."""
+    run_id = run.info.run_id
+    sampler = Sampler(run_id, lambda metrics, step: _add(_values(step, metrics=metrics), run_id))
+    sampler.start()
+    try:
+        yield
+    finally:
+        sampler.finish()
 
 
 def current_run() -> Run:
@@ -171,16 +184,20 @@ def log_figure(figure: Figure, name: str) -> None:
 
 
 def _log(step: int = 0, **values: Any) -> None:
+    _add(_values(step, **values))
+
+
+def _values(step: int, **values: Any) -> dict[str, Any]:
     now = {"at": int(time.time() * 1000), "step": step}
-    _add({"metrics": {}, "params": {}, "tags": {}, **now, **values})
+    return {"metrics": {}, "params": {}, "tags": {}, **now, **values}
 
 
 _journals: dict[str, Journal] = {}
 """The journals of the open runs, by the run's id; a run on a local store has none."""
 
 
-def _add(entry: dict[str, Any]) -> None:
-    run_id = current_run().info.run_id
+def _add(entry: dict[str, Any], run_id: str | None = None) -> None:
+    run_id = run_id or current_run().info.run_id
     if run_id in _journals:
         _journals[run_id].add(entry)
     else:

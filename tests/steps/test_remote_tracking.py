@@ -147,12 +147,15 @@ def test_a_real_training_bridges_a_time_without_a_server(server, client, trained
         process = subprocess.Popen(
             ["python", "-m", "steps", "train", *options, "--workspace", str(tmp_path)],
             cwd=trained.root, env=trained.environment | QUICK | credentials()
-            | {"MLFLOW_TRACKING_URI": uri, "PYTHONUNBUFFERED": "1"},
+            | {"MLFLOW_TRACKING_URI": uri, "PYTHONUNBUFFERED": "1",
+               "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "1"},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         read_until(process, "epoch 1:")
         faults.is_down, before = True, faults.passed
+        went = time.time()
         read_until(process, "epoch 4:")
+        came = time.time()
         assert faults.passed == before
         faults.is_down = False
         said = process.communicate(timeout=240)[0]
@@ -163,6 +166,9 @@ def test_a_real_training_bridges_a_time_without_a_server(server, client, trained
     for name in ("loss", "val_loss", "seconds"):
         steps = [metric.step for metric in client.get_metric_history(run_id, name)]
         assert steps == list(range(1, KERAS_EPOCHS + 1)), name
+    load = client.get_metric_history(run_id, "system/cpu_utilization_percentage")
+    assert [metric.step for metric in load] == list(range(len(load)))
+    assert any(went < metric.timestamp / 1000 < came for metric in load)
     assert "detector/network.onnx" in {
         item.path for item in client.list_artifacts(run_id, "detector")
     }
