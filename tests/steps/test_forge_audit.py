@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.conftest import encoded, picture
+from forgery_lab import scenes
+from tests.conftest import encoded
 
 pytestmark = pytest.mark.slow
 
@@ -13,16 +15,17 @@ pytestmark = pytest.mark.slow
 def test_forged_photographs_can_be_audited(clone, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
-    for number in range(4):
-        data = encoded(picture(320, 240, seed=number), quality=90 + number)
-        (photos / f"{number}.jpg").write_bytes(data)
+    rng = np.random.default_rng(5)
+    for number in range(12):
+        scene = scenes.render(("nat", "arc", "pla")[number % 3], rng, 240, 320)
+        (photos / f"{number}.jpg").write_bytes(encoded(scene, quality=92))
     made = tmp_path / "forged"
     said = clone.step(
-        "forge", "--input", str(photos), "--output", str(made), "--count", "12",
+        "forge", "--input", str(photos), "--output", str(made), "--count", "24",
         "--workspace", str(tmp_path),
     )  # fmt: skip
-    assert "6 authentic" in said
-    assert len(list((made / "Tp").iterdir())) == 6
+    assert "12 authentic" in said
+    assert len(list((made / "Tp").iterdir())) == 12
     report = tmp_path / "report"
     options = ("--data", str(made), "--workspace", str(tmp_path))
     clone.step("audit", *options, "--output", str(report))

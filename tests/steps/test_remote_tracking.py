@@ -44,7 +44,8 @@ journal.LONGEST_PAUSE = 1.0
 settings = manager.settings("train")
 tracking.configure("remote")
 with tracking.step_run("train", settings, workspace) as run:
-    print("RUN", run.info.run_id, flush=True)
+    sys.stdout.write(f"RUN {{run.info.run_id}}\\n")  # at once: others write to the same pipe
+    sys.stdout.flush()
     for epoch in range(1, {EPOCHS} + 1):
         tracking.log_metrics({{"loss": 1 / epoch, "val_loss": 2 / epoch}}, step=epoch)
         time.sleep(0.1)
