@@ -51,6 +51,9 @@ $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
+# Steps start many times: modules stay compiled, also where the environment says not to keep them.
+pipeline serve: export PYTHONDONTWRITEBYTECODE :=
+
 run: pipeline serve ## the whole way on the embedded data, then the web page on http://127.0.0.1:$PORT
 
 pipeline: $(READY) ## dvc repro, register and promote; DATASET=path takes a CASIA-style folder
