@@ -47,7 +47,7 @@ $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	  || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing the locked dependencies into $(VENV) …"
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --require-hashes -r requirements/dev.lock
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --compile-bytecode --require-hashes -r requirements/dev.lock
 	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
 	@touch $@
 

@@ -26,7 +26,8 @@ def scoring_server(
     ]  # fmt: skip
     path = f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # mlflow calls uvicorn
     # Without PYTHONPATH the model runs the code that was logged with it, never this tree's.
-    settings = {"PATH": path, "PYTHONPATH": "", **(environment or {})}
+    # A worker per core leaves no core for threads of matrix products, which wait actively.
+    settings = {"PATH": path, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", **(environment or {})}
     return Service("scoring", command, settings, ping=f"http://{LOOPBACK}:{port}/ping")
 
 

@@ -7,6 +7,9 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
+import numpy as np  # noqa: F401, loaded first, so that its threads can be limited
+from threadpoolctl import threadpool_limits
+
 from forgery_lab.errors import DataError
 from forgery_lab.progress import Progress
 
@@ -45,7 +48,7 @@ def in_parallel(
             ready()
         yield from _counted(map(function, tasks), len(tasks), progress)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), ready)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (ready,))
     try:
         yield from _counted(pool.map(function, tasks, chunksize=chunk), len(tasks), progress)
     except BrokenProcessPool as error:
@@ -54,6 +57,14 @@ def in_parallel(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(ready: Callable[[], None] | None) -> None:
+    """Leave a process one thread for matrix products: with two each, two processes on two cores
+    took twelve times as long for the same features, since threads that wait keep a core busy."""
+    threadpool_limits(1)
+    if ready:
+        ready()
 
 
 def _counted(results: Iterator[Result], total: int, progress: Progress | None) -> Iterator[Result]:
