@@ -60,8 +60,10 @@ def in_parallel(
 
 
 def _start_worker(ready: Callable[[], None] | None) -> None:
-    """Leave a process one thread for matrix products: with two each, two processes on two cores
-    took twelve times as long for the same features, since threads that wait keep a core busy."""
+    """Leave a process one thread for matrix products, since threads that wait keep a core busy.
+
+    With two each, two processes on two cores took twelve times as long for the same features.
+    """
     threadpool_limits(1)
     if ready:
         ready()
