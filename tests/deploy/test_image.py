@@ -166,17 +166,32 @@ def tracking(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield url
 
 
-def test_a_model_is_fetched_at_start(image: str, tracking: str) -> None:
+def test_a_model_is_fetched_at_start_and_follows_the_registry(
+    image: str, context: Path, tracking: str, request_body: dict, tmp_path: Path
+) -> None:
     port, scoring_port = free_port(), free_port()
+    url = f"http://127.0.0.1:{port}"
     settings = {
-        "MODEL_URI": CHAMPION, "MLFLOW_TRACKING_URI": tracking,
+        "MODEL_URI": CHAMPION, "MODEL_FOLLOW": 1, "MLFLOW_TRACKING_URI": tracking,
         "HOST": "127.0.0.1", "PORT": port, "SCORING_PORT": scoring_port,
     }  # fmt: skip
     options = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
-    with container(image, *options, publish=("--network", "host")):
-        wait_for(f"http://127.0.0.1:{port}/readyz", True, START_SECONDS)
-        version = requests.get(f"http://127.0.0.1:{port}/version", timeout=10).json()
-        assert version["model_version"] == "forgery-detector/1"
+    with container(image, *options, publish=("--network", "host")) as (name, _):
+        wait_for(f"{url}/readyz", True, START_SECONDS)
+        assert served(url) == "forgery-detector/1"
+        with Load(f"{url}/invocations", request_body) as load:
+            make_champion(context / "models" / "v1-detector", tracking, tmp_path)
+            ends = time.monotonic() + START_SECONDS
+            while served(url) != "forgery-detector/2":
+                assert time.monotonic() < ends, docker("logs", name)
+                time.sleep(0.5)
+            wait_for(f"http://127.0.0.1:{scoring_port}/ping", False, 60)  # the old server's
+        print(f"\n{len(load.answers)} requests, {len(load.failed())} failed")
+        assert load.failed() == []
+
+
+def served(url: str) -> str:
+    return requests.get(f"{url}/version", timeout=10).json()["model_version"]
 
 
 def test_a_model_is_baked_in_from_the_registry(
