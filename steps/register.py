@@ -16,7 +16,7 @@ from steps import promote, tracking
 from steps.configuration import SHIPPED, ConfigurationManager, Workspace
 from steps.entities import PromoteSettings, RegisterSettings
 from steps.errors import GateRefusedError
-from steps.registry import DIGEST_TAG, Registry, number
+from steps.registry import CHAMPION, DIGEST_TAG, Registry, number
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
     version = registry.by_digest(digest)
     if version is not None:
         logger.info("this detector is version %d of %s already", number(version), registry.name)
+        registry.challenge(version)
         return
     tags = provenance_of_training(workspace) if settings.detector is None else {}
     version = register(folder, registry, workspace, tags)
@@ -38,15 +39,19 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
 
 
 def ensure_champion(workspace: Workspace) -> None:
-    """Make the detector of this repository the champion of a registry that has no version yet.
+    """Make the detector of this repository the champion of a registry that knows no other yet.
 
-    Where the gate refuses it, it is a challenger, and a warning says why.
+    Where the gate refuses it, it is a challenger, and a warning says why. A start that was stopped
+    between the two is taken up.
     """
     registry = Registry(workspace.registered_model)
-    if registry.versions() or not (SHIPPED / NETWORK_FILE).is_file():
+    if not (SHIPPED / NETWORK_FILE).is_file() or registry.history():
+        return
+    version = registry.by_digest(detector_digest(SHIPPED))
+    if registry.by_alias(CHAMPION) or len(registry.versions()) > (version is not None):
         return
     with tracking.started(workspace, run_name="register the shipped detector", nested=True):
-        version = register(SHIPPED, registry, workspace)
+        version = version or register(SHIPPED, registry, workspace)
         chosen = ConfigurationManager().settings("promote", {"version": str(number(version))})
         try:
             promote.run(cast(PromoteSettings, chosen), workspace)
@@ -135,7 +140,10 @@ def facts(folder: Path) -> dict[str, str]:
 
 def scores(evaluation: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the figures of the detector itself as tags."""
-    known = flat(report.values(evaluation)) if evaluation else {}
+    if not evaluation:
+        return {}
+    own = {name: one for name, one in evaluation["protocols"].items() if "of" not in one}
+    known = flat(report.values({**evaluation, "protocols": own}))
     return {f"metric.{key}": str(value) for key, value in known.items() if value is not None}
 
 

@@ -102,8 +102,14 @@ class Registry:
         create = self.client.create_model_version
         version = again_if_crossed(create, self.name, model_uri, run_id=run_id, tags=tags)
         version = self._only(version)
-        self._set_alias(CHALLENGER, version)
+        self.challenge(version)
         return version
+
+    def challenge(self, version: ModelVersion) -> None:
+        """Make a version the challenger, unless it is the champion."""
+        champion = self.by_alias(CHAMPION)
+        if champion is None or number(champion) != number(version):
+            self._set_alias(CHALLENGER, version)
 
     def describe(self, version: ModelVersion, text: str) -> None:
         """Set the description that the registry's page shows for a version."""

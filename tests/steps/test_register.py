@@ -3,12 +3,15 @@
 import json
 import shutil
 
+import mlflow
 import pytest
 
 from forgery_lab import report
 from forgery_pyfunc.detector import read_description
-from steps import register
+from steps import promote, register
 from steps.configuration import ConfigurationManager
+from steps.entities import RegisterSettings
+from steps.registry import CHALLENGER, DIGEST_TAG, Registry
 
 
 @pytest.fixture
@@ -46,6 +49,53 @@ def test_figures_of_this_detector_become_tags(workspace):
 def test_figures_of_other_models_do_not(workspace, model):
     change(workspace.path("evaluation") / report.FIGURES, "model", **model)
     assert not [name for name in tags(workspace) if name.startswith("metric.")]
+
+
+def test_figures_of_protocol_a_that_stand_beside_do_not(workspace):
+    beside = {"A": {"metrics": {"auc": {"value": 0.95}}, "of": "another model"}}
+    change(workspace.path("evaluation") / report.FIGURES, "protocols", **beside)
+    assert [name for name in tags(workspace) if name.startswith("metric.")] == ["metric.C.auc"]
+
+
+def test_a_first_start_that_was_stopped_before_the_gate_is_taken_up(
+    workspace, detector_folder, tracking_store, monkeypatch
+):
+    monkeypatch.setattr(register, "SHIPPED", detector_folder)
+    shutil.rmtree(workspace.path("evaluation"))
+    judged = []
+
+    def gate(settings, _):
+        judged.append(settings.version)
+        if len(judged) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(promote, "run", gate)
+    with pytest.raises(KeyboardInterrupt):
+        register.ensure_champion(workspace)
+    register.ensure_champion(workspace)
+    assert judged == [1, 1]
+    registry = Registry(workspace.registered_model)
+    assert len(registry.versions()) == 1
+    registry.move(registry.by_number(1), "Production", {})
+    register.ensure_champion(workspace)
+    assert judged == [1, 1]
+
+
+def test_a_detector_that_is_registered_already_is_the_challenger_again(
+    workspace, detector_folder, tracking_store, monkeypatch
+):
+    monkeypatch.setattr(register, "ensure_champion", lambda _: None)
+    registry = Registry(workspace.registered_model)
+    known = {DIGEST_TAG: register.detector_digest(workspace.path("detector"))}
+    for version_tags in (known, {}):
+        with mlflow.start_run() as run:
+            registry.create(f"runs:/{run.info.run_id}/model", run.info.run_id, version_tags)
+    register.run(RegisterSettings(detector=None), workspace)
+    assert registry.by_alias(CHALLENGER).version == 1
+    registry.move(registry.by_number(1), "Production", {})
+    registry.challenge(registry.by_number(2))
+    register.run(RegisterSettings(detector=None), workspace)
+    assert registry.by_alias(CHALLENGER).version == 2
 
 
 def test_code_and_data_are_those_that_the_detector_notes(workspace):

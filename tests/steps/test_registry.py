@@ -1,5 +1,4 @@
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -18,15 +17,9 @@ NAME = "forgery-detector"
 
 
 @pytest.fixture
-def registry(tmp_path, empty_store):
+def registry(tracking_store):
     """A registry in a store of its own."""
-    before = mlflow.get_tracking_uri()
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    mlflow.create_experiment("e", artifact_location=tmp_path.as_uri())
-    mlflow.set_experiment("e")
-    yield Registry(NAME)
-    mlflow.set_tracking_uri(before)
+    return Registry(NAME)
 
 
 @pytest.fixture
