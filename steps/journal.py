@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -56,6 +57,7 @@ class Journal:
         _sign(folder, run_id, tracking_uri)
         self.written = _without_cut_line(folder / ENTRIES)
         self.sent = {lane: _sent(folder, lane) for lane in LANES}
+        self._offset = {lane: _offset(folder / ENTRIES, sent) for lane, sent in self.sent.items()}
         self._threads = [
             threading.Thread(target=self._send_all, args=(lane,), daemon=True) for lane in LANES
         ]
@@ -142,8 +144,7 @@ class Journal:
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _send_waiting(self, lane: str) -> None:
-        start = self.sent[lane]
-        for place, entry in enumerate(_entries(self.folder, start), start):
+        for entry, end in _entries(self.folder / ENTRIES, self._offset[lane]):
             if lane == ("files" if "files" in entry else "values"):
                 try:
                     send(self.client, self.run_id, entry, self.folder)
@@ -152,7 +153,8 @@ class Journal:
                         raise
                     logger.warning("refused for good: %s", json.dumps(entry)[:2000])
                     self.refusal = self.refusal or error
-            self._count(lane, place + 1)
+            self._offset[lane] = end
+            self._count(lane, self.sent[lane] + 1)
 
     def _count(self, lane: str, sent: int) -> None:
         with self._news:
@@ -224,14 +226,24 @@ def _without_cut_line(path: Path) -> int:
     return content.count(b"\n")
 
 
-def _entries(folder: Path, start: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the entries from one on; a last line that is being written does not count."""
-    if not (folder / ENTRIES).is_file():
+def _entries(path: Path, offset: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the entries from a byte on, and where each ends; one being written does not count."""
+    if not path.is_file():
         return
-    lines = (folder / ENTRIES).read_text("utf-8").splitlines(keepends=True)
-    for line in lines[start:]:
-        if line.endswith("\n"):
-            yield json.loads(line)
+    with path.open("rb") as lines:
+        lines.seek(offset)
+        for line in lines:
+            if line.endswith(b"\n"):
+                offset += len(line)
+                yield json.loads(line), offset
+
+
+def _offset(path: Path, number: int) -> int:
+    """Return where the first entries of a file, so many, end."""
+    if not number:
+        return 0
+    with path.open("rb") as lines:
+        return sum(len(line) for line in islice(lines, number))
 
 
 def _sent(folder: Path, lane: str) -> int:

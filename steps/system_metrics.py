@@ -29,7 +29,7 @@ class Sampler(SystemMetricsMonitor):
             self.collect_metrics()
             try:
                 self.publish_metrics(self.aggregate_metrics())
-            except MlflowException as error:
+            except (MlflowException, OSError) as error:  # a full disk takes no journal
                 logger.warning("system metrics were not logged: %s", error)
 
     def finish(self) -> None:

@@ -22,6 +22,7 @@ import yaml
 from matplotlib.figure import Figure
 from mlflow.data.dataset import Dataset
 from mlflow.entities import LifecycleStage, Run
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
@@ -194,6 +195,10 @@ def _values(step: int, **values: Any) -> dict[str, Any]:
 
 _journals: dict[str, Journal] = {}
 """The journals of the open runs, by the run's id; a run on a local store has none."""
+_left: list[Journal] = []
+"""Those of earlier runs, whose entries are being sent beside."""
+_waited = 0.0
+"""Seconds that this process has waited for a server that is down."""
 
 
 def _add(entry: dict[str, Any], run_id: str | None = None) -> None:
@@ -219,14 +224,11 @@ def _log_files(write: Callable[[Path], object], name: str = "") -> None:
 
 
 def _open_journal(run_id: str, folder: Path) -> None:
-    """Send what earlier runs could not send, and keep a journal of this one."""
+    """Begin to send what earlier runs could not send, and keep a journal of this one."""
     uri = mlflow.get_tracking_uri()
     for left, earlier in journal.left_behind(folder, uri):
         logger.info("sending what run %s could not send", earlier)
-        try:
-            Journal(left, earlier, uri).close(journal.PATIENCE_AFTER_FAILURE)
-        except TrackingError as error:  # the run was deleted, for one
-            logger.warning("run %s: %s", earlier, error)
+        _left.append(Journal(left, earlier, uri))
     _journals[run_id] = Journal(folder / run_id, run_id, uri)
 
 
@@ -236,15 +238,51 @@ def _end(run_id: str, status: str, patience: float) -> None:
     if mine is None:
         mlflow.end_run(status)
         return
+    sent = False
     try:
         mine.add({"end": status, "at": int(time.time() * 1000)})
-        if not mine.close(patience):
-            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        sent = _close(mine, patience)
+        while _left and not _journals:
+            _close_earlier(_left.pop(), patience)
     finally:
-        try:
-            mlflow.end_run(status)
-        except (MlflowException, RequestException) as error:
-            logger.warning("the end of the run is not on the tracking server yet: %s", error)
+        with ExitStack() as stack:
+            if not sent:
+                stack.enter_context(_without_retries())
+            try:
+                mlflow.end_run(status)
+            except (MlflowException, RequestException) as error:
+                logger.warning("the end of the run is not on the tracking server yet: %s", error)
+
+
+def _close(one: Journal, patience: float) -> bool:
+    """Wait until a journal is sent, yet for all journals together no longer than `patience`."""
+    global _waited
+    began = time.monotonic()
+    try:
+        return one.close(max(patience - _waited, 0.0))
+    finally:
+        _waited += time.monotonic() - began
+
+
+def _close_earlier(one: Journal, patience: float) -> None:
+    try:
+        _close(one, patience)
+    except TrackingError as error:  # the run was deleted, for one
+        logger.warning("run %s: %s", one.run_id, error)
+
+
+@contextmanager
+def _without_retries() -> Iterator[None]:
+    """Ask a server that is known to be down once only."""
+    before = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw()
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
+    try:
+        yield
+    finally:
+        if before is None:
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.unset()
+        else:
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(before)
 
 
 def provenance(workspace: Workspace) -> dict[str, str]:
