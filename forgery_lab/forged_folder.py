@@ -6,6 +6,7 @@ forged pictures, and saves both equally often, so that headers and saves give no
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -165,12 +166,27 @@ def _groups(
     folder: Path, root: Path, usable: list[Path], count: int, seed: int, sides: tuple[int, int]
 ) -> Iterator[_Group]:
     each, more = divmod(count - len(usable), len(usable))
-    members = [(path, i + 1, each + (i < more)) for i, path in enumerate(usable)]
+    serials = _serials(usable)
+    members = [(path, serials[i], each + (i < more)) for i, path in enumerate(usable)]
     number = 1
     for start in range(0, len(members), _GROUP):
         group = tuple(members[start : start + _GROUP])
         yield _Group(folder, root, group, number, seed, sides)
         number += sum(member[2] for member in group)
+
+
+def _serials(paths: Sequence[Path]) -> list[int]:
+    """Numbers for photographs by what they hold, so that other photographs hardly share any.
+
+    The ids of sources that come of them then mean the same in every folder.
+    """
+    taken: dict[int, None] = {}
+    for path in paths:
+        number = int(hashlib.sha256(path.read_bytes()).hexdigest(), 16)
+        while (serial := 1 + number % MOST) in taken:
+            number += 1
+        taken[serial] = None
+    return list(taken)
 
 
 def _write_group(group: _Group) -> list[dict[str, Any]]:

@@ -109,9 +109,7 @@ def touching(rows: pd.DataFrame, frozen: pd.DataFrame) -> pd.Series:
         frozen: manifest of the frozen set.
     """
     same = rows["sha256"].isin(set(frozen["sha256"])).to_numpy()
-    alike = np.zeros(len(rows), bool)
-    if "phash" in rows:
-        alike = _looks_like(rows["phash"].tolist(), frozen["phash"].tolist())
+    alike = looks_like(rows, frozen)
     touched = rows.loc[same | alike, "source_ids"]
     names = {name for ids in (*frozen["source_ids"], *touched) for name in ids}
     shares = np.array([bool(names & set(ids)) for ids in rows["source_ids"]], bool)
@@ -129,9 +127,14 @@ def issues(rows: pd.DataFrame, frozen: pd.DataFrame) -> list[Issue]:
     ]
 
 
-def _looks_like(hashes: list[str], frozen: list[str]) -> np.ndarray:
-    """Return bool[n]: whether a perceptual hash is near one of the frozen set's."""
-    mine, theirs = (np.array([int(h, 16) for h in some], np.uint64) for some in (hashes, frozen))
+def looks_like(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Return bool[n]: whether each row's perceptual hash is near one of the others'.
+
+    False where a table has no `phash`, as the training manifests of old models.
+    """
+    if "phash" not in rows or "phash" not in others:
+        return np.zeros(len(rows), bool)
+    mine, theirs = (np.array([int(h, 16) for h in t["phash"]], np.uint64) for t in (rows, others))
     near = [
         (np.bitwise_count(block[:, None] ^ theirs) <= NEAR_DUPLICATE_DISTANCE).any(axis=1)
         for start in range(0, len(mine), _HASHES_AT_ONCE)

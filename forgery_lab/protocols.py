@@ -26,6 +26,7 @@ from forgery_lab.figures import (
     sources,
     where_figures,
 )
+from forgery_lab.frozen import looks_like
 from forgery_lab.histories import HistoryMatcher
 from forgery_lab.progress import Progress
 from forgery_lab.trials import (
@@ -384,6 +385,7 @@ def with_protocol_a(found: Mapping[str, Any], other: Mapping[str, Any]) -> dict[
         for part in ("protocols", "baselines")
         if "A" in other[part]
     }
+    merged["protocols"]["A"] = {**merged["protocols"]["A"], "of": "another model"}
     note = "protocol A is of another model: the same network, trained on raw files, random split"
     left_out = [one for one in found["left_out"] if one["protocol"] != "A"]
     return {**found, **merged, "left_out": left_out, "notes": [*found["notes"], note]}
@@ -437,12 +439,16 @@ def judge_elsewhere(
     """Return the figures of protocol E on one other data set, thresholds as they are.
 
     Raw files give the false-positive rate of the authentic images; where there are two classes
-    they also give the metrics, and matched histories give those of C.
+    they also give the metrics, and matched histories give those of C. Ids of sources are running
+    numbers of a data set, so they count only where training knew some file of this one.
     """
     new = distinct = rows.drop_duplicates("sha256")
     if training is not None:
-        distinct = distinct[~distinct["sha256"].isin(set(training["sha256"]))]
-        new = distinct[~_share_sources(distinct, training)]
+        same = distinct["sha256"].isin(set(training["sha256"])).to_numpy()
+        alike = looks_like(distinct, training)
+        new = distinct = distinct[~same & ~alike]
+        if same.any():
+            new = distinct[~_share_sources(distinct, training)]
     trials = raw_trials(new, root, "E")
     two_classes = has_classes(new)
     if two_classes:

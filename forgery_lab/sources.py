@@ -297,7 +297,7 @@ def staged(destination: Path) -> Iterator[Path]:
     """Yield an empty folder beside `destination`; it goes, and so does what killed runs left."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     for left in destination.parent.glob(f".{destination.name}.*.partial"):
-        if not _is_running(left.name.split(".")[-2]):
+        if not _is_another(left.name.split(".")[-2]):
             shutil.rmtree(left, ignore_errors=True)
     staging = destination.parent / f".{destination.name}.{os.getpid()}.partial"
     staging.mkdir()
@@ -307,7 +307,10 @@ def staged(destination: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _is_running(process: str) -> bool:
+def _is_another(process: str) -> bool:
+    """Return whether another process than this one runs by that number."""
+    if process == str(os.getpid()):  # in a container a new process often has an old one's number
+        return False
     try:
         os.kill(int(process), 0)
     except (ValueError, ProcessLookupError):

@@ -385,12 +385,12 @@ def _cost(side: np.ndarray, strata: np.ndarray, label: np.ndarray, shares: np.nd
         mine = side == s
         if not mine.any() or len(np.unique(label[mine])) < 2:
             return np.inf
-        slack = 1.5 / mine.sum()
         worst = max(
             worst,
             abs(mine.sum() / kept.sum() - share) / max(TOLERANCE["images"], 1.5 / len(label)),
-            abs(label[mine].mean() - overall) / max(TOLERANCE["classes"], slack),
-            np.abs(strata[mine & forged].mean(0) - kinds).max() / max(TOLERANCE["kinds"], slack),
+            abs(label[mine].mean() - overall) / max(TOLERANCE["classes"], 1.5 / mine.sum()),
+            np.abs(strata[mine & forged].mean(0) - kinds).max()
+            / max(TOLERANCE["kinds"], 1.5 / (mine & forged).sum()),
         )
     dropped = (~kept & forged).sum() / max(forged.sum(), 1)
     return max(worst, dropped / MAX_DROPPED)
@@ -444,7 +444,7 @@ def beyond_tolerance(report: dict[str, Any]) -> list[str]:
                     f"of {kind} among the forgeries",
                     kinds.get(kind, 0.0),
                     every[kind],
-                    side["images"],
+                    side["forged"],
                 )
                 for kind in every
             ],

@@ -45,6 +45,18 @@ def made(photos, tmp_path_factory):
     return output, summary, seen
 
 
+def test_sources_are_numbered_by_what_the_photographs_hold(photos, made, tmp_path):
+    (tmp_path / "one").mkdir()
+    Image.open(photos / "3.jpg").save(tmp_path / "one" / "other.jpg", quality=80)
+    (tmp_path / "one" / "renamed.jpg").write_bytes((photos / "2.jpg").read_bytes())
+    forge_folder(tmp_path / "one", tmp_path / "out", count=4, seed=5, sides=(200, 400))
+    mine, theirs = (
+        {casia.parse(path.name).source_ids for path in (folder / "Au").iterdir()}
+        for folder in (tmp_path / "out", made[0])
+    )
+    assert (len(mine), len(mine & theirs)) == (2, 1)
+
+
 def test_photographs_become_a_casia_folder(made):
     output, summary, seen = made
     casia.find_layout(output)

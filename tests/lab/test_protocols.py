@@ -288,9 +288,21 @@ def test_elsewhere_shares_no_source_with_the_training(data_set, model):
     known = {name for names in learnt["source_ids"] for name in names}
     others = frame[~frame["sha256"].isin(learnt["sha256"]) & (frame["label"] == 0)]
     others = others.assign(source_ids=[[sorted(known)[0]], *others["source_ids"][1:]])
-    found = protocols.judge_elsewhere(model, "photos", others, root, learnt, OPTIONS)
+    unrelated = protocols.judge_elsewhere(model, "photos", others, root, learnt, OPTIONS)
+    assert unrelated["left_out_as_sharing_a_source"] == 0  # numbers of another data set
+    some = pd.concat([others, frame[frame["sha256"] == learnt["sha256"].iloc[0]]])
+    found = protocols.judge_elsewhere(model, "photos", some, root, learnt, OPTIONS)
     assert found["left_out_as_sharing_a_source"] == 1
+    assert found["left_out_as_seen_in_training"] == 1
     assert found["images"] == len(others) - 1
+
+
+def test_elsewhere_leaves_out_what_looks_like_training(data_set, model):
+    frame, root = data_set
+    others = frame[frame["label"] == 0].head(6)
+    learnt = others.head(2).assign(sha256=["saved anew", "and again"], split="train")
+    found = protocols.judge_elsewhere(model, "photos", others, root, learnt, OPTIONS)
+    assert found["left_out_as_seen_in_training"] >= 2
 
 
 def test_worst_and_best_come_with_pictures_and_maps(data_set, judged):
