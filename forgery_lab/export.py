@@ -100,11 +100,6 @@ def write_detector(
     return difference
 
 
-def load_keras(path: Path) -> keras.Model:
-    """Return the network of a `network.keras`, ready to predict or to train on."""
-    return keras.saving.load_model(path, compile=False)
-
-
 def _without_optimizer(model: keras.Model) -> keras.Model:
     """Return a copy of the network that was never compiled, so that only weights are saved."""
     copy = model.__class__.from_config(model.get_config())

@@ -222,16 +222,6 @@ class FeatureStore:
             raise DataError(f"the store has no features {', '.join(sorted(missing))}")
         return replace(self, families=tuple(families), stored=self.stored or self.families)
 
-    def join(self, *others: "FeatureStore") -> "FeatureStore":
-        """Return the examples of several stores of the same features as one."""
-        for other in others:
-            if (other.families, other.stored) != (self.families, self.stored):
-                raise DataError(f"features {other.families} cannot join {self.families}")
-        index = pd.concat([self.index, *(other.index for other in others)], ignore_index=True)
-        return replace(
-            self, index=index, digest=" ".join([self.digest, *(o.digest for o in others)])
-        )
-
     def features(self, position: int) -> np.ndarray:
         """Return float16[h, w, C], memory-mapped."""
         stored = self._map(position, "features")

@@ -132,7 +132,7 @@ def cross_fitted(judged: Sequence[Judged]) -> dict[str, dict[str, float]]:
     """Return false alarms on photographs as shipped, with thresholds from other makes.
 
     Every photograph is judged by the network that did not learn from its part, at the highest
-    t_hi that any other part chose.
+    t_hi that any other part chose; its part did choose that network's epoch and temperature.
     """
     found = []
     for number, one in enumerate(judged):

@@ -14,6 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 from forgery_lab import gate
 from forgery_lab.gate import Candidate, Judgement, Limits
 from forgery_lab.progress import shown
+from forgery_pyfunc.errors import ForgeryError
 from steps import tracking
 from steps.configuration import Workspace
 from steps.entities import PromoteSettings
@@ -50,7 +51,7 @@ def run(settings: PromoteSettings, workspace: Workspace) -> None:
         raise refusal(version, f"{before} (as judged before)")
     try:
         judgement = judge(settings, workspace, registry, version, champion)
-    except TrackingError as error:  # a champion whose files are lost can be replaced by force
+    except ForgeryError as error:  # a champion whose files are lost can be replaced by force
         if not settings.force:
             raise
         judgement = Judgement((str(error),), lasting=False)

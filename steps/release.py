@@ -41,8 +41,10 @@ def run(settings: ReleaseSettings, workspace: Workspace) -> None:
     if settings.cross_fit:
         for part in range(photographs.PARTS):
             if part != settings.held_out:
-                folder = workspace.path("release_work") / f"without-part-{part}"
-                judged.append(learn(settings, store, found, part, folder, workspace))
+                name = f"without-part-{part}"
+                folder = workspace.path("release_work") / name
+                with tracking.started(workspace, run_name=name, nested=True):
+                    judged.append(learn(settings, store, found, part, folder, workspace))
         alarms = release.cross_fitted(judged)
         tracking.log_text(json.dumps(alarms, indent=1), "cross_fitted_false_alarms.json")
         logger.info("false alarms, cross-fitted: %s", alarms)
@@ -90,7 +92,10 @@ def learn(
     folder: Path,
     workspace: Workspace,
 ) -> Judged:
-    """Train without one part, calibrate on it, and write the detector; a stopped one goes on."""
+    """Train without one part, calibrate on it, and write the detector.
+
+    The checkpoint stays: what was stopped goes on, and what was finished is not trained again.
+    """
     sides = release.sides(store, held_out)
     details = TrainingSettings(
         epochs=settings.epochs,
@@ -122,6 +127,5 @@ def learn(
     difference = export.write_detector(folder, result.model, samples, description, seen)
     card = model_card.render(read_description(folder), None, model_card.of_release(len(seen)))
     write_whole(folder / model_card.FILE, card)
-    checkpoint.unlink()
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
     return judged

@@ -65,8 +65,8 @@ def ensure_version(workspace: Workspace) -> None:
     register.run(RegisterSettings(detector=None), workspace)
     try:
         promote.run(cast(PromoteSettings, ConfigurationManager().settings("promote")), workspace)
-    except ForgeryError as error:  # a refusal, or the gate could not judge
-        logger.warning("the detector in %s: %s", detector, error)
+    except (ForgeryError, MlflowException) as error:  # a refusal, or the gate could not judge
+        logger.warning("the detector in %s: %s", detector, first_line(error))
 
 
 def scoring_service(uri: str, version: str, port: int) -> Service:

@@ -73,11 +73,11 @@ def test_the_folder_holds_what_readers_expect(folder):
 
 
 def test_the_keras_file_holds_the_network_without_its_optimiser(folder, network, samples):
-    loaded = export.load_keras(folder / "network.keras")
+    loaded = keras.saving.load_model(folder / "network.keras")
     np.testing.assert_array_equal(
         loaded(samples[0][None])["blocks"], network(samples[0][None])["blocks"]
     )
-    assert not hasattr(keras.saving.load_model(folder / "network.keras"), "optimizer")
+    assert not hasattr(loaded, "optimizer")
 
 
 def test_a_failed_export_leaves_the_old_detector(folder, network, samples):

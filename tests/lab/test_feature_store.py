@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -103,17 +103,10 @@ def test_a_forgery_without_a_mask_is_unknown_everywhere():
     assert not block_targets(None, 0, 64, 80).any()
 
 
-def test_selections_and_unions_keep_their_features(store):
+def test_selections_keep_their_features(store):
     forged = store.select(store.index["label"] == 1)
     assert list(forged.index["id"]) == ["1", "3"]
-    both = forged.join(store.select(np.array([4])))
-    np.testing.assert_array_equal(both.features(2), store.features(4))
-    np.testing.assert_array_equal(both.features(0), store.features(1))
-
-
-def test_stores_of_other_features_do_not_join(store):
-    with pytest.raises(DataError, match="cannot join"):
-        store.join(replace(store, families=("copymove",)))
+    np.testing.assert_array_equal(forged.features(0), store.features(1))
 
 
 def test_a_narrowed_store_has_the_chosen_families_alone(tmp_path):
