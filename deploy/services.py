@@ -42,6 +42,7 @@ def web_page(host: str, port: int, scoring_port: int, pointer: Path) -> Service:
         "PORT": str(port),
         "SCORING_URL": f"http://{LOOPBACK}:{scoring_port}",
         "SCORING_POINTER": str(pointer),
+        "OMP_NUM_THREADS": "1",
         "SHUTDOWN_SECONDS": str(int(DRAIN_SECONDS) - 3),  # the rest is the scoring server's
     }
     return Service("page", command, settings)

@@ -82,3 +82,13 @@ def test_what_cannot_be_installed_is_a_failure(server: Server) -> None:
     server.program("install", 'case "$*" in *haproxy.cfg*) exit 1 ;; esac')
     status, done = server.set_up()
     assert (status, done) == (1, [])
+
+
+def test_what_systemd_refused_is_done_by_the_next_run(server: Server) -> None:
+    with (server.release / "haproxy.cfg").open("a") as settings:
+        settings.write("  # another remark\n")
+    server.program("systemctl", "test $1 != reload")
+    assert server.set_up() == (1, [])
+    server.program("systemctl", f'echo "$*" >> {server.folder}/told')
+    assert server.set_up() == (0, ["reload"])
+    assert server.set_up() == (0, [])
