@@ -362,21 +362,21 @@ def test_a_roll_back_through_systems_manager_brings_no_scripts(
 
 
 @pytest.mark.parametrize(
-    ("answers", "sentence"),
+    ("answers", "wait_seconds", "sentence"),
     [
-        ("echo AccessDenied >&2; exit 254", "AccessDenied\n.*does not say how"),
-        ("echo InProgress", "is still running after 1 s"),
-        ("echo Failed", "the roll-out ended with Failed"),
+        ("echo AccessDenied >&2; exit 254", "60", "AccessDenied\n.*does not say how"),
+        ("echo InProgress", "1", "is still running after 1 s"),
+        ("echo Failed", "60", "the roll-out ended with Failed"),
     ],
 )
 def test_a_roll_out_that_is_not_seen_to_succeed_says_why(
-    deployment: dict[str, str], tmp_path: Path, answers: str, sentence: str
+    deployment: dict[str, str], tmp_path: Path, answers: str, wait_seconds: str, sentence: str
 ) -> None:
     """The AWS CLI is stood in for: moto knows no command that goes on."""
     aws = tmp_path / "aws"
     aws.write_text(f'#!/bin/sh\ncase "$2" in get-*) {answers} ;; *) echo 12-34 ;; esac\n')
     aws.chmod(0o755)
-    changed = {"PATH": f"{tmp_path}:{PATH}", "WAIT_SECONDS": "1"}
+    changed = {"PATH": f"{tmp_path}:{PATH}", "WAIT_SECONDS": wait_seconds}
     status, said = run("rollout-through-ssm", "rollback", **deployment | changed)
     assert status == 1
     assert re.search(sentence, said), said
