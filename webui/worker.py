@@ -16,7 +16,7 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.http.errors import ParseException
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 from webui.deadlines import due, expire, met
 from webui.errors import ErrorAnswer, ErrorDetail
@@ -51,6 +51,13 @@ class Worker(ThreadWorker):
         """Answer a request whose headers are read; `PacedInput` bounds the body."""
         met(conn.sock)
         return super().handle_request(req, conn)
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Read to its end what is left of a body; gunicorn's bound starts anew with every KiB."""
+        deadline = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
+        with due(conn.sock, deadline):
+            kept = super()._keepalive_after(conn, keepalive)
+        return kept and time.monotonic() < deadline  # what may still come is no next request
 
     def murder_pending(self) -> None:
         """Let go of the late; gunicorn calls this every second."""

@@ -95,6 +95,26 @@ def test_a_slow_sender_is_let_go(gunicorn, start, byte, answer):
     assert answer_to(gunicorn[0], start, byte)[: len(answer) or None] == answer
 
 
+def test_a_dribbled_body_that_nobody_reads_holds_no_thread(gunicorn):
+    port = int(gunicorn[0].rpartition(":")[2])
+    deadline = time.monotonic() + 12
+    with contextlib.ExitStack() as stack:
+        senders = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2)
+        ]
+        for sender in senders:  # there are two threads
+            sender.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n")
+        time.sleep(0.2)
+        while time.monotonic() < deadline:
+            for sender in senders:
+                with contextlib.suppress(ConnectionError):
+                    sender.sendall(b"x")
+            with contextlib.suppress(requests.Timeout):
+                assert requests.get(f"{gunicorn[0]}/livez", timeout=0.3).ok
+                return
+    raise AssertionError("the threads wait for the rest of the bodies")
+
+
 def test_silent_connections_hold_no_thread(gunicorn):
     port = int(gunicorn[0].rpartition(":")[2])
     with contextlib.ExitStack() as silent:
