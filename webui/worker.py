@@ -10,6 +10,8 @@ import json
 import socket
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any
@@ -21,6 +23,9 @@ from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadW
 from webui.deadlines import due, expire, met
 from webui.errors import ErrorAnswer, ErrorDetail
 from webui.settings import Settings
+
+DROPPED_BYTES = 65_536
+"""How much is dropped at once of what still comes by a connection that is being closed."""
 
 
 class Worker(ThreadWorker):
@@ -37,10 +42,13 @@ class Worker(ThreadWorker):
             super().enqueue_req(conn)
             return
         conn.sock.setblocking(False)
+        self._await(conn, self.on_pending_socket_readable)
+
+    def _await(self, conn: TConn, on_readable: Callable[[TConn, socket.socket], None]) -> None:
+        """Keep a connection until there is something to read, or `murder_pending` closes it."""
         conn.set_timeout()
         self.pending_conns.append(conn)
-        readable = partial(self.on_pending_socket_readable, conn)
-        self.poller.register(conn.sock, EVENT_READ, readable)
+        self.poller.register(conn.sock, EVENT_READ, partial(on_readable, conn))
 
     def handle(self, conn: TConn) -> Any:
         """Answer a request; its headers must be here in time."""
@@ -58,6 +66,32 @@ class Worker(ThreadWorker):
         with due(conn.sock, deadline):
             kept = super()._keepalive_after(conn, keepalive)
         return kept and time.monotonic() < deadline  # what may still come is no next request
+
+    def finish_request(self, conn: TConn, answered: Future[Any]) -> None:
+        """Keep a connection or part with it; gunicorn would wait here, in its only loop."""
+        if self.alive and not answered.exception() and answered.result():
+            super().finish_request(conn, answered)
+            return
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # there is nobody left to part with
+            self._close(conn)
+        else:
+            self._await(conn, self.on_parting_socket_readable)
+
+    def on_parting_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Drop what still comes, which a reset would turn into a lost answer; then close."""
+        with contextlib.suppress(OSError):
+            if client.recv(DROPPED_BYTES):
+                return
+        self.poller.unregister(client)
+        self.pending_conns.remove(conn)
+        self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        conn.close()
 
     def murder_pending(self) -> None:
         """Let go of the late; gunicorn calls this every second."""
