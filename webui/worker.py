@@ -93,6 +93,10 @@ class Worker(ThreadWorker):
         self.nr_conns -= 1
         conn.close()
 
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Look for the late every second at shutdown too, where gunicorn would not."""
+        super().wait_for_and_dispatch_events(min(timeout, 1.0))
+
     def murder_pending(self) -> None:
         """Let go of the late; gunicorn calls this every second."""
         super().murder_pending()

@@ -155,11 +155,14 @@ def test_shutdown_finishes_what_is_in_flight_and_every_line_of_the_log_is_json(g
             requests.post(f"{url}/predict", files={"file": picture(20)}, timeout=10)
         )
     )
-    request.start()
-    time.sleep(0.4)
-    child.send_signal(signal.SIGTERM)
-    request.join()
-    child.wait(30)
+    with connect(gunicorn) as idle:
+        idle.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+        request.start()
+        time.sleep(0.4)
+        child.send_signal(signal.SIGTERM)
+        request.join()
+        child.wait(12)  # the grace is 30 s, and nobody needs them
     assert answers[0].status_code == 200
     assert answers[0].json()["predictions"][0]["verdict"] == "authentic"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
