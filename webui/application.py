@@ -75,8 +75,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     def secure(response: Response) -> Response:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
-        if response.status_code in (408, 413):  # the rest of the body is not waited for
-            response.headers["Connection"] = "close"
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         return response
