@@ -386,8 +386,8 @@ def _check_chunks(data: bytes) -> None:
     allowed = max(_MAX_CHUNKS, len(data) // 1024)  # some encoders write picture data by the KiB
     position = 8
     for _ in range(allowed):
-        if position + 8 > len(data):
-            return
+        if position + 8 > len(data) or data[position + 4 : position + 8] == b"IEND":
+            return  # what follows the end is no chunk, and no decoder reads it
         position += 12 + int.from_bytes(data[position : position + 4], "big")
     raise ImageError(f"The PNG has more than {allowed} chunks.", "broken_image")
 

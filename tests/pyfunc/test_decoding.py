@@ -279,6 +279,10 @@ def test_floods_are_refused_before_a_decoder_meets_them(name, monkeypatch):
     assert "more than" in str(error)
 
 
+def test_what_follows_the_end_of_a_png_is_no_chunk():
+    assert np.array_equal(decode(PNG + bytes(130_000)).pixels, picture())
+
+
 @pytest.mark.timeout(20)
 def test_a_file_of_nothing_but_filling_is_refused_at_once():
     assert refusal(b"\xff\xd8" + b"\xff" * (20 * 2**20)).code == "broken_image"
