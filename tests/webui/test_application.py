@@ -1,10 +1,12 @@
 import base64
 import concurrent.futures
 import contextlib
+import io
 import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -213,3 +215,13 @@ def test_those_who_wait_for_a_turn_leave_threads_to_others(settings):
         turns.free.release()
         assert sorted(request.result() for request in waiting) == [200] * 3 + [429] * 5
         turns.free.acquire()
+
+
+def test_a_full_disk_of_uploads_is_told_apart(lonely, monkeypatch):
+    def full(**facts) -> io.RawIOBase:
+        return Path("/dev/full").open("w+b", buffering=0)
+
+    monkeypatch.setattr("werkzeug.wrappers.request.default_stream_factory", full)
+    answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
+    assert answer.status_code == 503
+    assert answer.json["error"]["code"] == "no_room"
