@@ -6,7 +6,7 @@ import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import (
@@ -38,6 +38,7 @@ FORMATS = tuple(_PLUGINS)
 
 _MAX_CHUNKS = 10_000
 _MAX_FRAMES_COUNTED = 100
+_MAX_ENTRIES, _MAX_ENTRIES_IN_ALL = 1000, 10_000
 
 _MAGIC = [
     (b"\xff\xd8\xff", "JPEG"),
@@ -227,6 +228,8 @@ def _check(data: bytes, limits: Limits) -> tuple[str, JpegHeader | None]:
         raise _refusal(name)
     if name == "PNG":
         _check_chunks(data)
+    if name == "TIFF":
+        _check_directories(data)
     header = read_header(data) if name == "JPEG" else None
     if header is not None:
         _check_pixels(header.width, header.height, limits)
@@ -386,10 +389,35 @@ def _check_chunks(data: bytes) -> None:
     allowed = max(_MAX_CHUNKS, len(data) // 1024)  # some encoders write picture data by the KiB
     position = 8
     for _ in range(allowed):
-        if position + 8 > len(data):
-            return
+        if position + 8 > len(data) or data[position + 4 : position + 8] == b"IEND":
+            return  # what follows the end is no chunk, and no decoder reads it
         position += 12 + int.from_bytes(data[position : position + 4], "big")
     raise ImageError(f"The PNG has more than {allowed} chunks.", "broken_image")
+
+
+def _check_directories(data: bytes) -> None:
+    """Refuse a flood of TIFF entries, each of which Pillow would read by itself.
+
+    Directories may lie upon each other, so their number is not bounded by the size of the file.
+    """
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    count_size, entry_size, link_size = (8, 20, 8) if 43 in data[2:4] else (2, 12, 4)  # 43: BigTIFF
+
+    def number(position: int, size: int) -> int:
+        return int.from_bytes(data[position : position + size], order)
+
+    position, met, entries = number(link_size, link_size), set[int](), 0
+    while position and position not in met and len(met) < _MAX_FRAMES_COUNTED:
+        met.add(position)
+        count = number(position, count_size)
+        entries += count
+        if count > _MAX_ENTRIES or entries > _MAX_ENTRIES_IN_ALL:
+            raise ImageError(
+                f"The TIFF has more than {_MAX_ENTRIES} entries in a directory, "
+                f"or {_MAX_ENTRIES_IN_ALL} in all.",
+                "broken_image",
+            )
+        position = number(position + count_size + count * entry_size, link_size)
 
 
 def _check_tiff(stored: Any) -> None:

@@ -20,7 +20,7 @@ from webui.feedback import Store
 from webui.observability import Metrics
 from webui.scoring import Scoring
 from webui.settings import MEBIBYTE, Settings
-from webui.turns import Turns
+from webui.turns import Turns, waiting_places
 from webui.uploads import FormRequest, Pacing
 
 EVIDENCE_PATIENCE_SECONDS = 20.0
@@ -60,8 +60,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     metrics = Metrics()
     app.extensions["metrics"] = metrics
-    app.extensions["scoring"] = Scoring(settings, metrics)
-    app.extensions["drawing"] = Turns(settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS)
+    places = waiting_places(settings.web_threads)
+    app.extensions["scoring"] = Scoring(settings, metrics, places)
+    app.extensions["drawing"] = Turns(
+        settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS, places
+    )
     if settings.feedback_db:
         app.extensions["feedback"] = Store(
             settings.feedback_db, settings.feedback_max_mb * MEBIBYTE
@@ -75,8 +78,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     def secure(response: Response) -> Response:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
-        if response.status_code in (408, 413):  # the rest of the body is not waited for
-            response.headers["Connection"] = "close"
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         return response

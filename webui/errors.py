@@ -33,6 +33,7 @@ STATUS_OF_CODE = {
     "scoring_server_failed": 502,
     "scoring_server_absent": 503,
     "scoring_server_busy": 503,
+    "no_room": 503,
     "feedback_off": 503,
     "feedback_full": 503,
     "scoring_server_late": 504,

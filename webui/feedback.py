@@ -90,6 +90,7 @@ class Store:
             Base.metadata.create_all(self.engine)
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(f"FEEDBACK_DB is {path!r}: it cannot be opened") from error
+        self._empty_log()
 
     def add(self, feedback: Feedback) -> None:
         """Keep a judgement.
@@ -97,6 +98,8 @@ class Store:
         Raises:
             StoreError: the store is full, or cannot be written.
         """
+        if self.log_is_due:
+            self._empty_log()
         with self._session() as session:
             if _used_bytes(session) + len(feedback.image) > self.max_bytes:
                 raise StoreError("The feedback store is full; nothing was kept.", "feedback_full")
@@ -105,6 +108,9 @@ class Store:
     def delete(self, receipt: str) -> bool:
         """Forget a judgement and its picture, in the log too; return whether there was one.
 
+        While somebody reads the store, the log cannot be emptied: it then is at the next
+        judgement, deletion or start.
+
         Raises:
             StoreError: the store cannot be written.
         """
@@ -112,9 +118,15 @@ class Store:
             found = session.scalar(select(Feedback).where(Feedback.receipt == receipt))
             if found is not None:
                 session.delete(found)
-        with self._session() as session:  # what was overwritten still stands in the log
-            session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).all()
+        self._empty_log()  # what was overwritten still stands there
         return found is not None
+
+    def _empty_log(self) -> None:
+        with self._session() as session:
+            (busy, *_) = session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+        self.log_is_due = bool(busy)
+        if busy:
+            logger.warning("the feedback store is being read: its log cannot be emptied yet")
 
     @contextmanager
     def _session(self) -> Iterator[Session]:

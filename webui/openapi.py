@@ -186,6 +186,7 @@ UPLOAD_ERRORS = (
     "unsupported_format",
     "broken_image",
     "too_many_pixels",
+    "no_room",
     *UPSTREAM_ERRORS,
 )
 """What any view that takes files and scores them may answer."""

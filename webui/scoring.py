@@ -74,10 +74,10 @@ class Upstream:
 class Scoring:
     """The scoring server as the views see it; one object per application, used from threads."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, places: threading.Semaphore) -> None:
         self.upstream = Upstream(settings)
         self.metrics = metrics
-        self.turns = Turns(settings.scoring_concurrency, PATIENCE_SECONDS)
+        self.turns = Turns(settings.scoring_concurrency, PATIENCE_SECONDS, places)
         self.probe = Probe(self.upstream, metrics, settings.ready_cache_seconds)
 
     @property

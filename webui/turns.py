@@ -1,4 +1,7 @@
-"""Heavy work takes turns: so many requests at once; the others wait a little, then get a 429."""
+"""Heavy work takes turns: so many requests at once; the others wait a little, then get a 429.
+
+Few may wait: each holds a web thread, and `/livez` needs one too.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -12,24 +15,40 @@ from webui.errors import ApiError
 class Turns:
     """A number of turns, shared by the threads of one application."""
 
-    def __init__(self, number: int, patience: float) -> None:
-        """Set how many have a turn at once, and how many seconds the next one waits."""
+    def __init__(self, number: int, patience: float, places: threading.Semaphore) -> None:
+        """Set how many have a turn at once, for how many seconds others wait, and where."""
         self.free = threading.BoundedSemaphore(number)
         self.patience = patience
+        self.places = places
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold a turn.
 
         Raises:
-            ApiError: `too_many_requests`: none came free in time.
+            ApiError: `too_many_requests`: none came free in time, or too many wait already.
         """
-        if not self.free.acquire(timeout=self.patience):
+        if not self._take():
             raise ApiError("too_many_requests", "Too many pictures at once; try again shortly.")
         try:
             yield
         finally:
             self.free.release()
+
+    def _take(self) -> bool:
+        if self.free.acquire(blocking=False):
+            return True
+        if not self.places.acquire(blocking=False):
+            return False
+        try:
+            return self.free.acquire(timeout=self.patience)
+        finally:
+            self.places.release()
+
+
+def waiting_places(web_threads: int) -> threading.Semaphore:
+    """Return the places of those who wait for any turn: less than half of the web threads."""
+    return threading.BoundedSemaphore((web_threads - 1) // 2)
 
 
 def drawing() -> Turns:

@@ -1,6 +1,7 @@
 """Reading multipart forms: which files came, which of them are worth sending on."""
 
 import contextlib
+import errno
 import socket
 import time
 from collections.abc import Callable
@@ -38,6 +39,11 @@ class FormRequest(Request):
         except ValueError as error:
             message = "The form is cut off or not well-formed; please send it again."
             raise ApiError("bad_request", message) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            message = "There is no room for so many uploads at once; please try again shortly."
+            raise ApiError("no_room", message) from error
 
     def _get_file_stream(
         self,

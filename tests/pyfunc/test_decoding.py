@@ -161,6 +161,14 @@ def test_the_first_frame_of_several_is_read(format_name):
     assert np.array_equal(decoded.pixels, picture())
 
 
+@pytest.mark.parametrize("big", [False, True], ids=["TIFF", "BigTIFF"])
+def test_the_pages_of_a_tiff_are_counted_to_a_hundred(big):
+    page = Image.fromarray(picture())
+    for pages, counted in ((3, 3), (120, 100)):
+        options = {"append_images": [page] * (pages - 1), "big_tiff": big}
+        assert decode(file(page, "TIFF", save_all=True, **options)).frames == counted
+
+
 def test_empty_and_too_large_files():
     assert refusal(b"").code == "empty_image"
     error = refusal(encode(picture(), quality=90), Limits(max_bytes=1000))
@@ -257,6 +265,16 @@ def test_what_is_not_read_is_named(data, name, code, word):
     assert "JPEG, PNG, TIFF, BMP and WebP" in str(error)
 
 
+def tiff_directories(order: str, big: bool, entries: int, pages: int) -> bytes:
+    """A TIFF or BigTIFF whose directories stand one after the other and name no picture."""
+    count, word, head = ("Q", "Q", (43, 8, 0)) if big else ("H", "I", (42,))
+    data = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}{len(head)}H", *head)
+    for _ in range(pages):
+        data += struct.pack(f"{order}{word}{count}", len(data) + struct.calcsize(word), entries)
+        data += struct.pack(f"{order}HH{word}{word}", 900, 4, 1, 0) * entries
+    return data + bytes(8)
+
+
 SOUND = encode(picture(), quality=75)
 PNG = file(Image.fromarray(picture()), "PNG")
 SCAN = SOUND[SOUND.index(b"\xff\xda") : -2]
@@ -268,15 +286,24 @@ FLOODS = {
     "scans": SOUND[:-2] + SCAN * 100 + SOUND[-2:],
     "chunks": PNG[:33] + (bytes(4) + b"teST" + struct.pack(">I", zlib.crc32(b"teST"))) * 10_001
     + PNG[33:],
+    **{
+        f"TIFF {order} {big} {entries}": tiff_directories(order, big, entries, pages)
+        for order in "<>" for big in (False, True)
+        for entries, pages in ((1001, 1), (101, 100))
+    },
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_floods_are_refused_before_a_decoder_meets_them(name, monkeypatch):
-    monkeypatch.setattr("forgery_pyfunc.decoding._PLUGINS", {"JPEG": None, "PNG": None})
+    monkeypatch.setattr("forgery_pyfunc.decoding._PLUGINS", dict.fromkeys(["JPEG", "PNG", "TIFF"]))
     error = refusal(FLOODS[name])
     assert error.code == "broken_image"
     assert "more than" in str(error)
+
+
+def test_what_follows_the_end_of_a_png_is_no_chunk():
+    assert np.array_equal(decode(PNG + bytes(130_000)).pixels, picture())
 
 
 @pytest.mark.timeout(20)

@@ -1,9 +1,12 @@
 import base64
+import concurrent.futures
 import contextlib
+import io
 import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -193,3 +196,32 @@ def test_evidence_is_drawn_for_so_many_pictures_at_once(web):
         assert page.status_code == 429
         assert web.post("/predict", data=form((DARK, "a.jpg"))).status_code == 200
     assert web.post("/v1/analyze", data=form((DARK, "a.jpg"))).status_code == 200
+
+
+def test_those_who_wait_for_a_turn_leave_threads_to_others(settings):
+    application = create_app(settings.model_copy(update={"web_threads": 8}))
+    turns = application.extensions["drawing"]
+
+    def ask() -> int:
+        client = application.test_client()
+        return client.post("/v1/evidence", data=form((DARK, "a.jpg"))).status_code
+
+    with taken(turns), concurrent.futures.ThreadPoolExecutor(8) as threads:
+        turns.patience = 20
+        waiting = [threads.submit(ask) for _ in range(8)]
+        first = concurrent.futures.as_completed(waiting, timeout=10)
+        assert [next(first).result() for _ in range(5)] == [429] * 5
+        assert not all(request.done() for request in waiting)
+        turns.free.release()
+        assert sorted(request.result() for request in waiting) == [200] * 3 + [429] * 5
+        turns.free.acquire()
+
+
+def test_a_full_disk_of_uploads_is_told_apart(lonely, monkeypatch):
+    def full(**facts) -> io.RawIOBase:
+        return Path("/dev/full").open("w+b", buffering=0)
+
+    monkeypatch.setattr("werkzeug.wrappers.request.default_stream_factory", full)
+    answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
+    assert answer.status_code == 503
+    assert answer.json["error"]["code"] == "no_room"

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import sqlite3
 from pathlib import Path
@@ -103,6 +104,28 @@ def test_what_was_deleted_is_in_no_file_and_the_files_are_the_owners_alone(keepi
     assert any(middle in file.read_bytes() for file in files)
     keeping.delete(f"/v1/feedback/{receipt}")
     assert not any(middle in file.read_bytes() for file in store.parent.glob("feedback.db*"))
+
+
+@pytest.mark.parametrize("then", ["feedback", "deletion", "start"])
+def test_what_was_deleted_under_a_reader_leaves_the_log_after_it(keeping, settings, store, then):
+    def in_a_file() -> bool:
+        return any(BRIGHT[900:1000] in file.read_bytes() for file in store.parent.iterdir())
+
+    fields = {"consent": "true", "opinion": "right"}
+    receipt = keeping.post("/v1/feedback", data=form((BRIGHT, "a"), **fields)).json["receipt"]
+    with contextlib.closing(sqlite3.connect(store)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM feedback").fetchall()
+        assert keeping.delete(f"/v1/feedback/{receipt}").status_code == 200
+        assert in_a_file()
+    if then == "feedback":
+        other = form((picture(20), "b"), **fields)
+        assert keeping.post("/v1/feedback", data=other).status_code == 200
+    elif then == "deletion":
+        assert keeping.delete("/v1/feedback/x").status_code == 404
+    else:
+        create_app(settings.model_copy(update={"feedback_db": str(store)}))
+    assert not in_a_file()
 
 
 def test_beyond_its_size_the_store_keeps_nothing_until_something_is_deleted(settings, store):

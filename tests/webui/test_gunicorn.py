@@ -62,6 +62,10 @@ def gunicorn(
         scoring.shutdown()
 
 
+def connect(gunicorn) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(gunicorn[0].rpartition(":")[2])), timeout=8)
+
+
 UPLOAD = (
     b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
     b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
@@ -95,13 +99,44 @@ def test_a_slow_sender_is_let_go(gunicorn, start, byte, answer):
     assert answer_to(gunicorn[0], start, byte)[: len(answer) or None] == answer
 
 
+def test_a_dribbled_body_that_nobody_reads_holds_no_thread(gunicorn):
+    deadline = time.monotonic() + 12
+    with contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(connect(gunicorn)) for _ in range(2)]
+        for sender in senders:  # there are two threads
+            sender.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n")
+        time.sleep(0.2)
+        while time.monotonic() < deadline:
+            for sender in senders:
+                with contextlib.suppress(ConnectionError):
+                    sender.sendall(b"x")
+            with contextlib.suppress(requests.Timeout):
+                assert requests.get(f"{gunicorn[0]}/livez", timeout=0.3).ok
+                return
+    raise AssertionError("the threads wait for the rest of the bodies")
+
+
 def test_silent_connections_hold_no_thread(gunicorn):
-    port = int(gunicorn[0].rpartition(":")[2])
     with contextlib.ExitStack() as silent:
         for _ in range(4):  # there are two threads
-            silent.enter_context(socket.create_connection(("127.0.0.1", port)))
+            silent.enter_context(connect(gunicorn))
         time.sleep(0.2)
         assert requests.get(f"{gunicorn[0]}/livez", timeout=3).ok
+
+
+def test_peers_that_do_not_close_keep_nobody_waiting(gunicorn):
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(connect(gunicorn)) for _ in range(10)]
+        for sender in kept:
+            sender.sendall(b"nonsense\r\n\r\n")
+        assert all(sender.recv(4096).startswith(b"HTTP/1.1 400") for sender in kept)
+        assert requests.get(f"{gunicorn[0]}/livez", timeout=2).ok
+        assert all(sender.recv(1) == b"" for sender in kept)  # nothing more is said
+        time.sleep(7)  # they are let go in the end
+        kept[0].sendall(b"x")
+        time.sleep(0.2)
+        with pytest.raises(ConnectionError):
+            kept[0].sendall(b"x")
 
 
 def test_what_is_no_http_is_answered_in_the_one_shape(gunicorn):
@@ -120,11 +155,14 @@ def test_shutdown_finishes_what_is_in_flight_and_every_line_of_the_log_is_json(g
             requests.post(f"{url}/predict", files={"file": picture(20)}, timeout=10)
         )
     )
-    request.start()
-    time.sleep(0.4)
-    child.send_signal(signal.SIGTERM)
-    request.join()
-    child.wait(30)
+    with connect(gunicorn) as idle:
+        idle.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+        request.start()
+        time.sleep(0.4)
+        child.send_signal(signal.SIGTERM)
+        request.join()
+        child.wait(12)  # the grace is 30 s, and nobody needs them
     assert answers[0].status_code == 200
     assert answers[0].json()["predictions"][0]["verdict"] == "authentic"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
