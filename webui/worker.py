@@ -69,7 +69,8 @@ class Worker(ThreadWorker):
 
     def finish_request(self, conn: TConn, answered: Future[Any]) -> None:
         """Keep a connection or part with it; gunicorn would wait here, in its only loop."""
-        if self.alive and not answered.exception() and answered.result():
+        kept = not answered.cancelled() and not answered.exception() and answered.result()
+        if kept and self.alive:
             super().finish_request(conn, answered)
             return
         try:
