@@ -79,7 +79,7 @@ else
 endif
 
 test: $(READY) ## every test but those that need a container engine
-	pytest -m "not container" -n logical --dist loadgroup
+	pytest -m "not container" -n logical --dist loadfile
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs

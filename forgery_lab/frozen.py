@@ -16,7 +16,7 @@ import pandas as pd
 from forgery_lab import ingestion, manifest, sources
 from forgery_lab.errors import DataError
 from forgery_lab.ingestion import Issue
-from forgery_lab.manifest import NEAR_DUPLICATE_DISTANCE
+from forgery_lab.manifest import looks_like
 from forgery_lab.progress import Progress
 
 IMAGES, MANIFEST = "images", "manifest.parquet"
@@ -27,8 +27,6 @@ REASONS = {
     "frozen_source": "It shares a source photograph with the frozen test set.",
 }
 """Codes of the issues of images that touch the frozen test set; the first that fits is given."""
-
-_HASHES_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -125,19 +123,3 @@ def issues(rows: pd.DataFrame, frozen: pd.DataFrame) -> list[Issue]:
         for path, code in zip(rows["path"], codes, strict=True)
         if code
     ]
-
-
-def looks_like(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """Return bool[n]: whether each row's perceptual hash is near one of the others'.
-
-    False where a table has no `phash`, as the training manifests of old models.
-    """
-    if "phash" not in rows or "phash" not in others:
-        return np.zeros(len(rows), bool)
-    mine, theirs = (np.array([int(h, 16) for h in t["phash"]], np.uint64) for t in (rows, others))
-    near = [
-        (np.bitwise_count(block[:, None] ^ theirs) <= NEAR_DUPLICATE_DISTANCE).any(axis=1)
-        for start in range(0, len(mine), _HASHES_AT_ONCE)
-        if len(block := mine[start : start + _HASHES_AT_ONCE])
-    ]
-    return np.concatenate([np.zeros(0, bool), *near])

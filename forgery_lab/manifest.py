@@ -161,6 +161,22 @@ def near_duplicates(hashes: Sequence[str], max_distance: int) -> np.ndarray:
     return np.concatenate(found)
 
 
+def looks_like(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Return bool[n]: whether each row's perceptual hash is near one of the others'.
+
+    False where a table has no `phash`, as the training manifests of old models.
+    """
+    if "phash" not in rows or "phash" not in others:
+        return np.zeros(len(rows), bool)
+    mine, theirs = (np.array([int(h, 16) for h in t["phash"]], np.uint64) for t in (rows, others))
+    near = [
+        (np.bitwise_count(block[:, None] ^ theirs) <= NEAR_DUPLICATE_DISTANCE).any(axis=1)
+        for start in range(0, len(mine), _HASHES_PER_BLOCK)
+        if len(block := mine[start : start + _HASHES_PER_BLOCK])
+    ]
+    return np.concatenate([np.zeros(0, bool), *near])
+
+
 def _to_table(frame: pd.DataFrame) -> pa.Table:
     required = [name for name, column in SCHEMA.items() if not column.optional]
     missing = [name for name in required if name not in frame]

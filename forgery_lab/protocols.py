@@ -26,8 +26,8 @@ from forgery_lab.figures import (
     sources,
     where_figures,
 )
-from forgery_lab.frozen import looks_like
 from forgery_lab.histories import HistoryMatcher
+from forgery_lab.manifest import looks_like
 from forgery_lab.progress import Progress
 from forgery_lab.trials import (
     PREDICTION_COLUMNS,

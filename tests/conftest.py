@@ -19,13 +19,6 @@ from forgery_pyfunc.features import channels
 from tests.deploy.engine import make_champion
 
 
-def pytest_collection_modifyitems(items):
-    """Have one worker run what shares costly fixtures: a file, and all that need `trained`."""
-    for item in items:
-        group = "trained" if "trained" in item.fixturenames else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def picture(width=192, height=128, seed=0):
     """Return uint8[height, width, 3]: smooth colours, an edge and a little noise."""
     rng = np.random.default_rng(seed)
