@@ -218,11 +218,8 @@ def _check(data: bytes, limits: Limits) -> tuple[str, JpegHeader | None]:
     if not data:
         raise ImageError("The file is empty (0 bytes).", "empty_image")
     if len(data) > limits.max_bytes:
-        raise ImageError(
-            f"The file has {_megabytes(len(data))}; "
-            f"at most {_megabytes(limits.max_bytes)} are read.",
-            "too_large",
-        )
+        allowed = f"{limits.max_bytes / 2**20:.3g} MB"
+        raise ImageError(f"The file has more than {allowed}, the most that is read.", "too_large")
     name = sniff(data)
     if name not in _PLUGINS:
         raise _refusal(name)
@@ -315,10 +312,6 @@ def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
         8: lambda a: np.rot90(a, 1),
     }
     return turns.get(orientation, lambda a: a)(array)
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 2**20:.3g} MB"
 
 
 def _reason(error: Exception) -> str:
