@@ -17,6 +17,9 @@ ENOUGH = 4.0
 whole forged area, is neither a good example of a forgery nor authentic."""
 
 
+_FAMILIES = {"residual", "copymove", "dct", "double_jpeg"}
+
+
 @dataclass(frozen=True)
 class Window:
     """A crop to learn from.
@@ -67,7 +70,7 @@ def mirrors(channels: Sequence[str]) -> tuple[Mirror, Mirror]:
     Raises:
         DataError: a channel is of a family of which this is not known.
     """
-    families = {name.partition(":")[0] for name in channels} - {"residual", "copymove", "dct"}
+    families = {name.partition(":")[0] for name in channels} - _FAMILIES
     if families:
         raise DataError(f"nobody knows how {', '.join(sorted(families))} changes in a mirror")
     places = {name: number for number, name in enumerate(channels)}

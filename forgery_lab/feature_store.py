@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,7 +29,7 @@ from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import FAMILIES, SMALLEST_SIDE, channels, extract
 
 if TYPE_CHECKING:
-    from forgery_lab.histories import HistoryMatcher
+    from forgery_lab.histories import Displacement, HistoryMatcher
 
 BLOCK = 8
 """Pixels on a side of a block."""
@@ -87,29 +87,33 @@ class ManifestSource:
         root: folder that the manifest's paths are relative to.
         matcher: saves both classes alike (protocol C); None takes the files as they are.
         draws: histories per image; one without a matcher.
+        rescaled: further histories per image, with a change of scale before the last save
+            (protocol C′); none without a matcher.
     """
 
     rows: pd.DataFrame
     root: Path
     matcher: "HistoryMatcher | None" = None
     draws: int = 1
+    rescaled: int = 0
 
     def __post_init__(self) -> None:
-        if self.draws < 1 or (self.matcher is None and self.draws != 1):
-            raise DataError(f"draws: got {self.draws}, files as they are have exactly 1")
+        if self.draws < 1 or (self.matcher is None and (self.draws, self.rescaled) != (1, 0)):
+            raise DataError(
+                f"draws: got {self.draws} and {self.rescaled} rescaled, "
+                "files as they are have exactly 1"
+            )
 
     def table(self) -> pd.DataFrame:
-        """Return a row per image and draw."""
-        rows = self.rows.reset_index(drop=True)
-        table = rows[["label", "group", "split", "width", "height", "path", "kind"]].assign(
-            id=rows["sha256"]
-        )
-        drawn = [table.assign(draw=draw) for draw in range(self.draws)]
-        return pd.concat(drawn, ignore_index=True)
+        """Return a row per image and draw; of validation images, the first of each kind only."""
+        draws, positions = zip(*self._drawn, strict=True)
+        rows = self.rows.iloc[list(positions)].reset_index(drop=True)
+        table = rows[["label", "group", "split", "width", "height", "path", "kind"]]
+        return table.assign(id=rows["sha256"], draw=draws)
 
     def example(self, number: int) -> Example:
         """Return the bytes of the image, saved by its history, and its mask."""
-        draw, position = divmod(number, len(self.rows))
+        draw, position = self._drawn[number]
         row = self.rows.iloc[position]
         data = (self.root / row["path"]).read_bytes()
         mask = None if pd.isna(row["mask_path"]) else read_mask(self.root / row["mask_path"])
@@ -118,7 +122,21 @@ class ManifestSource:
         if self.matcher is None:
             return Example(data, mask)
         known = {"label": row["label"], "sha256": row["sha256"]}
-        return Example(*self.matcher.save(known, data, draw, mask=mask))
+        return Example(*self.matcher.save(known, data, draw, self._displacement(draw), mask))
+
+    def _displacement(self, draw: int) -> "Displacement | None":
+        return None if draw < self.draws else "scale"
+
+    @cached_property
+    def _drawn(self) -> list[tuple[int, int]]:
+        """Number of the draw and of the row, for every example."""
+        validates = (self.rows["split"] == "validation").to_numpy()
+        return [
+            (draw, position)
+            for draw in range(self.draws + self.rescaled)
+            for position, once in enumerate(validates)
+            if not once or draw in (0, self.draws)
+        ]
 
     def settings(self) -> dict[str, Any]:
         """Return what identifies the images, their masks, splits and histories, code included."""
@@ -130,6 +148,7 @@ class ManifestSource:
             "histories": hashlib.sha256(repr(self.matcher).encode()).hexdigest(),
             "code": _digest_of(Path(__file__).with_name("histories.py")),
             "draws": self.draws,
+            "rescaled": self.rescaled,
         }
 
 

@@ -30,7 +30,10 @@ UNTOUCHED = 0.12
 BEFORE, EDITOR, LAST = 0.65, 0.75, 0.9
 """Of the others, how often a JPEG was saved before the forger had it, by him, and in the end."""
 NATIVE = 0.4
-"""Share of pairs cut out of their photograph without scaling."""
+"""Share of pairs cut out of a large photograph without scaling."""
+SMALL_AS_IT_IS, REDUCED = 0.2, (0.5, 0.85)
+"""How often a small photograph is left as it is, and by how much it is reduced else: those of the
+web were all saved at one quality, and most pairs would tell forgeries by that save alone."""
 CRUDE = 0.5
 """Share of forgeries that are pasted with hard edges, as they are."""
 MOVED = {"stay": 0.6, "shift": 0.15, "scale": 0.25}
@@ -54,7 +57,7 @@ class Plan:
 
     seed: int = 0
     sides: tuple[int, int] = (256, 1024)
-    places: tuple[tuple[str, int], ...] = (("camera", 6), ("web", 1))
+    places: tuple[tuple[str, int], ...] = (("camera", 12), ("web", 1))
     draws: int = 2
 
 
@@ -198,11 +201,15 @@ class Life:
 
 
 def prepared(photo: Pixels, sides: tuple[int, int], rng: np.random.Generator) -> Pixels:
-    """A picture of the photograph with its longer side in `sides`: cut out, or reduced.
+    """A picture of the photograph with its longer side at most `sides[1]`: cut out, or reduced.
 
     What is cut out mostly keeps the JPEG grid of the photograph.
     """
     longest = max(photo.shape[:2])
+    if longest <= sides[1] and rng.random() >= SMALL_AS_IT_IS:
+        factor = rng.uniform(*REDUCED)
+        size = [max(forging.SMALLEST_SIDE, round(side * factor)) for side in photo.shape[1::-1]]
+        return np.asarray(Image.fromarray(photo).resize(tuple(size), Image.Resampling.LANCZOS))
     if rng.random() >= NATIVE or longest <= sides[0]:
         return sized(photo, rng, sides)[0]
     target = np.exp(rng.uniform(np.log(sides[0]), np.log(min(sides[1], longest))))

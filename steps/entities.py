@@ -35,7 +35,7 @@ def _stand_together(families: tuple[str, ...]) -> tuple[str, ...]:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 Features = Annotated[
-    tuple[Literal["residual", "copymove", "dct", "ela"], ...],
+    tuple[Literal["residual", "copymove", "dct", "double_jpeg", "ela"], ...],
     BeforeValidator(_split_commas),
     AfterValidator(_stand_together),
     Field(min_length=1, description="feature families, separated by commas"),
@@ -60,6 +60,9 @@ BatchSize = Annotated[
 ]
 LearningRate = Annotated[
     float, Field(gt=0, le=1, description="of AdamW at the start; it falls to 0 along a cosine")
+]
+Averaging = Annotated[
+    float, Field(ge=0, lt=1, description="momentum of the mean of the weights, which is kept")
 ]
 Stage = Literal["Staging", "Production", "Archived"]
 
@@ -142,6 +145,9 @@ class PreprocessSettings(Entity):
         description="matched: both classes get the same number and kind of saves; raw: as shipped"
     )
     draws: int = Field(ge=1, le=20, description="matched histories drawn for every image")
+    rescaled: int = Field(
+        ge=0, le=20, description="further ones with a change of scale before the last save"
+    )
     features: Features
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
@@ -157,6 +163,7 @@ class TrainSettings(Entity):
     patience: int = Field(ge=1, description="epochs without improvement before training stops")
     batch_size: BatchSize
     learning_rate: LearningRate
+    averaging: Averaging
 
 
 class EvaluateSettings(Entity):
@@ -211,7 +218,7 @@ class ReleaseSettings(Entity):
     epochs: Epochs
     batch_size: BatchSize
     learning_rate: LearningRate
-    averaging: float = Field(ge=0, lt=1, description="momentum of the mean of the weights")
+    averaging: Averaging
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
 

@@ -66,7 +66,7 @@ def source(
         return ManifestSource(rows, root)
     # The pool of histories is the training forgeries': nothing of the test images enters.
     matcher = HistoryMatcher.fit(rows[rows["split"] == "train"], root, settings.seed)
-    return ManifestSource(rows, root, matcher, settings.draws)
+    return ManifestSource(rows, root, matcher, settings.draws, settings.rescaled)
 
 
 def report_failures(store: FeatureStore, workspace: Workspace) -> None:

@@ -23,7 +23,6 @@ from forgery_lab.progress import shown
 from forgery_lab.release import Judged
 from forgery_lab.training import TrainingSettings
 from forgery_pyfunc.detector import read_description
-from forgery_pyfunc.features import FAMILIES
 from steps import tracking
 from steps.configuration import SHIPPED, Workspace
 from steps.entities import ReleaseSettings
@@ -69,19 +68,15 @@ def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.Data
 def build_features(
     settings: ReleaseSettings, found: pd.DataFrame, workspace: Workspace
 ) -> FeatureStore:
-    """Return the features of pairs and photographs.
-
-    Those of all families are cached in the workspace, so that trying others costs no time.
-    """
+    """Return the features of pairs and photographs, which are cached in the workspace."""
     with shown("pairs and features", "pictures") as progress:
-        store = feature_store.build(
+        return feature_store.build(
             Pairs(found, Plan(settings.seed, draws=settings.draws)),
             workspace.path("release_work") / "features",
-            [name for name, family in FAMILIES.items() if family.on_blocks],
+            settings.features,
             settings.disk_budget_gb * 1e9,
             progress=progress,
         )
-    return store.narrow(settings.features)
 
 
 def learn(

@@ -77,7 +77,7 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
         raise DataError(
             f"train.network is {settings.network!r}, and the cached features are "
             f"{', '.join(store.families)}: the classic network takes ela, and only ela; run "
-            f"`preprocess -P features={'residual,copymove' if suits else 'ela'}` first"
+            f"`preprocess -P features={'residual,copymove,double_jpeg' if suits else 'ela'}` first"
         )
     side = store.index["split"]
     train, validation = store.select(side == "train"), store.select(side == "validation")
@@ -86,6 +86,7 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
         patience=settings.patience,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
+        averaging=settings.averaging,
         seed=settings.seed,
     )
     model = networks.build_for(settings.network, store.channels, settings.seed)

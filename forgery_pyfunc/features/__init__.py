@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forgery_pyfunc.decoding import DecodedImage
-from forgery_pyfunc.features import classic, copymove, dct, residual
+from forgery_pyfunc.features import classic, copymove, dct, double_jpeg, residual
 
 SMALLEST_SIDE = 64
 
@@ -27,6 +27,7 @@ FAMILIES = {
     "residual": Family(tuple(residual.CHANNELS), residual.extract),
     "copymove": Family(tuple(copymove.CHANNELS), copymove.extract),
     "dct": Family(tuple(dct.CHANNELS), dct.extract),
+    "double_jpeg": Family(tuple(double_jpeg.CHANNELS), double_jpeg.extract),
     "ela": Family(tuple(classic.CHANNELS), classic.extract, on_blocks=False),
 }
 

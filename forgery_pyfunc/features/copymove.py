@@ -1,12 +1,12 @@
 """Family "copymove": which blocks have a twin elsewhere in the image, and which agree on where.
 
 For two patch sizes, 14 and 8 pixels wide, each block looks for the most similar patch at least 16
-pixels away. Patches are compared by their 16 lowest DCT coefficients, taken from the image at half
+pixels away. Patches are compared by their 10 lowest DCT coefficients, taken from the image at half
 size; they stand at every second pixel, so twins are found at any displacement. The search is
 PatchMatch's idea (Barnes et al., SIGGRAPH 2009; for forgeries Cozzolino, Poggi & Verdoliva, IEEE
-TIFS 2015) with a better start: patches on a coarse lattice, sorted by brightness and compared where
-brightness agrees; then each match is refined, and the displacements of neighbours are tried. All of
-it is deterministic. Eight channels per patch size:
+TIFS 2015) with a better start: every second block is compared with the patches of a coarse lattice,
+sorted by brightness, where brightness agrees; then these matches are refined, and the displacements
+of neighbours are tried. All of it is deterministic. Eight channels per patch size:
 
 - `distance`: log root mean square difference to the twin; `texture`: the same against the patch's
   own contrast, 0 without a twin;
@@ -20,6 +20,7 @@ Images above a million pixels are searched at a smaller scale, long strips in pi
 memory grow no faster than the number of pixels.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +52,15 @@ _NEAREST = 8
 # Three is coprime to the pitch: a displacement that one block misses by a pixel, a neighbour meets.
 _LATTICE = 3
 _BASIS = 4
+_LOWEST = np.flatnonzero(np.add.outer(np.arange(_BASIS), np.arange(_BASIS)).ravel() < _BASIS)
 _FLAT = 1.0  # contrast below which a patch has no twin
 _BRIGHTNESS_APART = 6.0
-_SLAB = 128
-_MOST_CANDIDATES = 4096
+_SLAB = 192
+_AT_ONCE = 32
+_MOST_CANDIDATES = 8192
 _EQUAL = 1  # displacements this far apart are the same
 _NONE = np.float32(1e6)
+_CROSS = [(-1, 0), (0, -1), (0, 1), (1, 0)]
 _NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 
 
@@ -71,7 +75,7 @@ class _Matches:
 
 @dataclass(frozen=True)
 class _Patches:
-    """Descriptors of all patches [H, W, 16]; of those at blocks [h, w, 16], with places.
+    """Descriptors of all patches [H, W, 10]; of those at blocks [h, w, 10], with places.
 
     `contrast`: float32[h, w], root mean square of the patch about its mean, in grey levels.
     """
@@ -149,48 +153,53 @@ def _patches(halved: np.ndarray, size: int) -> _Patches:
     before = size // 2
     around = np.pad(halved, (before, size - 1 - before), mode="reflect")
     descriptors = _low_frequencies(around, size)
-    rows = np.arange(_PITCH // 2, halved.shape[0], _PITCH)
-    columns = np.arange(_PITCH // 2, halved.shape[1], _PITCH)
+    rows, columns = _block_centres(halved.shape[0]), _block_centres(halved.shape[1])
     at_blocks = descriptors[rows[:, None], columns]
     contrast = np.sqrt((at_blocks[..., 1:] ** 2).sum(2))
     return _Patches(descriptors, at_blocks, rows, columns, contrast)
 
 
 def _low_frequencies(plane: np.ndarray, size: int) -> np.ndarray:
-    """float32[H - size + 1, W - size + 1, 16]: 4×4 DCT coefficients of every patch of `size`².
+    """float32[H - size + 1, W - size + 1, 10]: lowest DCT coefficients of every patch of `size`².
 
     Scaled so that the squares sum to the mean square of what the coefficients hold.
     """
-    basis = (blocks.dct_matrix(size)[:_BASIS] / np.sqrt(size)).astype(np.float32)
+    bands, weights = _transforms(size)
     height, width = plane.shape[0] - size + 1, plane.shape[1] - size + 1
     # Down: a band matrix holds the basis once per row, for some rows at a time.
     down = np.empty((height, plane.shape[1], _BASIS), np.float32)
-    for top in range(0, height, 32):
-        count = min(32, height - top)
-        band = np.zeros((count, _BASIS, count + size - 1), np.float32)
-        for row in range(count):
-            band[row, :, row : row + size] = basis
-        product = band.reshape(count * _BASIS, -1) @ plane[top : top + count + size - 1]
+    for top in range(0, height, _AT_ONCE):
+        count = min(_AT_ONCE, height - top)
+        band = bands[: count * _BASIS, : count + size - 1]
+        product = band @ plane[top : top + count + size - 1]
         down[top : top + count] = product.reshape(count, _BASIS, -1).transpose(0, 2, 1)
     # Across: what a patch needs now lies in one stretch of memory, `size` times four numbers.
-    weights = np.einsum("ab,vs->sabv", np.eye(_BASIS), basis).reshape(size * _BASIS, _BASIS**2)
-    weights = weights.astype(np.float32)
-    result = np.empty((height, width, _BASIS**2), np.float32)
+    result = np.empty((height, width, weights.shape[1]), np.float32)
     stretches = as_strided(
         down, (height, width, size * _BASIS), (*down.strides[:2], down.itemsize), writeable=False
     )
-    for top in range(0, height, 32):
-        np.matmul(
-            np.ascontiguousarray(stretches[top : top + 32]), weights, out=result[top : top + 32]
-        )
+    for top in range(0, height, _AT_ONCE):
+        some = slice(top, top + _AT_ONCE)
+        np.matmul(np.ascontiguousarray(stretches[some]), weights, out=result[some])
     return result
+
+
+@functools.cache
+def _transforms(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """float32[rows * 4, rows + size - 1] down, and float32[size * 4, 10] across."""
+    basis = (blocks.dct_matrix(size)[:_BASIS] / np.sqrt(size)).astype(np.float32)
+    bands = np.zeros((_AT_ONCE, _BASIS, _AT_ONCE + size - 1), np.float32)
+    for row in range(_AT_ONCE):
+        bands[row, :, row : row + size] = basis
+    across = np.einsum("ab,vs->sabv", np.eye(_BASIS), basis).reshape(size * _BASIS, _BASIS**2)
+    return bands.reshape(_AT_ONCE * _BASIS, -1), across[:, _LOWEST].astype(np.float32)
 
 
 def _matches(patches: _Patches) -> _Matches:
     matches = _first_matches(patches)
     _try(patches, matches, [(matches.down + i, matches.right + j) for i, j in _NEIGHBOURS])
-    for _ in range(2):
-        down, right = (_shifted(plane, _NEIGHBOURS) for plane in (matches.down, matches.right))
+    for _ in range(3):
+        down, right = (_shifted(plane, _CROSS) for plane in (matches.down, matches.right))
         _try(patches, matches, list(zip(down, right, strict=True)), patience=1.1)
     return matches
 
@@ -198,51 +207,86 @@ def _matches(patches: _Patches) -> _Matches:
 def _first_matches(patches: _Patches) -> _Matches:
     """The nearest descriptor on the lattice whose brightness agrees, for blocks with contrast."""
     shape = patches.blocks.shape[:2]
+    depth = patches.all.shape[2]
     rows = np.arange(0, patches.all.shape[0], _LATTICE)
     columns = np.arange(0, patches.all.shape[1], _LATTICE)
-    lattice = patches.all[::_LATTICE, ::_LATTICE].reshape(-1, _BASIS**2)
-    places = _places(rows, columns)
+    lattice = patches.all[::_LATTICE, ::_LATTICE].reshape(-1, depth)
     order = np.argsort(lattice[:, 0], kind="stable")
-    lattice, places = lattice[order], places[order]
+    rank = np.full(len(order) + 1, -1, np.int32)  # the last stands for no place
+    rank[order] = np.arange(len(order))
+    lattice = lattice[order]
     brightness = np.ascontiguousarray(lattice[:, 0])
-    # The nearest to q maximises q·c - |c|²/2; likewise for the distance between places.
-    half_norms, place_norms = (lattice**2).sum(1) / 2, (places**2).sum(1) / 2
+    # The nearest to q maximises q·c - |c|²/2: one product, with a column for the norm.
+    candidates = np.column_stack([lattice, (lattice**2).sum(1) / -2])
 
-    wanted = patches.blocks.reshape(-1, _BASIS**2)
-    block_places = _places(patches.rows, patches.columns)
-    found = np.full((len(wanted), 2), _NONE)
-    difference = np.full(len(wanted), _NONE)
-    live = np.nonzero(patches.contrast.ravel() > _FLAT)[0]
+    wanted = patches.blocks.reshape(-1, depth)
+    with_one = np.column_stack([wanted, np.ones(len(wanted), np.float32)])
+    near = _near_on_lattice(*patches.all.shape[:2])
+    down, right, difference = np.full((3, len(wanted)), _NONE)
+    asking = patches.contrast > _FLAT
+    asking &= np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 2 == 0
+    live = np.nonzero(asking.ravel())[0]
     live = live[np.argsort(wanted[live, 0], kind="stable")]
     for start in range(0, len(live), _SLAB):
         slab = live[start : start + _SLAB]
         lowest, highest = wanted[slab[0], 0], wanted[slab[-1], 0]
         first = np.searchsorted(brightness, lowest - _BRIGHTNESS_APART)
         last = np.searchsorted(brightness, highest + _BRIGHTNESS_APART, "right")
-        some = slice(first, last, -(-(last - first) // _MOST_CANDIDATES) or 1)
-        here = block_places[slab]
-        likeness = wanted[slab] @ lattice[some].T
-        likeness -= half_norms[some]
-        closeness = here @ places[some].T
-        closeness -= place_norms[some]
-        limit = ((here**2).sum(1) - _NEAREST**2) / 2
-        likeness[closeness > limit[:, None]] = -np.inf
+        step = -(-(last - first) // _MOST_CANDIDATES) or 1
+        some = slice(first, last, step)
+        likeness = with_one[slab] @ candidates[some].T
         if not likeness.size:
             continue
+        _exclude(likeness, rank[near[slab]] - first, step)
         best = likeness.argmax(1)
         some_found = likeness[np.arange(len(slab)), best] > -np.inf
         slab, best = slab[some_found], best[some_found]
-        twins, twin_places = lattice[some][best], places[some][best]
-        difference[slab] = np.sqrt(((wanted[slab] - twins) ** 2).sum(1))
-        found[slab] = twin_places - block_places[slab]
-    return _Matches(
-        found[:, 0].reshape(shape), found[:, 1].reshape(shape), difference.reshape(shape)
-    )
+        twin = first + step * best
+        difference[slab] = np.sqrt(((wanted[slab] - lattice[twin]) ** 2).sum(1))
+        row, column = np.divmod(order[twin], len(columns))
+        down[slab] = rows[row] - patches.rows[slab // shape[1]]
+        right[slab] = columns[column] - patches.columns[slab % shape[1]]
+    return _Matches(down.reshape(shape), right.reshape(shape), difference.reshape(shape))
 
 
-def _places(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """float32[n, 2] of all pairs of a row and a column."""
-    return np.stack(np.meshgrid(rows, columns, indexing="ij"), 2).reshape(-1, 2).astype(np.float32)
+def _exclude(likeness: np.ndarray, ranks: np.ndarray, step: int) -> None:
+    """Set the candidates of these ranks, of which every `step`-th stands here, to -inf, in place.
+
+    likeness: float32[blocks, candidates]; ranks: int32[blocks, n], negative or too large for none.
+    """
+    here = (ranks >= 0) & (ranks < step * likeness.shape[1])
+    if step > 1:
+        here &= ranks % step == 0
+    block, which = np.nonzero(here)
+    likeness[block, ranks[block, which] // step] = -np.inf
+
+
+@functools.lru_cache(maxsize=4)
+def _near_on_lattice(height: int, width: int) -> np.ndarray:
+    """int32[blocks, n]: numbers of the lattice's places nearer than `_NEAREST` to each block.
+
+    Rows are filled up with the number of places.
+    """
+    reach = _NEAREST // _LATTICE + 1
+    steps = np.arange(-reach, reach + 1)
+    lengths, nearby, apart = [], [], []
+    for length in (height, width):
+        at = _block_centres(length)[:, None]
+        lattice = at // _LATTICE + steps
+        count = -(-length // _LATTICE)
+        outside = (lattice < 0) | (lattice >= count)
+        lengths.append(count)
+        nearby.append(lattice)
+        apart.append(np.where(outside, _NEAREST, lattice * _LATTICE - at))
+    near = apart[0][:, None, :, None] ** 2 + apart[1][None, :, None, :] ** 2 < _NEAREST**2
+    number = nearby[0][:, None, :, None] * lengths[1] + nearby[1][None, :, None, :]
+    number = np.where(near, number, lengths[0] * lengths[1]).astype(np.int32)
+    number = number.reshape(-1, len(steps) ** 2)
+    return np.sort(number, axis=1)[:, : near.sum((2, 3)).max()]
+
+
+def _block_centres(length: int) -> np.ndarray:
+    return np.arange(_PITCH // 2, length, _PITCH)
 
 
 def _try(
@@ -263,11 +307,11 @@ def _try(
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     inside &= down**2 + right**2 >= _NEAREST**2
     inside &= patches.contrast > _FLAT
-    place = np.where(inside, row * width + column, 0).astype(np.intp)
-    twins = patches.all.reshape(-1, _BASIS**2)[place]
-    twins -= patches.blocks
-    difference = np.sqrt(np.einsum("nhwc,nhwc->nhw", twins, twins))
-    difference[~inside] = _NONE
+    place = (row[inside] * width + column[inside]).astype(np.intp)
+    twins = patches.all.reshape(-1, patches.all.shape[2])[place]
+    twins -= patches.blocks[np.nonzero(inside)[1:]]
+    difference = np.full(inside.shape, _NONE)
+    difference[inside] = np.sqrt(np.einsum("nc,nc->n", twins, twins))
     best = difference.argmin(0)[None]
     least = np.take_along_axis(difference, best, 0)[0]
     better = least < patience * matches.difference

@@ -26,7 +26,7 @@ _PLACES = ZIGZAG[1 : FREQUENCIES + 1]
 
 def extract(image: DecodedImage) -> np.ndarray:
     """float32[H // 8, W // 8, 40]: the channels named in `CHANNELS`, tile by tile."""
-    steps = _luma_table(image).ravel()[_PLACES].astype(np.float32)
+    steps = luma_table(image).ravel()[_PLACES].astype(np.float32)
     rows, columns = blocks.grid(image.height, image.width)
     features = np.empty((rows, columns, len(CHANNELS)), np.float32)
     features[..., FREQUENCIES:] = np.log2(steps) - 3
@@ -39,7 +39,8 @@ def extract(image: DecodedImage) -> np.ndarray:
     return features
 
 
-def _luma_table(image: DecodedImage) -> np.ndarray:
+def luma_table(image: DecodedImage) -> np.ndarray:
+    """The luma quantisation table of the file, int[8, 8], or where it has none that of 95."""
     if image.jpeg is not None and has_luma_table(image):
         return image.jpeg.luma_table
     return standard_table(SAVE_QUALITY)

@@ -278,12 +278,47 @@ def test_a_manifest_gives_every_image_in_every_draw(data_set):
     json.dumps(source.settings())
 
 
+def test_rescaled_draws_come_after_the_others(data_set):
+    rows, root = data_set
+    matcher = HistoryMatcher.fit(rows, root, 0)
+    source = ManifestSource(rows.assign(split="train"), root, matcher, draws=2, rescaled=1)
+    table = source.table()
+    assert table["draw"].value_counts().to_dict() == {0: 4, 1: 4, 2: 4}
+    row = rows.iloc[1]
+    expected, mask = matcher.save(
+        row.to_dict(), (root / "1.jpg").read_bytes(), 2, "scale", forged_mask(1)
+    )
+    made = source.example(9)
+    assert (table["id"].iloc[9], table["draw"].iloc[9]) == (row["sha256"], 2)
+    assert made.data == expected
+    assert np.array_equal(made.mask, mask != 0)
+
+
+def test_a_validation_image_stands_for_itself_once_in_each_kind(data_set):
+    rows, root = data_set
+    rows = rows.assign(split=["train", "validation", "train", "validation"])
+    matcher = HistoryMatcher.fit(rows, root, 0)
+    source = ManifestSource(rows, root, matcher, draws=3, rescaled=2)
+    table = source.table()
+    drawn = table.groupby("split")["draw"].agg(lambda draws: sorted(set(draws)))
+    assert drawn.to_dict() == {"train": [0, 1, 2, 3, 4], "validation": [0, 3]}
+    number = int(np.flatnonzero((table["split"] == "validation") & (table["draw"] == 3))[0])
+    sha = table["id"].iloc[number]
+    place = int(np.flatnonzero(rows["sha256"] == sha)[0])
+    expected, _ = matcher.save(
+        rows.iloc[place].to_dict(), (root / f"{place}.jpg").read_bytes(), 3, "scale"
+    )
+    assert source.example(number).data == expected
+
+
 def test_files_as_they_are_stay_as_they_are(data_set):
     rows, root = data_set
     source = ManifestSource(rows, root)
     assert source.example(2).data == (root / "2.jpg").read_bytes()
     with pytest.raises(DataError, match="draws: got 2"):
         ManifestSource(rows, root, draws=2)
+    with pytest.raises(DataError, match="1 rescaled"):
+        ManifestSource(rows, root, rescaled=1)
 
 
 def test_a_changed_mask_or_code_gives_another_store(data_set, tmp_path_factory, monkeypatch):

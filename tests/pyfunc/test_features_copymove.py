@@ -86,13 +86,14 @@ def test_large_image_is_searched_at_a_smaller_scale():
 
 def test_long_strip_is_searched_in_pieces():
     strip = np.concatenate([scene(64, 2000, seed) for seed in range(12)], 1)
-    forged = with_copy(strip, 56, (4, 400), (4, 1000))
+    forged = strip.copy()
+    forged[4:60, 1000:1128] = strip[4:60, 400:528]
     output = io.BytesIO()
     Image.fromarray(forged).save(output, "PNG")
     agreement = channel(decode(output.getvalue()), "14.agree.3")
     assert agreement.shape == (8, 3000)
-    assert agreement[2:6, 52:56].mean() > 1.2
-    assert agreement[:, 300:].mean() < 0.6
+    assert agreement[2:6, 53:64].mean() > 1.2
+    assert agreement[:, 300:].mean() < 0.7
 
 
 def test_flat_parts_have_no_twins():
@@ -107,10 +108,11 @@ def test_descriptors_are_the_low_frequencies_of_each_patch():
     plane = np.random.default_rng(0).normal(size=(43, 21)).astype(np.float32)
     for size in (4, 8):
         fast = copymove._low_frequencies(plane, size)
-        assert fast.shape == (44 - size, 22 - size, 16)
+        assert fast.shape == (44 - size, 22 - size, 10)
         for y, x in ((0, 0), (35, 13), (20, 7)):
             slow = fft.dctn(plane[y : y + size, x : x + size], norm="ortho")[:4, :4] / size
-            assert np.allclose(fast[y, x], slow.ravel(), atol=1e-5)
+            lowest = np.add.outer(range(4), range(4)) < 4
+            assert np.allclose(fast[y, x], slow[lowest], atol=1e-5)
 
 
 def test_finds_as_much_as_comparing_every_patch_with_every_other():
