@@ -27,7 +27,7 @@ from forgery_pyfunc.jpeg import encode, standard_table
 
 UNTOUCHED = 0.12
 """Share of pairs that nobody saved after the camera or the web did: all is lossless."""
-BEFORE, EDITOR, LAST = 0.65, 0.75, 0.9
+BEFORE, EDITOR, LAST = 0.9, 0.75, 0.9
 """Of the others, how often a JPEG was saved before the forger had it, by him, and in the end."""
 NATIVE = 0.4
 """Share of pairs cut out of a large photograph without scaling."""

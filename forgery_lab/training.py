@@ -384,11 +384,13 @@ def _train_once(model: keras.Model, windows: Windows) -> dict[str, float]:
     `Model.fit` would put the running mean in the place of the weights after every call, and under
     TensorFlow it stood still for five seconds in every second call.
     """
-    model.reset_metrics()
-    means: dict[str, float] = {}
+    totals: dict[str, float] = {}
     for batch in range(len(windows)):
-        means = model.train_on_batch(*windows[batch], return_dict=True)
-    return {name: float(mean) for name, mean in means.items()}
+        model.reset_metrics()
+        found = model.train_on_batch(*windows[batch], return_dict=True)
+        for name, value in found.items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+    return {name: total / len(windows) for name, total in totals.items()}
 
 
 def _validate(

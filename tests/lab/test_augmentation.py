@@ -55,8 +55,16 @@ def test_mirrored_levels_are_those_of_the_mirrored_picture():
         assert (got != expected).mean() < 0.01
 
 
+def test_a_mirrored_comparison_of_grids_is_that_of_the_mirrored_picture(picture):
+    names = channels(["double_jpeg"])
+    for mirror in augmentation.mirrors(names):
+        got = mirror.of_features(extract(as_png(picture), ["double_jpeg"]))
+        expected = extract(as_png(np.flip(picture, mirror.axis)), ["double_jpeg"])
+        assert np.abs(got - expected).mean() < 0.02 * np.abs(expected).mean()
+
+
 def test_mirroring_twice_changes_nothing():
-    names = channels(["residual", "copymove", "dct"])
+    names = channels(["residual", "copymove", "dct", "double_jpeg"])
     features = np.random.default_rng(2).normal(size=(5, 7, len(names))).astype(np.float32)
     for mirror in augmentation.mirrors(names):
         np.testing.assert_array_equal(mirror.of_features(mirror.of_features(features)), features)

@@ -57,6 +57,18 @@ def test_it_learns_what_is_forged_and_where(trained):
     assert 0 < best["val_block_f1"] <= 1
 
 
+def test_the_loss_of_an_epoch_is_the_mean_over_its_batches(stores):
+    settings = replace(SETTINGS, epochs=1, learning_rate=1e-12)
+    result = training.fit(network(), *stores, settings)
+    windows = training.Windows(stores[0], settings, frozenset(result.model.output), 0)
+    losses = []
+    for batch in range(len(windows)):
+        result.model.reset_metrics()
+        losses.append(result.model.test_on_batch(*windows[batch], return_dict=True)["loss"])
+    assert np.std(losses) > 0.01
+    assert result.history["loss"][0] == pytest.approx(np.mean(losses), rel=1e-3)
+
+
 def test_the_network_holds_the_weights_of_its_best_epoch(trained, stores):
     again = training.validation_scores(training.predict(trained.model, stores[1]), stores[1])
     best = trained.history.iloc[trained.best_epoch - 1]
