@@ -92,7 +92,7 @@ def test_an_image_without_tables_is_read_as_saved_at_95():
     Image.fromarray(pixels).save(output, "PNG")
     values = features.extract(decode(output.getvalue()), ["double_jpeg"])
     saved = features.extract(decode(encode(pixels, quality=95)), ["double_jpeg"])
-    assert np.corrcoef(values[..., :40].ravel(), saved[..., :40].ravel())[0, 1] > 0.95
+    assert np.corrcoef(values[..., :40].ravel(), saved[..., :40].ravel())[0, 1] > 0.9
 
 
 def test_the_smallest_and_a_large_image():
