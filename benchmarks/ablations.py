@@ -135,7 +135,7 @@ def judge(
                     "probability": probability,
                     "verdict": [VERDICTS[one] for one in forged],
                     "error": None,
-                    "block_auc": training.validation_scores(scores, test)["val_block_auc"],
+                    "block_auc": training.validation_scores(scores, test).get("val_block_auc"),
                     "fold": fold,
                 }
             )
@@ -152,8 +152,10 @@ def summarise(scored: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
             "images": one["images"],
             "auc": one["metrics"]["auc"],
             **{part: figure["auc"] for part, figure in one["parts"].items()},
-            "block_auc": {"value": float(mine.groupby("fold")["block_auc"].first().mean())},
         }
+        if mine["block_auc"].notna().all():
+            of_folds = mine.groupby("fold")["block_auc"].first()
+            found[str(condition)]["block_auc"] = {"value": float(of_folds.mean())}
     return found
 
 
