@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,12 @@ def write_detector(folder: Path, families=("residual",), weight=1.0, calibration
     }
     (folder / "detector.json").write_text(json.dumps(description), "utf-8")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_experiment_of_others():
+    """`mlflow.set_experiment` names the experiment to all later processes, of other tests too."""
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 @pytest.fixture(scope="session")
