@@ -31,6 +31,7 @@ from forgery_pyfunc.calibration import sigmoid
 from forgery_pyfunc.features import FAMILIES
 from steps.configuration import ConfigurationManager
 from steps.entities import PreprocessSettings, TrainSettings
+from steps.train import training_settings
 
 REPORT = Path("reports/ablations.json")
 SETS = (
@@ -72,18 +73,6 @@ def main() -> None:
         print(line(families, found[families]), flush=True)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     write_whole(REPORT, json.dumps(found, indent=1) + "\n")
-
-
-def training_settings(settings: TrainSettings) -> TrainingSettings:
-    """Return how `train` would train."""
-    return TrainingSettings(
-        epochs=settings.epochs,
-        patience=settings.patience,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        averaging=settings.averaging,
-        seed=settings.seed,
-    )
 
 
 def features(

@@ -81,7 +81,16 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
         )
     side = store.index["split"]
     train, validation = store.select(side == "train"), store.select(side == "validation")
-    details = TrainingSettings(
+    details = training_settings(settings)
+    model = networks.build_for(settings.network, store.channels, settings.seed)
+    name = training.fingerprint(model, train, validation, details)[:16]
+    checkpoint = workspace.path("checkpoints") / f"{name}.npz"
+    return Task(model, train, validation, details, checkpoint)
+
+
+def training_settings(settings: TrainSettings) -> TrainingSettings:
+    """Return how `training.fit` shall train."""
+    return TrainingSettings(
         epochs=settings.epochs,
         patience=settings.patience,
         batch_size=settings.batch_size,
@@ -89,10 +98,6 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
         averaging=settings.averaging,
         seed=settings.seed,
     )
-    model = networks.build_for(settings.network, store.channels, settings.seed)
-    name = training.fingerprint(model, train, validation, details)[:16]
-    checkpoint = workspace.path("checkpoints") / f"{name}.npz"
-    return Task(model, train, validation, details, checkpoint)
 
 
 def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
