@@ -71,7 +71,6 @@ def main() -> None:
         )
         found[families] = summarise(scored, rows)
         print(line(families, found[families]), flush=True)
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
     write_whole(REPORT, json.dumps(found, indent=1) + "\n")
 
 

@@ -17,7 +17,7 @@ ENOUGH = 4.0
 whole forged area, is neither a good example of a forgery nor authentic."""
 
 
-_FAMILIES = {"residual", "copymove", "dct", "double_jpeg"}
+_FAMILIES = {"residual", "copymove", "dct", "double_jpeg"}  # how they mirror is known
 
 
 @dataclass(frozen=True)
