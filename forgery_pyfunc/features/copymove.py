@@ -1,12 +1,12 @@
 """Family "copymove": which blocks have a twin elsewhere in the image, and which agree on where.
 
-For two patch sizes, 14 and 8 pixels wide, each block looks for the most similar patch at least 16
-pixels away. Patches are compared by their 10 lowest DCT coefficients, taken from the image at half
-size; they stand at every second pixel, so twins are found at any displacement. The search is
+Each block looks for the most similar patch, 14 pixels wide, at least 16 pixels away. Patches are
+compared by their 10 lowest DCT coefficients, taken from the image at half size; they stand at every
+second pixel, so twins are found at any displacement. The search is
 PatchMatch's idea (Barnes et al., SIGGRAPH 2009; for forgeries Cozzolino, Poggi & Verdoliva, IEEE
 TIFS 2015) with a better start: every second block is compared with the patches of a coarse lattice,
 sorted by brightness, where brightness agrees; then these matches are refined, and the displacements
-of neighbours are tried. All of it is deterministic. Eight channels per patch size:
+of neighbours are tried. All of it is deterministic. Eight channels:
 
 - `distance`: log root mean square difference to the twin; `texture`: the same against the patch's
   own contrast, 0 without a twin;
@@ -29,25 +29,21 @@ from numpy.lib.stride_tricks import as_strided
 from forgery_pyfunc.decoding import DecodedImage
 from forgery_pyfunc.features import blocks
 
-PATCHES = (14, 8)
 CHANNELS = [
-    f"{patch}.{name}"
-    for patch in PATCHES
-    for name in (
-        "distance",
-        "texture",
-        "agree.3",
-        "agree.5",
-        "votes",
-        "pointed",
-        "mutual",
-        "length",
-    )
+    "distance",
+    "texture",
+    "agree.3",
+    "agree.5",
+    "votes",
+    "pointed",
+    "mutual",
+    "length",
 ]
 
 _MOST_PIXELS = 2**20
 _SHORTEST_SIDE = 32  # of the image that is searched, in pixels before it is halved
 _PITCH = 4  # between blocks, in pixels of the halved image, as are all lengths below
+_PATCH = 7
 _NEAREST = 8
 # Three is coprime to the pitch: a displacement that one block misses by a pixel, a neighbour meets.
 _LATTICE = 3
@@ -88,7 +84,7 @@ class _Patches:
 
 
 def extract(image: DecodedImage) -> np.ndarray:
-    """float32[H // 8, W // 8, 16]: the channels named in `CHANNELS`."""
+    """float32[H // 8, W // 8, 8]: the channels named in `CHANNELS`."""
     rows, columns = blocks.grid(image.height, image.width)
     shrink = _shrink(8 * rows, 8 * columns)
     halved = _halve(_reduce(image.luma[: 8 * rows, : 8 * columns], shrink))
@@ -98,7 +94,8 @@ def extract(image: DecodedImage) -> np.ndarray:
     for start in range(0, max(down, across), longest):
         piece = slice(start, start + longest)
         here = np.s_[piece, :] if down >= across else np.s_[:, piece]
-        features[here] = _search_piece(halved[_in_halved(here[0]), _in_halved(here[1])])
+        patches = _patches(halved[_in_halved(here[0]), _in_halved(here[1])], _PATCH)
+        features[here] = _channels(patches, _matches(patches))
     return features.repeat(shrink, 0).repeat(shrink, 1)[:rows, :columns]
 
 
@@ -138,14 +135,6 @@ def _halve(plane: np.ndarray) -> np.ndarray:
     plane = np.pad(plane, 1, mode="edge")
     rows = (3 * (plane[1:-1:2] + plane[2::2]) + (plane[:-2:2] + plane[3::2])) / 8
     return (3 * (rows[:, 1:-1:2] + rows[:, 2::2]) + (rows[:, :-2:2] + rows[:, 3::2])) / 8
-
-
-def _search_piece(halved: np.ndarray) -> np.ndarray:
-    parts = []
-    for patch in PATCHES:
-        patches = _patches(halved, patch // 2)
-        parts.append(_channels(patches, _matches(patches)))
-    return np.concatenate(parts, 2)
 
 
 def _patches(halved: np.ndarray, size: int) -> _Patches:
@@ -335,7 +324,7 @@ def _shifted(plane: np.ndarray, offsets: list[tuple[int, int]]) -> list[np.ndarr
 
 
 def _channels(patches: _Patches, matches: _Matches) -> np.ndarray:
-    """float32[h, w, 8] of one patch size."""
+    """float32[h, w, 8]: the channels named in `CHANNELS`."""
     matched = matches.difference < _NONE
     contrast = patches.contrast
     difference = np.where(matched, matches.difference, contrast)
