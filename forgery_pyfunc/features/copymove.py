@@ -51,8 +51,8 @@ _BASIS = 4
 _LOWEST = np.flatnonzero(np.add.outer(np.arange(_BASIS), np.arange(_BASIS)).ravel() < _BASIS)
 _FLAT = 1.0  # contrast below which a patch has no twin
 _BRIGHTNESS_APART = 6.0
-_SLAB = 192
-_AT_ONCE = 32
+_SLAB = 96
+_AT_ONCE = 16
 _MOST_CANDIDATES = 8192
 _EQUAL = 1  # displacements this far apart are the same
 _NONE = np.float32(1e6)
@@ -288,21 +288,22 @@ def _try(
 
     `patience` above 1 prefers it, being a neighbour's, to a match that is better by less.
     """
-    height, width = patches.all.shape[:2]
+    height, width, depth = patches.all.shape
     down = np.stack([proposal[0] for proposal in proposals])
     right = np.stack([proposal[1] for proposal in proposals])
     row = patches.rows[:, None] + down
     column = patches.columns + right
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    inside &= down**2 + right**2 >= _NEAREST**2
-    inside &= patches.contrast > _FLAT
-    place = (row[inside] * width + column[inside]).astype(np.intp)
-    twins = patches.all.reshape(-1, patches.all.shape[2])[place]
-    twins -= patches.blocks[np.nonzero(inside)[1:]]
-    difference = np.full(inside.shape, _NONE)
-    difference[inside] = np.sqrt(np.einsum("nc,nc->n", twins, twins))
-    best = difference.argmin(0)[None]
-    least = np.take_along_axis(difference, best, 0)[0]
+    outside = (row < 0) | (row >= height) | (column < 0) | (column >= width)
+    outside |= down**2 + right**2 < _NEAREST**2
+    outside |= patches.contrast <= _FLAT
+    place = row * width + column
+    place[outside] = 0
+    twins = patches.all.reshape(-1, depth).take(place.astype(np.intp), axis=0)
+    twins -= patches.blocks
+    squares = np.einsum("nhwc,nhwc->nhw", twins, twins)
+    squares[outside] = _NONE**2
+    best = squares.argmin(0)[None]
+    least = np.sqrt(np.take_along_axis(squares, best, 0)[0])
     better = least < patience * matches.difference
     for now, proposed in (
         (matches.down, np.take_along_axis(down, best, 0)[0]),
