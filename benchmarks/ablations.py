@@ -1,13 +1,16 @@
 """`python -m benchmarks.ablations CASIA`: what each family of features is worth, out of fold.
 
-Features of all families are computed once. Then a network learns from each set of families, for
-each source-disjoint fold anew and as `params.yaml` says, and scores the images of the fold: one
-matched history of each (protocol C), and one that was rescaled (C′). Prints a table and writes
-reports/ablations.json. `evaluate -P folds=5` measures all protocols, of one set of families.
+A network learns from each set of families, for each source-disjoint fold anew and as `params.yaml`
+says, and scores the images of the fold: one matched history of each (protocol C), and one that was
+rescaled (C′). The set "ela" stands for the field's usual network, which takes nothing else. Prints
+a table in Markdown and writes reports/ablations.json. `evaluate -P folds=5` measures all protocols,
+of one set of families; there histories come from the training folds alone, here from all.
 """
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,33 +31,35 @@ from forgery_lab.histories import HistoryMatcher
 from forgery_lab.progress import shown
 from forgery_lab.training import TrainingSettings
 from forgery_pyfunc.calibration import sigmoid
-from forgery_pyfunc.features import FAMILIES
+from forgery_pyfunc.features import FAMILIES, channels
 from steps.configuration import ConfigurationManager
 from steps.entities import PreprocessSettings, TrainSettings
 from steps.train import training_settings
 
 REPORT = Path("reports/ablations.json")
+CLASSIC = "ela"
 SETS = (
+    CLASSIC,
     "residual",
     "copymove",
     "double_jpeg",
     "residual,copymove",
+    "residual,double_jpeg",
     "residual,copymove,dct",
     "residual,copymove,double_jpeg",
     "residual,copymove,dct,double_jpeg",
 )
+CLASSIC_RATE = 3e-4
+"""Learning rate of the usual network, which learns nothing at that of ours."""
 FOLDS = 5
 VERDICTS = {True: "forged", False: "authentic"}
+CONDITIONS = {"C": "matched", "C-scale": "rescaled"}
+COLUMNS = ("auc", "outside textures", "splices", "copy-moves", "block_auc")
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("casia", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("models/ablations"), help="for features")
-    parser.add_argument("--sets", nargs="+", default=SETS, help="families, joined by commas")
-    parser.add_argument("--judged", type=int, default=FOLDS, help="how many folds are judged")
-    given = parser.parse_args()
+    given = arguments()
     manager = ConfigurationManager()
     preprocess = cast(PreprocessSettings, manager.settings("preprocess"))
     details = training_settings(cast(TrainSettings, manager.settings("train")))
@@ -62,31 +67,61 @@ def main() -> None:
         rows, _ = ingestion.ingest(given.casia, progress=progress)
     rows = splits.folds(rows, FOLDS, preprocess.seed).frame
     rows = rows[rows["fold"] >= 0].reset_index(drop=True)
-    store = features(rows, given.casia, preprocess, given.work)
+    print(header())
     found = {}
-    for families in given.sets:
-        narrow = store.narrow(families.split(","))
+    for families, store in stores(given.sets, rows, given.casia, preprocess, given.work):
         scored = pd.concat(
-            [judge(narrow, rows, fold, preprocess.draws, details) for fold in range(given.judged)]
+            [judge(store, rows, fold, preprocess.draws, details) for fold in range(given.judged)]
         )
         found[families] = summarise(scored, rows)
         print(line(families, found[families]), flush=True)
     write_whole(REPORT, json.dumps(found, indent=1) + "\n")
 
 
-def features(
-    rows: pd.DataFrame, root: Path, settings: PreprocessSettings, folder: Path
-) -> FeatureStore:
-    """Return the features of all families that stand on blocks, of every image and draw."""
+def arguments() -> argparse.Namespace:
+    """Return what was asked for; say what is allowed where that is something else."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("casia", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("models/ablations"), help="for features")
+    parser.add_argument("--sets", nargs="+", default=SETS, help="families, joined by commas")
+    parser.add_argument(
+        "--judged", type=int, default=FOLDS, choices=range(1, FOLDS + 1), help="how many folds"
+    )
+    given = parser.parse_args()
+    for families in given.sets:
+        try:
+            channels(families.split(","))
+        except ValueError as error:
+            parser.error(f"--sets {families}: {error}")
+    return given
+
+
+def stores(
+    sets: Sequence[str],
+    rows: pd.DataFrame,
+    root: Path,
+    settings: PreprocessSettings,
+    folder: Path,
+) -> Iterator[tuple[str, FeatureStore]]:
+    """Give each set with the features of every image and draw; what sets share is made once."""
     matcher = HistoryMatcher.fit(rows, root, settings.seed)
     source = ManifestSource(
         rows.assign(split="train"), root, matcher, settings.draws, max(settings.rescaled, 1)
     )
-    families = [name for name, family in FAMILIES.items() if family.on_blocks]
-    with shown("features", "images") as progress:
-        return feature_store.build(
-            source, folder, families, 2 * settings.disk_budget_gb * 1e9, progress=progress
-        )
+    wanted = {name for families in sets for name in families.split(",")} - {CLASSIC}
+    ours = [name for name in FAMILIES if name in wanted]
+
+    def made(families: Sequence[str]) -> FeatureStore:
+        with shown(f"features {', '.join(families)}", "images") as progress:
+            place, budget = folder / "-".join(families), settings.disk_budget_gb * 1e9
+            return feature_store.build(source, place, families, budget, progress=progress)
+
+    shared = made(ours) if ours else None
+    for families in sets:
+        if families == CLASSIC or shared is None:
+            yield families, made([CLASSIC])
+        else:
+            yield families, shared.narrow(families.split(","))
 
 
 def judge(
@@ -101,7 +136,11 @@ def judge(
     chooses = of == (fold + 1) % FOLDS
     train = store.select((of != fold) & ~chooses)
     validation = store.select(chooses & first_of_kind)
-    model = networks.build_for("blocks", store.channels, details.seed)
+    classic = store.families == (CLASSIC,)
+    if classic:
+        details = replace(details, learning_rate=CLASSIC_RATE)
+    name = "classic" if classic else "blocks"
+    model = networks.build_for(name, store.channels, details.seed)
     result = training.fit(model, train, validation, details)
     calibration = calibrating.fit_calibration(
         training.predict(result.model, validation).image,
@@ -109,7 +148,7 @@ def judge(
         (validation.index["width"] * validation.index["height"]).to_numpy(),
     )
     parts = []
-    for condition, draw in (("C", 0), ("C-scale", draws)):
+    for condition, draw in zip(CONDITIONS, (0, draws), strict=True):
         test = store.select((of == fold) & (store.index["draw"] == draw).to_numpy())
         scores = training.predict(result.model, test)
         probability = sigmoid(scores.image / calibration.temperature + calibration.bias)
@@ -147,15 +186,20 @@ def summarise(scored: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
     return found
 
 
+def header() -> str:
+    """Return the head of the table."""
+    names = [f"{said} {name}" for said in CONDITIONS.values() for name in COLUMNS]
+    return f"| features | {' | '.join(names)} |\n|{' --- |' * (len(names) + 1)}"
+
+
 def line(families: str, found: dict[str, Any]) -> str:
     """Return a row of the table: both conditions, with their parts."""
     cells = [
-        f"{condition} {name} {one[name]['value']:.3f}"
-        for condition, one in found.items()
-        for name in ("auc", "outside textures", "splices", "copy-moves", "block_auc")
-        if name in one
+        f"{found[condition][name]['value']:.3f}" if name in found[condition] else ""
+        for condition in CONDITIONS
+        for name in COLUMNS
     ]
-    return f"{families:36}" + ", ".join(cells)
+    return f"| {families.replace(',', ', ')} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import pytest
 
 from benchmarks import ablations
 from forgery_lab import frozen
-from forgery_pyfunc.features import FAMILIES
 
 
 @pytest.fixture
@@ -24,22 +23,50 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_set_of_features_is_judged_out_of_fold(folder, monkeypatch, capsys):
-    monkeypatch.setattr(ablations, "FAMILIES", {"residual": FAMILIES["residual"]})
     as_set = ablations.training_settings
     monkeypatch.setattr(
         ablations, "training_settings", lambda settings: replace(as_set(settings), epochs=1)
     )
-    given = ["ablations", str(folder), "--sets", "residual", "--judged", "1", "--work", "work"]
+    given = [
+        "ablations",
+        str(folder),
+        "--sets",
+        "residual",
+        "ela",
+        "--judged",
+        "1",
+        "--work",
+        "work",
+    ]
     monkeypatch.setattr(sys, "argv", given)
     ablations.main()
     found = json.loads(ablations.REPORT.read_text("utf-8"))
-    assert list(found) == ["residual"]
+    assert list(found) == ["residual", "ela"]
+    assert "block_auc" not in found["ela"]["C"]
     matched, rescaled = found["residual"]["C"], found["residual"]["C-scale"]
-    index = pd.read_parquet("work/index.parquet")
+    index = pd.read_parquet("work/residual/index.parquet")
     assert 0 < matched["images"] == rescaled["images"] < index["id"].nunique() / 3
     for one in (matched, rescaled):
         assert 0 <= one["auc"]["low"] <= one["auc"]["value"] <= one["auc"]["high"] <= 1
     assert matched["auc"] != rescaled["auc"]
-    printed = [line for line in capsys.readouterr().out.splitlines() if "C auc" in line]
-    assert len(printed) == 1
-    assert f"C auc {matched['auc']['value']:.3f}" in printed[0]
+    head, rule, first, second = [
+        line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")
+    ]
+    assert len(head) == len(rule) == len(first) == len(second)
+    assert (first[1].strip(), second[1].strip()) == ("residual", "ela")
+    assert first[2].strip() == f"{matched['auc']['value']:.3f}"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--sets", "residual,edges"], "allowed are residual"),
+        (["--sets", "residual,ela"], "must stand alone"),
+        (["--judged", "6"], "choose from 1, 2, 3, 4, 5"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(given, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ablations", "casia", *given])
+    with pytest.raises(SystemExit):
+        ablations.main()
+    assert said in capsys.readouterr().err
