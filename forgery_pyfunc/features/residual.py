@@ -182,8 +182,8 @@ def _kv(both: np.ndarray) -> np.ndarray:
 def _moments(planes: list[np.ndarray], scale: float) -> list[np.ndarray]:
     """Logarithms of mean size, root mean square and maximum per block, over all planes."""
     sizes = [np.abs(plane).astype(np.float32) for plane in planes]
-    mean = sum(blocks.means(size) for size in sizes) / (scale * len(sizes))
-    power = sum(blocks.means(size * size) for size in sizes) / (scale**2 * len(sizes))
+    mean = np.mean([blocks.means(size) for size in sizes], 0) / scale
+    power = np.mean([blocks.means(size * size) for size in sizes], 0) / scale**2
     top = np.maximum.reduce([blocks.maxima(size) for size in sizes]) / scale
     return [np.log(mean + 0.05), _log_root(power, 0.05), np.log(top + 0.05)]
 
