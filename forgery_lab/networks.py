@@ -131,18 +131,23 @@ class TopMeans(layers.Layer):
     """Means of the highest fractions of an image's block logits: `[N, len(fractions)]`.
 
     A fraction is of the image's own blocks, counted with parts of a block and at least one, so
-    that the distribution of the means depends little on the size of the image.
+    that the distribution of the means depends little on the size of the image. If `above_mean`,
+    the mean of all blocks is taken off.
     """
 
-    def __init__(self, fractions: Sequence[float] = (0.005, 0.02, 0.06), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        fractions: Sequence[float] = (0.005, 0.02, 0.06),
+        above_mean: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.fractions = tuple(fractions)
+        self.fractions, self.above_mean = tuple(fractions), above_mean
 
     def call(self, logits: Tensor, valid: Tensor) -> Tensor:
         batch = ops.shape(logits)[0]
-        flat_valid = ops.reshape(valid, (batch, -1))
-        lowest = ops.where(flat_valid > 0, ops.reshape(logits, (batch, -1)), -1e4)
-        highest_first = -ops.sort(-lowest, axis=-1)
+        flat, flat_valid = (ops.reshape(part, (batch, -1)) for part in (logits, valid))
+        highest_first = -ops.sort(-ops.where(flat_valid > 0, flat, -1e4), axis=-1)
         rank = ops.cumsum(ops.ones_like(highest_first), axis=-1) - 1.0
         blocks = ops.sum(flat_valid, axis=-1, keepdims=True)
         means = []
@@ -150,10 +155,16 @@ class TopMeans(layers.Layer):
             count = ops.maximum(fraction * blocks, 1.0)
             share = ops.clip(count - rank, 0.0, 1.0)
             means.append(ops.sum(highest_first * share, axis=-1, keepdims=True) / count)
-        return ops.concatenate(means, axis=-1)
+        result = ops.concatenate(means, axis=-1)
+        if self.above_mean:
+            result -= ops.sum(flat * flat_valid, axis=-1, keepdims=True) / blocks
+        return result
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"fractions": self.fractions}
+        return super().get_config() | {
+            "fractions": self.fractions,
+            "above_mean": self.above_mean,
+        }
 
 
 @_serialisable
@@ -181,8 +192,13 @@ def _blocks(
     fractions: Sequence[float] = (0.005, 0.02, 0.06),
     dropout: float = 0.0,
     levels: Sequence[int] | None = None,
+    relative: bool = False,
 ) -> keras.Model:
     """The network of this project: a logit per 8×8 block, and one for the image from these.
+
+    If `relative`, the image's logit says how far its highest blocks stand above its mean, and
+    nothing else. Else it may learn as well what the forgeries of a data set are of, which helps
+    on images of the same kind and harms on others.
 
     Every image is seen against its own mean, first in its features and again after the
     convolutions whose dilation is in `deviations`. The features from `levels[0]` on, as
@@ -213,14 +229,15 @@ def _blocks(
     blocks = layers.Dense(
         1, name="block_logit", bias_initializer=keras.initializers.Constant(-2.0)
     )(x)
-    top = TopMeans(fractions, name="top_means")(blocks, valid)
-    pooled = AttentionPool(name="attention")(x, valid)
-    # The highest blocks speak first; the descriptor joins in as far as training finds it useful.
-    highest = layers.Dense(
+    top = TopMeans(fractions, relative, name="top_means")(blocks, valid)
+    image = layers.Dense(
         1, name="highest", kernel_initializer=keras.initializers.Constant(1 / len(fractions))
     )(top)
-    whole = layers.Dense(1, name="whole", use_bias=False, kernel_initializer="zeros")(pooled)
-    image = layers.Add(name="image_logit")([highest, whole])
+    if not relative:
+        pooled = AttentionPool(name="attention")(x, valid)
+        # The highest blocks speak first; the descriptor joins in as far as it is found useful.
+        whole = layers.Dense(1, name="whole", use_bias=False, kernel_initializer="zeros")(pooled)
+        image = layers.Add(name="image_logit")([image, whole])
     return keras.Model(features, {"image": image, "blocks": blocks}, name="blocks")
 
 

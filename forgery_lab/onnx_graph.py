@@ -199,7 +199,10 @@ def _top_means(graph: _Graph, layer: networks.TopMeans) -> str:
         share = graph.add("Max", graph.add("Min", graph.add("Sub", count, rank), one), zero)
         total = graph.add("ReduceSum", graph.add("Mul", highest, share), graph.integers(1))
         means.append(graph.add("Div", total, count))
-    return graph.add("Concat", *means, axis=1)
+    result = graph.add("Concat", *means, axis=1)
+    if layer.above_mean:
+        result = graph.add("Sub", result, graph.add("ReduceMean", logits, graph.integers(1)))
+    return result
 
 
 def _range(graph: _Graph, end: str) -> str:

@@ -100,7 +100,7 @@ def learn(
         averaging=settings.averaging,
         seed=settings.seed,
     )
-    model = networks.build_for("blocks", store.channels, settings.seed)
+    model = networks.build_for("blocks", store.channels, settings.seed, relative=True)
     name = training.fingerprint(model, sides.train, sides.validation, details)[:16]
     checkpoint = workspace.path("checkpoints") / f"{name}.npz"
     result = training.fit(

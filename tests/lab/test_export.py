@@ -21,10 +21,10 @@ LEARNT = pd.DataFrame(
 DESCRIPTION = {"name": "n", "network": "blocks", "features": list(FAMILIES), "calibration": {}}
 
 
-@pytest.fixture(scope="module")
-def network():
+@pytest.fixture(scope="module", params=[False, True], ids=["absolute", "relative"])
+def network(request):
     """A block network with weights that make every path matter."""
-    model = networks.build_for("blocks", channels(FAMILIES), width=8)
+    model = networks.build_for("blocks", channels(FAMILIES), width=8, relative=request.param)
     rng = np.random.default_rng(0)
     model.set_weights([w + rng.normal(0, 0.05, w.shape) for w in model.get_weights()])
     model.compile("adam", loss={"image": "mse", "blocks": "mse"})
@@ -37,7 +37,7 @@ def samples(network):
     depth = network.input_shape[-1]
     maps = [rng.normal(size=(*shape, depth)).astype(np.float32) for shape in SHAPES]
     for features in maps:
-        features[..., 16:36] = features[..., 16:36].round().clip(-5, 5)
+        features[..., 8:28] = features[..., 8:28].round().clip(-5, 5)
     return maps
 
 

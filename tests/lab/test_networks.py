@@ -67,6 +67,19 @@ def test_top_means_average_the_highest_fraction_and_at_least_one_block():
     np.testing.assert_allclose(means[0], expected, rtol=1e-5)
 
 
+def test_a_relative_network_does_not_see_what_lifts_all_blocks_alike():
+    model = networks.build("blocks", len(CHANNELS), relative=True)
+    maps = features(12, 12)
+    before = np.asarray(model(maps)["image"])
+    layer = model.get_layer("block_logit")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias + 2])
+    np.testing.assert_allclose(model(maps)["image"], before, atol=1e-5)
+    padded = np.full((1, 16, 24, len(CHANNELS)), np.nan, np.float32)
+    padded[:, :12, :12] = maps
+    np.testing.assert_allclose(model(padded)["image"], before, atol=1e-5)
+
+
 def test_levels_are_read_value_by_value():
     layer = networks.ReadLevels(4, first=1, count=2)
     got = layer(np.array([[[[9.0, -5.0, 0.0]]]], np.float32))
