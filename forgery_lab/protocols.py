@@ -7,7 +7,7 @@ what that leaves out is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,54 +197,56 @@ def judge(
     permission = permit(frame, training)
     matcher = HistoryMatcher.fit(frame[frame["split"] != "dropped"], root, options.seed)
     learnt = frame[frame["split"].isin(["train", "validation"])]
-    found = [
-        _judge_rows(model, name, rows, learnt, root, matcher, options, shown)
-        for name, rows in permission.rows.items()
-    ]
-    return Judged(permission.rows, matcher, *_joined(found), permission.left_out, permission.notes)
+    scored, beside = [], []
+    for name, rows in permission.rows.items():
+        scored.append(_score_rows(model, name, rows, root, matcher, options, shown))
+        beside.append(_score_beside(name, [(learnt, rows)], root, matcher, options, shown))
+    return Judged(
+        permission.rows,
+        matcher,
+        _joined(scored, [*PREDICTION_COLUMNS, *WHERE_COLUMNS]),
+        _joined(beside, ["baseline", *PREDICTION_COLUMNS, *WHERE_COLUMNS]),
+        permission.left_out,
+        permission.notes,
+    )
 
 
-def _judge_rows(
+def _score_rows(
     model: str | Path,
     name: str,
     rows: pd.DataFrame,
-    learnt: pd.DataFrame,
     root: Path,
     matcher: HistoryMatcher,
     options: Options,
     shown: Shown,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the predictions of the model and of the baselines on rows of protocol A or B."""
+) -> pd.DataFrame:
+    """Return the predictions of the model on rows of protocol A or B."""
     masks = load_masks(rows, root)
     trials = raw_trials(rows, root, name) if name in options.protocols else []
     if name == "B":
         trials += disjoint_trials(rows, root, matcher, masks, options)
-    conditions = [
-        one for one in ((name, "C") if name == "B" else (name,)) if one in options.protocols
-    ]
     with shown("scoring") as progress:
-        found = predict(model, trials, masks, options.workers, options.tracking_uri, progress)
+        return predict(model, trials, masks, options.workers, options.tracking_uri, progress)
+
+
+def _score_beside(
+    name: str,
+    splits: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
+    root: Path,
+    matcher: HistoryMatcher,
+    options: Options,
+    shown: Shown,
+) -> pd.DataFrame:
+    """Return the predictions of the baselines that belong to protocol A or B."""
+    wanted = [one for one in ((name, "C") if name == "B" else (name,)) if one in options.protocols]
     with shown("baselines") as progress:
-        beside = predict_baselines(
-            learnt,
-            rows,
-            root,
-            matcher,
-            conditions,
-            options.draws,
-            options.seed,
-            options.workers,
-            progress,
+        return predict_baselines(
+            splits, root, matcher, wanted, options.draws, options.seed, options.workers, progress
         )
-    return found, beside
 
 
-def _joined(found: list[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    empty = [*PREDICTION_COLUMNS, *WHERE_COLUMNS]
-    if not found:
-        return pd.DataFrame(columns=empty), pd.DataFrame(columns=["baseline", *empty])
-    model, beside = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
-    return model, beside
+def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def disjoint_trials(
@@ -292,21 +294,23 @@ def judge_out_of_fold(
     kept = frame[frame["fold"] >= 0]
     number = int(kept["fold"].max()) + 1
     matcher = HistoryMatcher.fit(kept, root, options.seed)
-    found = []
+    scored, learnt_and_test = [], []
     for fold in range(number):
         test = kept[kept["fold"] == fold]
         validation = kept[kept["fold"] == (fold + 1) % number]
         train = kept.drop(test.index).drop(validation.index)
         model = train_fold(train.assign(split="train"), validation.assign(split="validation"))
-        learnt = pd.concat([train, validation])
-        found.append(_judge_rows(model, "B", test, learnt, root, matcher, options, shown))
+        scored.append(_score_rows(model, "B", test, root, matcher, options, shown))
+        learnt_and_test.append((pd.concat([train, validation]), test))
+    beside = _score_beside("B", learnt_and_test, root, matcher, options, shown)
     dropped = len(frame) - len(kept)
     notes = [f"out-of-fold over {number} source-disjoint folds of {len(kept)} images"]
     notes += [f"{dropped} images lie on the cut between folds and were dropped"] if dropped else []
     return Judged(
         {"B": kept},
         matcher,
-        *_joined(found),
+        pd.concat(scored, ignore_index=True),
+        beside,
         [{"protocol": "A", "reason": "out-of-fold figures are source-disjoint"}],
         notes,
     )

@@ -277,8 +277,7 @@ def read_heatmap(text: str) -> np.ndarray:
 
 
 def predict_baselines(
-    train: pd.DataFrame,
-    test: pd.DataFrame,
+    splits: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
     root: Path,
     matcher: HistoryMatcher,
     conditions: Sequence[str],
@@ -289,13 +288,13 @@ def predict_baselines(
 ) -> pd.DataFrame:
     """Return a row per baseline, condition, draw and test image, as `predict` does.
 
-    Each baseline learns from `train` saved under the same condition as the images it judges.
+    Each baseline learns from the training images saved under the same condition as the images it
+    judges. What several splits share is looked at once.
 
     Args:
-        train: manifest rows.
-        test: manifest rows.
-        root: of both.
-        matcher: gives the histories of both.
+        splits: manifest rows to learn from, and to judge.
+        root: of all rows.
+        matcher: gives the histories of all.
         conditions: of "A" and "B" (raw) and "C".
         draws: of test images under C.
         seed: of the boosted trees.
@@ -304,32 +303,42 @@ def predict_baselines(
     """
     plan = []
     for condition in conditions:
-        if condition == "C":
-            learn = matched_trials(train, root, matcher, BASELINE_TRAINING_DRAWS)
-            judge = matched_trials(test, root, matcher, draws)
-        else:
-            learn, judge = (raw_trials(rows, root, condition) for rows in (train, test))
-        plan.append((condition, learn, judge))
-    if not plan:
+        for train, test in splits:
+            if condition == "C":
+                learn = matched_trials(train, root, matcher, BASELINE_TRAINING_DRAWS)
+                judge = matched_trials(test, root, matcher, draws)
+            else:
+                learn, judge = (raw_trials(rows, root, condition) for rows in (train, test))
+            plan.append((condition, train, test, learn, judge))
+    every = {_name(trial): trial for *_, learn, judge in plan for trial in (*learn, *judge)}
+    if not every:
         return pd.DataFrame(columns=["baseline", *PREDICTION_COLUMNS])
-    every = [trial for _, learn, judge in plan for trial in (*learn, *judge)]
-    found = baselines.extract([t.rendition for t in every], workers=workers, progress=progress)
-    parts, start = [], 0
-    for condition, learn, judge in plan:
-        middle, end = start + len(learn), start + len(learn) + len(judge)
-        parts.append(
-            _baseline_rows(
-                condition,
-                baselines.with_extension(_rows_of(learn, train), matched=condition == "C"),
-                baselines.with_extension(_rows_of(judge, test), matched=condition == "C"),
-                {name: values[start:middle] for name, values in found.items()},
-                {name: values[middle:end] for name, values in found.items()},
-                [trial.draw for trial in judge],
-                seed,
-            )
+    found = baselines.extract(
+        [trial.rendition for trial in every.values()], workers=workers, progress=progress
+    )
+    place = {key: number for number, key in enumerate(every)}
+
+    def features(trials: Sequence[Trial]) -> dict[str, np.ndarray]:
+        chosen = [place[_name(trial)] for trial in trials]
+        return {name: values[chosen] for name, values in found.items()}
+
+    parts = [
+        _baseline_rows(
+            condition,
+            baselines.with_extension(_rows_of(learn, train), matched=condition == "C"),
+            baselines.with_extension(_rows_of(judge, test), matched=condition == "C"),
+            features(learn),
+            features(judge),
+            [trial.draw for trial in judge],
+            seed,
         )
-        start = end
+        for condition, train, test, learn, judge in plan
+    ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _name(trial: Trial) -> tuple[str, int, str]:
+    return trial.condition, trial.draw, trial.sha256
 
 
 def _rows_of(trials: Sequence[Trial], rows: pd.DataFrame) -> pd.DataFrame:
