@@ -270,6 +270,31 @@ def test_out_of_fold_every_image_is_judged_by_a_model_that_never_saw_it(data_set
     assert "out-of-fold over 2" in found["notes"][0]
 
 
+def test_folds_share_what_the_baselines_see_of_an_image(data_set):
+    frame, root = data_set
+    matcher = HistoryMatcher.fit(frame, root, 1)
+    first = frame[frame["group"].isin([f"g{number}" for number in range(20)])]
+    second = frame.drop(first.index)
+    counted = []
+
+    def predicted(*splits_of_frame):
+        totals = []
+        found = trials.predict_baselines(
+            splits_of_frame, root, matcher, ["B", "C"], 1, workers=1,
+            progress=lambda done, total: totals.append(total),
+        )  # fmt: skip
+        counted.append(totals[-1])
+        by = ["condition", "baseline", "sha256"]
+        return found.sort_values(by)[[*by, "probability"]].reset_index(drop=True)
+
+    together = predicted((first, second), (second, first))
+    apart = pd.concat([predicted((first, second)), predicted((second, first))])
+    by = ["condition", "baseline", "sha256"]
+    pd.testing.assert_frame_equal(together, apart.sort_values(by).reset_index(drop=True))
+    assert counted[0] == len(frame) * (1 + trials.BASELINE_TRAINING_DRAWS)
+    assert counted[0] < counted[1] + counted[2]
+
+
 def test_elsewhere_photographs_give_false_alarms_only(data_set, model):
     frame, root = data_set
     photographs = frame[frame["label"] == 0]
