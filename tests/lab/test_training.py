@@ -14,6 +14,7 @@ import pytest
 from forgery_lab import networks, training
 from forgery_lab.errors import DataError
 from forgery_lab.training import TrainingSettings
+from forgery_pyfunc.features.copymove import CHANNELS
 
 SETTINGS = TrainingSettings(epochs=4, batch_size=8, window=14, learning_rate=5e-3, seed=3)
 
@@ -37,7 +38,7 @@ def stores(tmp_path_factory):
 
 
 def network(seed=0):
-    return networks.build("blocks", 16, seed=seed, width=8, dilations=(1, 2))
+    return networks.build("blocks", len(CHANNELS), seed=seed, width=8, dilations=(1, 2))
 
 
 @pytest.fixture(scope="module")
