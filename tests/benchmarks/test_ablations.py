@@ -27,18 +27,8 @@ def test_a_set_of_features_is_judged_out_of_fold(folder, monkeypatch, capsys):
     monkeypatch.setattr(
         ablations, "training_settings", lambda settings: replace(as_set(settings), epochs=1)
     )
-    given = [
-        "ablations",
-        str(folder),
-        "--sets",
-        "residual",
-        "ela",
-        "--judged",
-        "1",
-        "--work",
-        "work",
-    ]
-    monkeypatch.setattr(sys, "argv", given)
+    options = "--sets residual ela --judged 1 --work work"
+    monkeypatch.setattr(sys, "argv", ["ablations", str(folder), *options.split()])
     ablations.main()
     found = json.loads(ablations.REPORT.read_text("utf-8"))
     assert list(found) == ["residual", "ela"]

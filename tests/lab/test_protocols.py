@@ -275,7 +275,7 @@ def test_folds_share_what_the_baselines_see_of_an_image(data_set):
     matcher = HistoryMatcher.fit(frame, root, 1)
     first = frame[frame["group"].isin([f"g{number}" for number in range(20)])]
     second = frame.drop(first.index)
-    counted = []
+    by, counted = ["condition", "baseline", "sha256"], []
 
     def predicted(*splits_of_frame):
         totals = []
@@ -284,12 +284,10 @@ def test_folds_share_what_the_baselines_see_of_an_image(data_set):
             progress=lambda done, total: totals.append(total),
         )  # fmt: skip
         counted.append(totals[-1])
-        by = ["condition", "baseline", "sha256"]
         return found.sort_values(by)[[*by, "probability"]].reset_index(drop=True)
 
     together = predicted((first, second), (second, first))
     apart = pd.concat([predicted((first, second)), predicted((second, first))])
-    by = ["condition", "baseline", "sha256"]
     pd.testing.assert_frame_equal(together, apart.sort_values(by).reset_index(drop=True))
     assert counted[0] == len(frame) * (1 + trials.BASELINE_TRAINING_DRAWS)
     assert counted[0] < counted[1] + counted[2]
