@@ -6,6 +6,7 @@ Temperature and bias make probabilities true under equal priors (Platt, 1999; Gu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from forgery_lab.errors import DataError
-from forgery_pyfunc.calibration import REFERENCE_PIXELS, sigmoid
+from forgery_pyfunc.calibration import REFERENCE_PIXELS, sigmoid, standing_out
 
 MAX_FALSE_ALARMS = 0.03
 """Share of authentic images that t_hi may call forged."""
@@ -27,6 +28,7 @@ _LEAST_SIZE_SPREAD = 0.25
 """Standard deviation within the classes, in doublings of the area, below which no size term is
 fitted."""
 _SLOPES = (-2.0, 2.0)
+_CUTS = 401
 
 
 @dataclass(frozen=True)
@@ -136,25 +138,42 @@ def choose_t_lo(
     return float(min(np.nextafter(probability[order[needed]], 2.0), t_hi))
 
 
-def fit_block_calibration(logits: np.ndarray, forged: np.ndarray) -> tuple[float, float]:
-    """Return (block_temperature, block_bias) so that one half is the cut of the best F1.
-
-    Args:
-        logits: float[n], block logits of forged validation images.
-        forged: bool[n], whether each block is forged.
+def fit_block_calibration(
+    images: Sequence[tuple[np.ndarray, np.ndarray]], softness: float | None = None
+) -> dict[str, Any]:
+    """Return the block numbers of `Calibration.from_dict`, with one half as the best cut.
 
     The temperature is that of the maximum likelihood; the bias then moves the cut with the best
-    F1 to a probability of one half, which protocol D fixes.
+    F1, as a mean over images, to a probability of one half, which protocol D fixes.
+
+    Args:
+        images: of forged validation images, float[n] block logits and bool[n] whether forged.
+        softness: of `forgery_pyfunc.calibration.standing_out`; None for the logits as they are.
+
+    Raises:
+        DataError: all blocks are of one kind.
     """
-    forged = np.asarray(forged).astype(bool)
-    logits = np.asarray(logits, float)
+    if softness is not None:
+        images = [(standing_out(logits, softness), forged) for logits, forged in images]
+    logits, forged = (np.concatenate(parts) for parts in zip(*images, strict=True))
     if forged.all() or not forged.any():
         raise DataError("block calibration needs forged and intact blocks, not one kind")
     temperature, _, _ = _fit_probability(logits, forged, np.zeros(len(logits)))
-    order = np.argsort(-logits, kind="stable")
-    found = forged[order].cumsum()
-    f1 = 2 * found / (np.arange(1, len(logits) + 1) + forged.sum())
-    return temperature, float(-logits[order[int(f1.argmax())]] / temperature)
+    cuts = np.quantile(logits, np.linspace(0, 1, _CUTS))
+    f1 = np.mean([_f1(*image, cuts) for image in images], axis=0)
+    return {
+        "block_temperature": temperature,
+        "block_bias": float(-cuts[int(f1.argmax())] / temperature),
+        "block_softness": softness,
+    }
+
+
+def _f1(logits: np.ndarray, forged: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Return the F1 of an image's blocks at or above each cut; 0 where no block is forged."""
+    called, found = (
+        len(some) - np.searchsorted(np.sort(some), cuts) for some in (logits, logits[forged])
+    )
+    return 2 * found / np.maximum(called + forged.sum(), 1)
 
 
 def _fit_probability(

@@ -312,34 +312,31 @@ def validation_scores(scores: Scores, store: FeatureStore) -> dict[str, float]:
     loss = np.where(label == 1, np.logaddexp(0, -scores.image), np.logaddexp(0, scores.image))
     balanced = np.mean([loss[label == side].mean() for side in (0, 1)])
     result = {"val_auc": float(roc_auc_score(label, scores.image)), "val_loss": float(balanced)}
-    known = known_blocks(scores, store)
-    if known is None:
+    known = forged_blocks(scores, store)
+    if not known:
         return result
-    logits, forged = known
+    logits, forged = (np.concatenate(parts) for parts in zip(*known, strict=True))
     return result | {
         "val_block_auc": float(roc_auc_score(forged, logits)),
         "val_block_f1": _best_f1(forged, logits),
     }
 
 
-def known_blocks(scores: Scores, store: FeatureStore) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return float32[n] logits and bool[n] truth of the blocks of forged images with masks.
+def forged_blocks(scores: Scores, store: FeatureStore) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return float32[n] logits and bool[n] truth of the blocks of each forged image with a mask.
 
-    A block is forged from half of its pixels on. None where there is no map, no mask, or one kind
-    of block alone.
+    A block is forged from half of its pixels on. Empty where there is no map, no mask, or one
+    kind of block alone.
     """
     if scores.blocks is None:
-        return None
-    truth, said = [np.empty(0, bool)], [np.empty(0, np.float32)]
+        return []
+    found = []
     for position in np.flatnonzero(store.index["label"] == 1):
         targets = store.targets(int(position))
         if not np.isnan(targets).any():
-            truth.append((targets >= 0.5).ravel())
-            said.append(scores.blocks[position].ravel())
-    forged = np.concatenate(truth)
-    if not forged.any() or forged.all():
-        return None
-    return np.concatenate(said), forged
+            found.append((scores.blocks[position].ravel(), (targets >= 0.5).ravel()))
+    some = any(forged.any() for _, forged in found)
+    return found if some and not all(forged.all() for _, forged in found) else []
 
 
 def _best_f1(forged: np.ndarray, logits: np.ndarray) -> float:

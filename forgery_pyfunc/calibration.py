@@ -13,6 +13,9 @@ Verdict = Literal["authentic", "forged", "inconclusive"]
 REFERENCE_PIXELS = 384 * 256
 """The image size, in pixels, at which the size term of the calibration is zero."""
 
+HIGHEST = 0.06
+"""Share of an image's blocks by which `standing_out` measures."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -25,6 +28,8 @@ class Calibration:
         size_slope: is added for every doubling of the image's pixels over `REFERENCE_PIXELS`:
             the highest of many blocks is higher than the highest of few.
         block_temperature, block_bias: the same for the logits of the heat map.
+        block_softness: that of `standing_out`, which the logits of the heat map go through
+            first; None where they count as they are.
         t_lo, t_hi: below `t_lo` an image is authentic, from `t_hi` on it is forged, and
             between them lies the grey band.
         chosen_on: in words, which images chose the numbers.
@@ -35,6 +40,7 @@ class Calibration:
     size_slope: float = 0.0
     block_temperature: float = 1.0
     block_bias: float = 0.0
+    block_softness: float | None = None
     t_lo: float = 0.5
     t_hi: float = 0.5
     chosen_on: str = "nothing: the logits are used as they are"
@@ -47,6 +53,8 @@ class Calibration:
             )
         if self.temperature <= 0 or self.block_temperature <= 0:
             raise ModelError("the calibration has a temperature that is not above 0")
+        if self.block_softness is not None and self.block_softness <= 0:
+            raise ModelError("the calibration has a block_softness that is not above 0")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
@@ -66,7 +74,9 @@ class Calibration:
         return float(sigmoid(logit / self.temperature + self.bias + self.size_slope * size))
 
     def block_probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Return float32[h, w] in [0, 1] for the block logits float32[h, w]."""
+        """Return float32[h, w] in [0, 1] for the block logits float32[h, w] of a whole image."""
+        if self.block_softness is not None:
+            logits = standing_out(logits, self.block_softness)
         return sigmoid(logits / self.block_temperature + self.block_bias).astype(np.float32)
 
     def band(self, threshold: float | None = None) -> tuple[float, float]:
@@ -79,6 +89,19 @@ class Calibration:
         if probability >= t_hi:
             return "forged"
         return "authentic" if probability < t_lo else "inconclusive"
+
+
+def standing_out(logits: np.ndarray, softness: float) -> np.ndarray:
+    """Return how far each block of an image stands above the mean, in any shape.
+
+    The unit is how far the highest blocks do, so that a trace that is faint as a whole shows
+    nearly as well as a strong one. `softness`, in logits, is added to it: what stands out by much
+    less than that stays faint.
+    """
+    above = logits - logits.mean()
+    count = max(1, round(HIGHEST * above.size))
+    highest = np.partition(above, -count, axis=None)[-count:].mean()
+    return above / (highest + softness)
 
 
 def sigmoid(x: np.ndarray | float) -> np.ndarray:

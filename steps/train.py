@@ -181,10 +181,5 @@ def calibration(scores: training.Scores, store: FeatureStore) -> dict[str, Any]:
     pixels = (store.index["width"] * store.index["height"]).to_numpy()
     label = store.index["label"].to_numpy()
     values = calibrating.fit_calibration(scores.image, label, pixels).calibration()
-    if scores.blocks is None:
-        return values
-    known = training.known_blocks(scores, store)
-    if known is None:
-        return values
-    temperature, bias = calibrating.fit_block_calibration(*known)
-    return {**values, "block_temperature": temperature, "block_bias": bias}
+    known = training.forged_blocks(scores, store)
+    return {**values, **calibrating.fit_block_calibration(known)} if known else values

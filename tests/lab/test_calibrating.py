@@ -89,15 +89,57 @@ def test_separated_classes_stay_finite():
     assert np.isfinite(fitted.bias)
 
 
-def test_the_best_cut_of_blocks_lies_at_one_half():
+def blocks_of_images(offsets, scales):
+    """Logits and truth of 500 blocks per image, a tenth of them forged."""
     rng = np.random.default_rng(0)
-    forged = rng.random(5000) < 0.1
-    logits = rng.normal(np.where(forged, 2.0, -1.0), 1.5)
-    temperature, bias = fit_block_calibration(logits, forged)
+    images = []
+    for offset, scale in zip(offsets, scales, strict=True):
+        forged = rng.random(500) < 0.1
+        logits = offset + scale * rng.normal(np.where(forged, 2.0, -1.0), 1.0)
+        images.append((logits, forged))
+    return images
+
+
+def mean_f1(images, chosen):
+    return np.mean(
+        [
+            2 * (forged & called).sum() / (called.sum() + forged.sum())
+            for (_, forged), called in zip(images, chosen, strict=True)
+        ]
+    )
+
+
+def test_the_best_cut_of_blocks_lies_at_one_half():
+    images = blocks_of_images(np.linspace(-1, 1, 10), np.ones(10))
+    found = Calibration.from_dict(fit_block_calibration(images))
+    reached = mean_f1(images, [found.block_probabilities(logits) >= 0.5 for logits, _ in images])
     cuts = np.linspace(-4, 4, 200)
-    f1 = [2 * (forged & (logits >= c)).sum() / ((logits >= c).sum() + forged.sum()) for c in cuts]
-    chosen = sigmoid(logits / temperature + bias) >= 0.5 - 1e-9
-    assert 2 * (forged & chosen).sum() / (chosen.sum() + forged.sum()) >= max(f1) - 1e-6
+    best = max(mean_f1(images, [logits >= cut for logits, _ in images]) for cut in cuts)
+    assert reached == pytest.approx(best, abs=0.01)
+
+
+def test_every_image_counts_the_same_for_the_cut_of_blocks():
+    small, large = blocks_of_images([0, -3], [1, 1])
+    large = tuple(np.repeat(part, 5) for part in large)
+    images = [small, small, small, large]
+    found = Calibration.from_dict(fit_block_calibration(images))
+    of_small = found.block_probabilities(small[0]) >= 0.5
+    assert mean_f1([small], [of_small]) > 0.8  # 0.69 if every block counted the same
+
+
+def test_softened_blocks_are_found_in_images_of_other_strength():
+    images = blocks_of_images(np.linspace(-2, 2, 10), np.geomspace(0.5, 4, 10))
+    reached = []
+    for softness in (None, 0.5):
+        found = Calibration.from_dict(fit_block_calibration(images, softness))
+        called = [found.block_probabilities(logits) >= 0.5 for logits, _ in images]
+        reached.append(mean_f1(images, called))
+    assert reached[1] > reached[0] + 0.1
+
+
+def test_blocks_of_one_kind_are_refused():
+    with pytest.raises(DataError, match="forged and intact blocks"):
+        fit_block_calibration([(np.zeros(4), np.zeros(4, bool))])
 
 
 def test_one_class_is_refused():

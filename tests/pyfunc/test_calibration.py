@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forgery_pyfunc.calibration import REFERENCE_PIXELS, Calibration, sigmoid
+from forgery_pyfunc.calibration import (
+    REFERENCE_PIXELS,
+    Calibration,
+    sigmoid,
+    standing_out,
+)
 from forgery_pyfunc.errors import ModelError
 
 logits = st.floats(-50, 50)
@@ -52,8 +57,23 @@ def test_blocks_have_their_own_numbers():
     assert calibration.block_probabilities(np.array([[1.0]]))[0, 0] == pytest.approx(sigmoid(1.0))
 
 
+def test_blocks_stand_out_by_what_their_own_image_shows():
+    logits = np.zeros((10, 10), np.float32)
+    logits[:2, :3] = 4.0  # the highest 6 %
+    strong, faint = standing_out(logits + 5, 0.1), standing_out(logits / 4, 0.1)
+    np.testing.assert_allclose(strong[0, 0], 3.76 / 3.86, rtol=1e-5)
+    assert strong[0, 0] - faint[0, 0] < 0.1
+    assert standing_out(logits / 40, 1.0)[0, 0] < 0.1
+
+
+def test_blocks_that_are_all_alike_do_not_stand_out():
+    assert not standing_out(np.full((3, 5), 2.5), 1.0).any()
+    softened = Calibration(block_softness=1.0, block_bias=-2.0)
+    np.testing.assert_allclose(softened.block_probabilities(np.full((3, 5), 2.5)), sigmoid(-2.0))
+
+
 def test_it_survives_its_dict():
-    calibration = Calibration(1.2, 0.1, -0.2, 0.9, 0.3, 0.2, 0.8, "100 images")
+    calibration = Calibration(1.2, 0.1, -0.2, 0.9, 0.3, 2.0, 0.2, 0.8, "100 images")
     assert Calibration.from_dict(calibration.to_dict()) == calibration
 
 
@@ -62,5 +82,7 @@ def test_bad_numbers_are_refused():
         Calibration.from_dict({"tempreature": 1.0})
     with pytest.raises(ModelError, match=r"t_lo=0\.8 and t_hi=0\.2"):
         Calibration(t_lo=0.8, t_hi=0.2)
+    with pytest.raises(ModelError, match="block_softness"):
+        Calibration(block_softness=0.0)
     with pytest.raises(ModelError, match="temperature"):
         Calibration(temperature=0.0)
