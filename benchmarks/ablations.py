@@ -30,7 +30,7 @@ from forgery_lab.files import write_whole
 from forgery_lab.histories import HistoryMatcher
 from forgery_lab.progress import shown
 from forgery_lab.training import TrainingSettings
-from forgery_pyfunc.calibration import sigmoid
+from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import FAMILIES, channels
 from steps.configuration import ConfigurationManager
 from steps.entities import PreprocessSettings, TrainSettings
@@ -52,7 +52,6 @@ SETS = (
 CLASSIC_RATE = 3e-4
 """Learning rate of the usual network, which learns nothing at that of ours."""
 FOLDS = 5
-VERDICTS = {True: "forged", False: "authentic"}
 CONDITIONS = {"C": "matched", "C-scale": "rescaled"}
 COLUMNS = ("auc", "outside textures", "splices", "copy-moves", "block_auc")
 
@@ -142,17 +141,20 @@ def judge(
     name = "classic" if classic else "blocks"
     model = networks.build_for(name, store.channels, details.seed)
     result = training.fit(model, train, validation, details)
-    calibration = calibrating.fit_calibration(
+    fitted = calibrating.fit_calibration(
         training.predict(result.model, validation).image,
         validation.index["label"].to_numpy(),
-        (validation.index["width"] * validation.index["height"]).to_numpy(),
+        validation.index["pixels"].to_numpy(),
     )
+    calibration = Calibration.from_dict(fitted.calibration())
     parts = []
     for condition, draw in zip(CONDITIONS, (0, draws), strict=True):
         test = store.select((of == fold) & (store.index["draw"] == draw).to_numpy())
         scores = training.predict(result.model, test)
-        probability = sigmoid(scores.image / calibration.temperature + calibration.bias)
-        forged = probability >= calibration.t_hi
+        probability = [
+            calibration.probability(logit, pixels)
+            for logit, pixels in zip(scores.image, test.index["pixels"], strict=True)
+        ]
         parts.append(
             pd.DataFrame(
                 {
@@ -160,7 +162,7 @@ def judge(
                     "condition": condition,
                     "draw": 0,
                     "probability": probability,
-                    "verdict": [VERDICTS[one] for one in forged],
+                    "verdict": [calibration.verdict(one) for one in probability],
                     "error": None,
                     "block_auc": training.validation_scores(scores, test).get("val_block_auc"),
                     "fold": fold,

@@ -24,7 +24,7 @@ from forgery_lab.errors import DataError
 from forgery_lab.files import write_whole
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
-from forgery_pyfunc.decoding import decode
+from forgery_pyfunc.decoding import DecodedImage, decode
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import FAMILIES, SMALLEST_SIDE, channels, extract
 
@@ -189,7 +189,7 @@ class FeatureStore:
 
     Attributes:
         index: a row per example: the source's columns, `rows` and `columns` of its feature map,
-            `shard` (path without ending) and `offset` into it.
+            `pixels` of its image, `shard` (path without ending) and `offset` into it.
         families: of features, in their order.
         stored: families of the files where these hold more; see `narrow`.
         digest: of all that the features on disk depend on; empty where nobody knows.
@@ -410,14 +410,17 @@ def _write_shard(source: Source, rows: pd.DataFrame, shard: Path, families: tupl
     for number, label in zip(rows.index, rows["label"], strict=True):
         note: dict[str, Any] = {"shard": shard.name, "offset": offset, "error": None}
         try:
-            maps = _compute(source.example(number), int(label), families)
+            image, forged = _opened(source.example(number), int(label))
+            maps = _compute(image, families)
         except (ImageError, DataError) as error:
-            notes.append({**note, "rows": 0, "columns": 0, "error": str(error)})
+            notes.append({**note, "rows": 0, "columns": 0, "pixels": 0, "error": str(error)})
             continue
-        height, width, depth = maps[0].shape
-        notes.append({**note, "rows": height, "columns": width})
-        features.append(maps[0].reshape(-1, depth))
-        targets.append(maps[1].reshape(-1))
+        height, width, depth = maps.shape
+        pixels = image.height * image.width
+        notes.append({**note, "rows": height, "columns": width, "pixels": pixels})
+        features.append(maps.reshape(-1, depth))
+        unknown = np.full(height * width, np.nan, np.float16)
+        targets.append(forged.ravel() if _on_blocks(families) else unknown)
         offset += height * width
     flat = np.concatenate(features) if features else np.empty((0, len(channels(families))))
     known = np.concatenate(targets) if targets else np.empty(0)
@@ -430,21 +433,20 @@ def _write_shard(source: Source, rows: pd.DataFrame, shard: Path, families: tupl
     return len(rows)
 
 
-def _compute(
-    example: Example, label: int, families: tuple[str, ...]
-) -> tuple[np.ndarray, np.ndarray]:
+def _opened(example: Example, label: int) -> tuple[DecodedImage, np.ndarray]:
+    """Return the image of an example, and the forged fraction of its blocks."""
     image = decode(example.data)
     if min(image.width, image.height) < SMALLEST_SIDE:
         raise DataError(
             f"the image is {image.width} × {image.height} pixels, "
             f"both sides must be at least {SMALLEST_SIDE}"
         )
-    maps = extract(image, families)
+    return image, block_targets(example.mask, label, image.height, image.width)
+
+
+def _compute(image: DecodedImage, families: tuple[str, ...]) -> np.ndarray:
     largest = np.finfo(np.float16).max
-    features = np.clip(maps, -largest, largest).astype(np.float16)
-    if not _on_blocks(families):
-        return features, np.full(features.shape[:2], np.nan, np.float16)
-    return features, block_targets(example.mask, label, image.height, image.width)
+    return np.clip(extract(image, families), -largest, largest).astype(np.float16)
 
 
 def _write_array(path: Path, array: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from forgery_lab import forging
+from forgery_lab import edits, forging
 from forgery_lab.feature_store import Example
 from forgery_lab.forging import Mask, Pixels, Save, sized
 from forgery_lab.histories import GRID, History, history_of, read
@@ -36,9 +37,11 @@ SMALL_AS_IT_IS, REDUCED = 0.2, (0.5, 0.85)
 web were all saved at one quality, and most pairs would tell forgeries by that save alone."""
 CRUDE = 0.5
 """Share of forgeries that are pasted with hard edges, as they are."""
-MOVED = {"stay": 0.6, "shift": 0.15, "scale": 0.25}
+EDITED = 0.3
+"""How often the whole picture is edited, whether it was forged or not, before the editor's save."""
+MOVED = {"stay": 0.5, "shift": 0.15, "reduce": 0.2, "enlarge": 0.15}
 """What happens between the editor's save and the last one, and how often."""
-SCALES = (0.6, 0.97)
+SCALES = {"reduce": (0.6, 0.97), "enlarge": (1.05, 2.0)}
 _DONORS = 3
 _OWN_TABLES = 0.35
 """How often a JPEG is saved with the tables of one of the cameras instead of libjpeg's."""
@@ -90,18 +93,22 @@ class Pairs:
         picture = prepared(_pixels(photo["path"]), self.plan.sides, geometry)
         picture, mask = saved(picture, life.first), None
         if row["label"]:
-            kind = forging.drawn_kind(forger)
-            donors = self._donors(row["photograph"], lenders) if kind == "splice" else []
+            others = self._others(row["photograph"])
+            kind = forging.drawn_kind(forger, with_donors=bool(others))
+            donors = self._donors(others, lenders) if kind == "splice" else []
             crude = bool(forger.random() < CRUDE)
             made = forging.forge(picture, donors, kind, forger, Save(None), crude)
             picture, mask = made.pixels, made.mask
-        return life.ended(saved(picture, life.editor), mask)
+        if life.edit is not None:
+            picture = edits.edited(picture, life.edit)
+        largest = min(max(photo["width"], photo["height"]), self.plan.sides[1])
+        return life.ended(saved(picture, life.editor), mask, largest)
 
     def settings(self) -> dict[str, Any]:
         """Return what identifies photographs and plan, and the code that forges."""
         code = [
             hashlib.sha256(Path(str(module)).read_bytes()).hexdigest()
-            for module in (__file__, forging.__file__)
+            for module in (__file__, edits.__file__, forging.__file__)
         ]
         known = self.photographs[["sha256", "part"]].to_numpy().tolist()
         return {"photographs": known, "plan": asdict(self.plan), "code": code}
@@ -145,12 +152,15 @@ class Pairs:
         found = (history_of(read(Path(path))) for path in paths)
         return tuple(history for history in found if history is not None)
 
-    def _donors(self, host: int, rng: np.random.Generator) -> list[Pixels]:
+    def _others(self, host: int) -> list[str]:
         """Other photographs of the same part, so that what is held out lends nothing."""
-        others = self.photographs.drop(index=self.photographs.index[host])
-        others = others[others["part"] == self.photographs["part"].iloc[host]]
-        chosen = others["path"].iloc[rng.integers(len(others), size=_DONORS)]
-        return [prepared(_pixels(path), self.plan.sides, rng) for path in chosen]
+        same = self.photographs["part"] == self.photographs["part"].iloc[host]
+        same.iloc[host] = False
+        return self.photographs.loc[same, "path"].to_list()
+
+    def _donors(self, others: Sequence[str], rng: np.random.Generator) -> list[Pixels]:
+        chosen = rng.integers(len(others), size=_DONORS)
+        return [prepared(_pixels(others[one]), self.plan.sides, rng) for one in chosen]
 
 
 @dataclass(frozen=True)
@@ -159,14 +169,16 @@ class Life:
 
     Attributes:
         first: how the picture was saved before the forger had it.
+        edit: seed of what is done to the whole picture, or None.
         editor: how the forger, or whoever else had it, saved it.
-        moved: "stay", "shift" or "scale", after that.
+        moved: "stay", "shift", "reduce" or "enlarge", after that.
         shift: rows and columns, 0 … 7, cut off where the picture is shifted.
-        scale: factor of both sides where it is scaled.
+        scale: factor of both sides where it is reduced or enlarged.
         last: how the file is saved.
     """
 
     first: History | None
+    edit: int | None
     editor: History | None
     moved: str
     shift: tuple[int, int]
@@ -177,23 +189,25 @@ class Life:
     def drawn(cls, tables: tuple[History, ...], rng: np.random.Generator) -> Life:
         """A random life."""
         if rng.random() < UNTOUCHED:
-            return cls(None, None, "stay", (0, 0), 1.0, None)
+            return cls(None, None, None, "stay", (0, 0), 1.0, None)
         first, editor, last = (
             _drawn_history(tables, qualities, rng) if rng.random() < share else None
             for share, qualities in ((BEFORE, (60, 98)), (EDITOR, (65, 98)), (LAST, (60, 97)))
         )
         moved = str(rng.choice(list(MOVED), p=list(MOVED.values())))
         rows, columns = rng.integers(0, GRID, 2)
-        scale = float(rng.uniform(*SCALES))
-        return cls(first, editor, moved, (int(rows), int(columns)), scale, last)
+        scale = float(rng.uniform(*SCALES[moved])) if moved in SCALES else 1.0
+        edit = int(rng.integers(2**32)) if rng.random() < EDITED else None
+        return cls(first, edit, editor, moved, (int(rows), int(columns)), scale, last)
 
-    def ended(self, picture: Pixels, mask: Mask | None) -> Example:
-        """The file at the end of this life, and where it is forged."""
+    def ended(self, picture: Pixels, mask: Mask | None, largest: int) -> Example:
+        """The file at the end of this life, its longer side at most `largest`, and the mask."""
         if self.moved == "shift":
             window = np.s_[self.shift[0] :, self.shift[1] :]
             picture, mask = picture[window], None if mask is None else mask[window]
-        elif self.moved == "scale":
-            size = tuple(max(64, round(side * self.scale)) for side in picture.shape[1::-1])
+        elif self.scale != 1.0:
+            scale = min(self.scale, max(1.0, largest / max(picture.shape[:2])))
+            size = tuple(max(64, round(side * scale)) for side in picture.shape[1::-1])
             picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
             if mask is not None:
                 mask = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))

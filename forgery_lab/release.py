@@ -87,7 +87,7 @@ def judge(model: keras.Model, held_out: FeatureStore) -> Judged:
     """
     scores = training.predict(model, held_out)
     index = held_out.index
-    pixels = (index["columns"] * index["rows"] * 64).to_numpy()
+    pixels = index["pixels"].to_numpy()
     pair = (index["kind"] == "pair").to_numpy()
     label = index["label"].to_numpy()
     groups = [(index["origin"] == origin).to_numpy() & (label == 0) for origin in ("camera", "web")]

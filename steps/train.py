@@ -178,7 +178,7 @@ def log_data(rows: pd.DataFrame) -> str:
 
 def calibration(scores: training.Scores, store: FeatureStore) -> dict[str, Any]:
     """Return the calibration for `detector.json`, fitted on validation images."""
-    pixels = (store.index["width"] * store.index["height"]).to_numpy()
+    pixels = store.index["pixels"].to_numpy()
     label = store.index["label"].to_numpy()
     values = calibrating.fit_calibration(scores.image, label, pixels).calibration()
     known = training.forged_blocks(scores, store)

@@ -39,6 +39,7 @@ def planted(folder, count=48, seed=0, draws=1, masks=True, family="copymove"):
                     "height": 8 * height,
                     "rows": height,
                     "columns": width,
+                    "pixels": 64 * height * width,
                     "shard": str(folder / "planted"),
                     "offset": offset,
                 }
