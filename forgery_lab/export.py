@@ -69,11 +69,13 @@ def write_detector(
             `MANIFEST_COLUMNS` and perhaps `OPTIONAL_COLUMNS`.
 
     Raises:
-        DataError: ONNX and Keras differ by more than `TOLERANCE`, or a column is missing.
+        DataError: ONNX and Keras differ by more than `TOLERANCE`, a column is missing, or the
+            folder holds something else.
     """
     missing = [column for column in MANIFEST_COLUMNS if column not in training_manifest]
     if missing:
         raise DataError(f"the training manifest has no column {', '.join(missing)}")
+    check_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".detector-") as scratch:
         new = Path(scratch) / "new"
@@ -98,6 +100,19 @@ def write_detector(
             folder.rename(Path(scratch) / "old")
         new.rename(folder)
     return difference
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `DataError` where `folder` holds anything but a detector, which would be lost."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder; a detector needs one")
+    if any(folder.iterdir()) and not (folder / DESCRIPTION_FILE).is_file():
+        raise DataError(
+            f"{folder} holds something else than a detector, and would be replaced: give an empty "
+            "folder, a new one, or one of a detector"
+        )
 
 
 def _without_optimizer(model: keras.Model) -> keras.Model:

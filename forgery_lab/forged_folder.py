@@ -200,10 +200,10 @@ def _write_group(group: _Group) -> list[dict[str, Any]]:
     for host, (path, serial, forgeries) in enumerate(group.members):
         others = [i for i in range(len(pictures)) if i != host]
         for _ in range(forgeries):
-            donor = int(rng.choice(others)) if others else host
             kind = drawn_kind(rng, with_donors=bool(others))
-            forgery = forge(pictures[host], [pictures[donor]], kind, rng)
-            lender = group.members[donor][1] if kind == "splice" else serial
+            forgery = forge(pictures[host], [pictures[i] for i in others], kind, rng)
+            donor = forgery.record["donor"]
+            lender = serial if donor is None else group.members[others[donor]][1]
             ids = f"{CATEGORY}{serial:05d}", f"{CATEGORY}{lender:05d}"
             record = publish_forgery(group.folder, forgery, ids, number, rng)
             records.append(record | {"photograph": path.relative_to(group.root).as_posix()})

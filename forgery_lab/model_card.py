@@ -5,7 +5,7 @@ Mitchell et al., *Model Cards for Model Reporting*, FAT* 2019.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,17 @@ def licence_of(source: str) -> str | None:
     return LICENCES["casia"] if "casia" in source.lower() else None
 
 
-def of_release(number: int) -> dict[str, Any]:
-    """Return what the card says of the release detector's data: `number` photographs."""
+def of_release(seen: Collection[str], known: Collection[str]) -> dict[str, Any]:
+    """Return what the card says of the data of a release detector.
+
+    Args:
+        seen: SHA-256 of the photographs that it learnt from.
+        known: SHA-256 of those of the public sources, whose terms are known.
+    """
+    name = "photographs, and splices and copy-moves generated from them"
+    if not set(seen) <= set(known):
+        return {"name": name, "images": len(seen)}
     terms = "; ".join(
         f"{one.repository} at {one.commit[:12]}: {one.terms}" for one in photographs.SOURCES
     )
-    name = "photographs of free terms, and splices and copy-moves generated from them; no CASIA"
-    return {"name": name, "images": number, "licence": terms}
+    return {"name": f"{name}; no CASIA", "images": len(seen), "licence": terms}

@@ -121,10 +121,13 @@ def _with_parts(frame: pd.DataFrame, parts: int) -> pd.DataFrame:
 def fetch(folder: Path, wanted: Collection[str], progress: Progress | None = None) -> Path:
     """Return `folder`, which now holds the photographs with the wanted SHA-256 in two subfolders.
 
+    Where one of them is missing or has changed, both subfolders are made anew.
+
     Raises:
         DataError: a source cannot be reached, or lacks a photograph that is wanted.
     """
-    if all((folder / source.folder).is_dir() for source in SOURCES):
+    held = [path for source in SOURCES for path in images(folder / source.folder)]
+    if set(wanted) <= {hashlib.sha256(path.read_bytes()).hexdigest() for path in held}:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     limits = ArchiveLimits(max_bytes=4 * 2**30)
@@ -145,6 +148,7 @@ def fetch(folder: Path, wanted: Collection[str], progress: Progress | None = Non
                 f"{min(missing)}"
             )
         for source in SOURCES:
+            shutil.rmtree(folder / source.folder, ignore_errors=True)
             (Path(scratch) / source.folder).rename(folder / source.folder)
     shutil.rmtree(folder / ".downloads", ignore_errors=True)
     return folder

@@ -274,10 +274,17 @@ def _control_in_words(evaluation: Mapping[str, Any]) -> dict[str, str] | None:
             "agrees with 0.5: no shortcut shows in the background."
         )
         return {"tone": "good", "text": text}
+    if auc["value"] > 0.5:
+        meaning = "part of the headline comes from something other than forged pixels"
+    else:
+        meaning = (
+            "what surrounds a forgery looks less forged to the model than authentic images do, "
+            "which works against the headline"
+        )
     text = (
         f"Crops without a forged pixel score {figure(auc['value'])} ({interval(auc)}) instead of "
-        "0.5: part of the headline comes from something other than forged pixels."
     )
+    text += f"0.5: {meaning}."
     return {"tone": "bad", "text": text}
 
 

@@ -33,9 +33,10 @@ logger = logging.getLogger(__name__)
 
 def run(settings: ReleaseSettings, workspace: Workspace) -> None:
     """Make pairs of the photographs, learn from them, and write the detector with its card."""
+    output = workspace.root / settings.output
+    export.check_folder(output)
     found = find_photographs(settings, workspace)
     store = build_features(settings, found, workspace)
-    output = workspace.root / settings.output
     judged = [learn(settings, store, found, settings.held_out, output, workspace)]
     if settings.cross_fit:
         for part in range(photographs.PARTS):
@@ -54,15 +55,19 @@ def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.Data
     """Return the photographs of the given folder, or those that the shipped detector knew."""
     folder = settings.photos
     if folder is None:
-        wanted = pd.read_parquet(SHIPPED / export.MANIFEST_FILE)["sha256"]
         with shown("fetching photographs", "bytes") as progress:
             folder = photographs.fetch(
-                workspace.path("release_work") / "photographs", set(wanted), progress
+                workspace.path("release_work") / "photographs", known_photographs(), progress
             )
     found = photographs.find(folder)
     for (origin, part), some in found.groupby(["origin", "part"]):
         logger.info("part %d: %d photographs, %s", part, len(some), origin)
     return found
+
+
+def known_photographs() -> set[str]:
+    """Return the SHA-256 of the photographs of the public sources that the shipped one knew."""
+    return set(pd.read_parquet(SHIPPED / export.MANIFEST_FILE)["sha256"])
 
 
 def build_features(
@@ -120,7 +125,8 @@ def learn(
     samples = export_samples(sides.validation)
     seen = release.training_manifest(found, held_out)
     difference = export.write_detector(folder, result.model, samples, description, seen)
-    card = model_card.render(read_description(folder), None, model_card.of_release(len(seen)))
+    data = model_card.of_release(seen["sha256"], known_photographs())
+    card = model_card.render(read_description(folder), None, data)
     write_whole(folder / model_card.FILE, card)
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
     return judged

@@ -80,6 +80,16 @@ def test_the_keras_file_holds_the_network_without_its_optimiser(folder, network,
     assert not hasattr(loaded, "optimizer")
 
 
+def test_what_is_no_detector_is_not_replaced(tmp_path, network, samples):
+    own = tmp_path / "thesis.txt"
+    own.write_text("years of work")
+    with pytest.raises(DataError, match="holds something else than a detector"):
+        export.write_detector(tmp_path, network, samples, DESCRIPTION, LEARNT)
+    assert own.read_text() == "years of work"
+    with pytest.raises(DataError, match="is no folder"):
+        export.write_detector(own, network, samples, DESCRIPTION, LEARNT)
+
+
 def test_a_failed_export_leaves_the_old_detector(folder, network, samples):
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     broken = [np.full_like(samples[0], np.nan)]

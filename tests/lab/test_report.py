@@ -143,6 +143,8 @@ def test_the_words_name_a_shortcut_in_the_background():
     assert "no shortcut shows" in good
     bad = " ".join(one["text"] for one in report.in_words(evaluation(control=2.0)))
     assert "something other than forged pixels" in bad
+    low = " ".join(one["text"] for one in report.in_words(evaluation(control=-2.0)))
+    assert "works against the headline" in low
 
 
 def test_without_protocol_c_the_report_says_that_there_is_no_honest_figure():
@@ -201,3 +203,10 @@ def test_the_card_has_the_reports_figures_and_its_limits():
         assert text in card
     assert "It beats boosted trees" in card
     assert "has not been evaluated" in model_card.render(detector, None)
+
+
+def test_the_terms_of_photographs_are_stated_only_where_they_are_known():
+    known = model_card.of_release(["a", "b"], ["a", "b", "c"])
+    assert "CC0" in known["licence"]
+    assert known["images"] == 2
+    assert "licence" not in model_card.of_release(["a", "z"], ["a", "b", "c"])

@@ -2,8 +2,9 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
+from forgery_lab import scenes
 from forgery_pyfunc.detector import Detector
 from tests.conftest import encoded, picture
 
@@ -29,6 +30,27 @@ def screenshot():
     return np.asarray(image)
 
 
+def page(noise=2.0):
+    """A scanned page: letters on paper, turned a little, blurred and grainy."""
+    image = Image.new("L", (620, 880), 245)
+    pen = ImageDraw.Draw(image)
+    for line in range(38):
+        pen.text((40, 30 + 22 * line), "Lorem ipsum dolor sit amet consectetur " * 2, fill=30)
+    image = image.rotate(0.7, Image.Resampling.BICUBIC, fillcolor=245)
+    image = image.filter(ImageFilter.GaussianBlur(0.6))
+    grain = np.random.default_rng(1).normal(0, noise, (880, 620))
+    return np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8)[..., np.newaxis].repeat(3, 2)
+
+
+def window_of_text():
+    """A screenshot full of letters, light on dark."""
+    image = Image.new("RGB", (640, 400), (30, 32, 40))
+    pen = ImageDraw.Draw(image)
+    for line in range(22):
+        pen.text((8, 4 + 18 * line), "def forged(picture): return verdict()", fill="white")
+    return np.asarray(image)
+
+
 NOISE = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
 
 
@@ -39,9 +61,12 @@ NOISE = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
         (np.full((128, 192, 3), 77, np.uint8), "not_a_photograph"),
         (drawing(), "not_a_photograph"),
         (screenshot(), "not_a_photograph"),
+        (page(), "not_a_photograph"),
+        (page(noise=5.0), "not_a_photograph"),
+        (window_of_text(), "not_a_photograph"),
         (NOISE, "noise"),
     ],
-    ids=["one tone", "drawing", "screenshot", "noise"],
+    ids=["one tone", "drawing", "screenshot", "page", "grainy page", "window of text", "noise"],
 )
 def test_what_is_no_photograph_is_inconclusive_with_the_reason(detector, pixels, code, file_format):
     record = detector.score(encoded(pixels, file_format))
@@ -51,7 +76,7 @@ def test_what_is_no_photograph_is_inconclusive_with_the_reason(detector, pixels,
     assert record["error"] is None
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "P", "RGBA", "I;16"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA", "I;16"])
 def test_photographs_of_every_mode_are_scored(detector, mode):
     image = Image.fromarray(picture())
     if mode == "I;16":
@@ -64,6 +89,18 @@ def test_photographs_of_every_mode_are_scored(detector, mode):
     assert record["reason"] is None
     assert 0 <= record["probability"] <= 1
     assert record["heatmap"]
+
+
+@pytest.mark.parametrize("colours", [16, 256])
+@pytest.mark.parametrize("mode", ["P", "RGB"])
+def test_a_photograph_of_a_palette_is_inconclusive_with_the_reason(detector, colours, mode):
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(scenes.render("nat", rng, 200, 260)).quantize(colours).convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    record = detector.score(buffer.getvalue())
+    assert record["verdict"] == "inconclusive"
+    assert record["reason"].startswith("few_colours: ")
 
 
 @pytest.mark.parametrize("size", [(4000, 64), (64, 4000), (65, 71)])
