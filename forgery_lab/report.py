@@ -281,10 +281,8 @@ def _control_in_words(evaluation: Mapping[str, Any]) -> dict[str, str] | None:
             "what surrounds a forgery looks less forged to the model than authentic images do, "
             "which works against the headline"
         )
-    text = (
-        f"Crops without a forged pixel score {figure(auc['value'])} ({interval(auc)}) instead of "
-    )
-    text += f"0.5: {meaning}."
+    found = f"{figure(auc['value'])} ({interval(auc)})"
+    text = f"Crops without a forged pixel score {found} instead of 0.5: {meaning}."
     return {"tone": "bad", "text": text}
 
 
