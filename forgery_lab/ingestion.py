@@ -117,7 +117,8 @@ def ingest(
     mask_of = casia.match_masks(files.tampered, files.masks)
     issues = [*files.issues, *_masks_without_image(files.masks, mask_of)]
     if not files.masks:
-        issues.append(Issue("Groundtruth", "no_masks", "No forged image has a mask."))
+        reason = "No forged image has a mask: training learns from the labels alone."
+        issues.append(Issue("Groundtruth", "no_masks", reason))
     rows: list[dict[str, Any]] = []
     for path in [*files.authentic, *files.tampered]:
         label = int(path in files.tampered_set)

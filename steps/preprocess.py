@@ -20,7 +20,25 @@ logger = logging.getLogger(__name__)
 def run(settings: PreprocessSettings, workspace: Workspace) -> None:
     """Assign every image to a side, and compute the features that training will read."""
     frame = split(settings, workspace)
-    build_features(settings, workspace, frame[frame["split"].isin(["train", "validation"])])
+    learnt = frame[frame["split"].isin(["train", "validation"])]
+    say_masks(learnt)
+    build_features(settings, workspace, learnt)
+
+
+def say_masks(learnt: pd.DataFrame) -> None:
+    """Warn where forgeries to learn from have no mask that can be used."""
+    known = learnt.loc[learnt["label"] == 1, "mask_path"].notna()
+    if not known.any():
+        logger.warning(
+            "no forgery to learn from has a mask: the network learns from labels alone, and its "
+            "map of where is weak and not calibrated"
+        )
+    elif not known.all():
+        logger.warning(
+            "%d of %d forgeries to learn from have no mask: the network learns their labels alone",
+            (~known).sum(),
+            len(known),
+        )
 
 
 def build_features(

@@ -3,8 +3,10 @@
 import shutil
 import sys
 
+import pandas as pd
 import pytest
 
+from steps import preprocess
 from tests.conftest import encoded, picture
 
 
@@ -76,6 +78,23 @@ def test_features_of_another_network_are_named_with_the_way_to_others(trained):
     said = trained.step("train", "--network", "classic", expect=1)
     assert "run `preprocess -P features=ela` first" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("masks", "said"),
+    [
+        (
+            [None, None, None],
+            ["no forgery to learn from has a mask: the network learns from labels"],
+        ),
+        ([None, None, "m.png"], ["1 of 2 forgeries to learn from have no mask"]),
+        ([None, "n.png", "m.png"], []),
+    ],
+)
+def test_a_weaker_mode_for_want_of_masks_is_stated(caplog, masks, said):
+    preprocess.say_masks(pd.DataFrame({"label": [0, 1, 1], "mask_path": masks}))
+    assert len(caplog.messages) == len(said)
+    assert all(words in message for words, message in zip(said, caplog.messages, strict=True))
 
 
 ON_A_SMALL_DISK = """
