@@ -1,11 +1,10 @@
 """Home-made forgeries: splices, copy-moves and removals, each with its mask and its history.
 
-`forge` makes one forgery from pixels, `authentic_and_forged` a pair for training whose two sides
-went through the same geometry and the same saves; `forgery_lab.forged_folder` makes CASIA-style
-data sets of them. The recipe (object-like masks of 1 to 25 % of the area, a donor with a
-JPEG history of its own, geometry, colour, blur, feathered or blurred seams, a save by the editor)
-follows the trial described in the project's detector notes; blending over a membrane follows
-Farbman et al., "Convolution Pyramids", SIGGRAPH Asia 2011.
+`forge` makes one forgery from pixels; `forgery_lab.pairs` makes pairs of a photograph and a forgery
+to learn from, `forgery_lab.forged_folder` CASIA-style data sets. The recipe (object-like masks of
+1 to 25 % of the area, a donor with a JPEG history of its own, geometry, colour, blur, feathered or
+blurred seams, a save by the editor) follows the trial described in the project's detector notes;
+blending over a membrane follows Farbman et al., "Convolution Pyramids", SIGGRAPH Asia 2011.
 """
 
 from __future__ import annotations
@@ -135,47 +134,6 @@ def forge(
         "operations": operations,
     }
     return Forgery(save.apply(forged), mask, record)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An authentic picture and a forgery of it that share all but the forging.
-
-    `authentic` is uint8[H, W, 3] like `forged.pixels`; `operations` is what both went through
-    before, and both went through the same editor's save after.
-    """
-
-    authentic: Pixels
-    forged: Forgery
-    operations: list[Operation]
-
-
-def authentic_and_forged(
-    photo: Pixels,
-    donors: Sequence[Pixels],
-    rng: np.random.Generator,
-    kind: str | None = None,
-    sides: tuple[int, int] | None = None,
-) -> Pair:
-    """One draw for training: the photograph and a forgery of it, with equal histories.
-
-    Args:
-        photo: uint8[H, W, 3], authentic.
-        donors: Authentic pictures of other sources; none allows no splice.
-        rng: The only source of randomness.
-        kind: One of `KINDS`; drawn (half of them splices) where None.
-        sides: Reduce or crop all pictures so that the longer side is in this range (`sized`).
-
-    Raises:
-        DataError: as `forge`.
-    """
-    operations: list[Operation] = []
-    if sides:
-        photo, operations = sized(photo, rng, sides)
-        donors = [sized(donor, rng, sides)[0] for donor in donors]
-    kind = kind or drawn_kind(rng, with_donors=len(donors) > 0)
-    save = Save.drawn(rng)
-    return Pair(save.apply(photo), forge(photo, donors, kind, rng, save), operations)
 
 
 def drawn_kind(rng: np.random.Generator, with_donors: bool = True) -> str:

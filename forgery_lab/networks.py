@@ -190,7 +190,6 @@ def _blocks(
     dilations: Sequence[int] = (1, 2, 4, 8, 1),
     deviations: Sequence[int] = (2, 8),
     fractions: Sequence[float] = (0.005, 0.02, 0.06),
-    dropout: float = 0.0,
     levels: Sequence[int] | None = None,
     relative: bool = False,
 ) -> keras.Model:
@@ -214,8 +213,6 @@ def _blocks(
         read = layers.ReLU(name="relu_levels")(layers.Multiply(name="gain_levels")([read, gain]))
         x = layers.Concatenate(name="with_levels")([x, read])
     x = AgainstMean(width, name="project")(x, valid)
-    if dropout:
-        x = layers.SpatialDropout2D(dropout, name="dropout")(x)
     for number, dilation in enumerate(dilations, start=1):
         y = layers.ReLU(name=f"relu_{number}")(x)
         y = layers.Multiply(name=f"inside_{number}")([y, valid])
