@@ -213,13 +213,11 @@ def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]
             return
         wide, number = payload[position] >> 4, payload[position] & 15
         size = 128 if wide else 64
-        values = np.frombuffer(
-            payload[position + 1 : position + 1 + size], ">u2" if wide else np.uint8
-        )
-        if len(values) < 64:
+        stored = payload[position + 1 : position + 1 + size]
+        if len(stored) < size:
             return
         natural = np.empty(64, np.int64)
-        natural[ZIGZAG] = values
+        natural[ZIGZAG] = np.frombuffer(stored, ">u2" if wide else np.uint8)
         yield number, tuple(natural.tolist())
         position += 1 + size
 

@@ -115,6 +115,17 @@ def test_bad_pixels_are_named():
         encode(np.zeros((8, 65501), np.uint8), quality=90)
 
 
+def test_a_table_that_ends_within_a_number_is_an_image_error():
+    data = bytearray(encode(picture(), quality=60))
+    place = data.index(b"\xff\xdb")
+    data[place + 4] |= 0x10  # numbers of 16 bits, where half as many bytes follow
+    with pytest.raises(ImageError):
+        read_header(bytes(data))
+    data[place + 2 : place + 4] = (66).to_bytes(2, "big")
+    with pytest.raises(ImageError):
+        read_header(bytes(data))
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(2, 2000), st.lists(st.tuples(st.integers(2, 700), st.integers(0, 255)), max_size=6)
