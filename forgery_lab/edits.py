@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+from forgery_lab.forging import Floats, Pixels
 
 GRAIN = (1.0, 6.0)
 """Standard deviation of grain in grey levels, drawn evenly in logarithm."""
