@@ -34,7 +34,6 @@ from forgery_lab.protocols import Judged, Options
 from forgery_pyfunc.decoding import decode
 from forgery_pyfunc.detector import MANIFEST_FILE, Detector, read_description
 from forgery_pyfunc.jpeg import encode
-from steps.release import known_photographs
 
 REPORT = Path("reports/release.json")
 SHOWN = ("auc", "tpr_at_5_fpr", "recall", "specificity", "ece", "ece_corrected", "coverage")
@@ -116,9 +115,8 @@ def write(found: dict[str, Any], detector: Path) -> None:
     for one in found["protocols"].values():
         del one["curves"]
     write_whole(detector / report.FIGURES, json.dumps(found, indent=1) + "\n")
-    seen = pd.read_parquet(detector / MANIFEST_FILE)["sha256"]
-    data = model_card.of_release(seen, known_photographs())
-    card = model_card.render(read_description(detector), found, data)
+    description = read_description(detector)
+    card = model_card.render(description, found, description.get("data"))
     write_whole(detector / model_card.FILE, card)
 
 

@@ -66,7 +66,12 @@ def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.Data
 
 
 def known_photographs() -> set[str]:
-    """Return the SHA-256 of the photographs of the public sources that the shipped one knew."""
+    """Return the SHA-256 of the public sources' photographs, which the shipped detector knew.
+
+    None where it was replaced by one that learnt from others.
+    """
+    if "licence" not in read_description(SHIPPED).get("data", {}):
+        return set()
     return set(pd.read_parquet(SHIPPED / export.MANIFEST_FILE)["sha256"])
 
 
@@ -114,18 +119,19 @@ def learn(
     judged = release.judge(result.model, sides.held_out)
     figures = release.describe(judged)
     tracking.log_text(json.dumps(figures, indent=1), f"held_out_{held_out}.json")
+    seen = release.training_manifest(found, held_out)
+    data = model_card.of_release(seen["sha256"], known_photographs())
     description = {
         "name": release.NAME,
         "network": "blocks",
         "features": list(store.families),
         "calibration": judged.calibration.to_dict(),
         "training": {**asdict(details), "best_epoch": result.best_epoch, **figures},
+        "data": data,
         "provenance": tracking.git_commit(),
     }
     samples = export_samples(sides.validation)
-    seen = release.training_manifest(found, held_out)
     difference = export.write_detector(folder, result.model, samples, description, seen)
-    data = model_card.of_release(seen["sha256"], known_photographs())
     card = model_card.render(read_description(folder), None, data)
     write_whole(folder / model_card.FILE, card)
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)

@@ -22,12 +22,18 @@ def drawing():
     return np.asarray(image)
 
 
-def screenshot():
-    image = Image.new("RGB", (480, 320), (240, 240, 240))
+def written(ground, size, lines, every, start, text, ink):
+    """Lines of text on a ground, as a window shows them."""
+    image = Image.new("RGB", size, ground)
     pen = ImageDraw.Draw(image)
-    for line in range(6):
-        pen.text((20, 20 + 50 * line), "File  Edit  View  a line of text in a window", fill="black")
+    for line in range(lines):
+        pen.text((start[0], start[1] + every * line), text, fill=ink)
     return np.asarray(image)
+
+
+def screenshot():
+    text = "File  Edit  View  a line of text in a window"
+    return written((240, 240, 240), (480, 320), 6, 50, (20, 20), text, "black")
 
 
 def page(noise=2.0):
@@ -44,11 +50,8 @@ def page(noise=2.0):
 
 def window_of_text():
     """A screenshot full of letters, light on dark."""
-    image = Image.new("RGB", (640, 400), (30, 32, 40))
-    pen = ImageDraw.Draw(image)
-    for line in range(22):
-        pen.text((8, 4 + 18 * line), "def forged(picture): return verdict()", fill="white")
-    return np.asarray(image)
+    text = "def forged(picture): return verdict()"
+    return written((30, 32, 40), (640, 400), 22, 18, (8, 4), text, "white")
 
 
 NOISE = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)

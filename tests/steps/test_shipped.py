@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from forgery_lab import photographs
+from forgery_lab import model_card, photographs
 from forgery_pyfunc.detector import Detector, read_description
+from steps import release
 from steps.configuration import SHIPPED
 from steps.register import detector_digest
 from tests.conftest import encoded, picture, training_manifest, write_detector
@@ -35,6 +36,14 @@ def test_it_learnt_from_the_free_photographs_alone():
     assert set(seen["split"]) == {"train", "validation"}
     card = (SHIPPED / "model_card.md").read_text("utf-8")
     assert all(source.commit[:12] in card for source in photographs.SOURCES)
+
+
+def test_its_photographs_are_known_until_one_of_others_replaces_it(tmp_path, monkeypatch):
+    seen = set(pd.read_parquet(SHIPPED / "training_manifest.parquet")["sha256"])
+    assert release.known_photographs() == seen
+    assert read_description(SHIPPED)["data"] == model_card.of_release(seen, seen)
+    monkeypatch.setattr(release, "SHIPPED", write_detector(tmp_path / "own"))
+    assert release.known_photographs() == set()
 
 
 def test_it_answers_with_a_map_and_the_same_each_time():
