@@ -1,40 +1,25 @@
-"""`python -m benchmarks.ablations CASIA`: what each family of features is worth, out of fold.
+"""`python -m benchmarks.ablations`: what each family of features is worth, out of fold.
 
-A network learns from each set of families, for each source-disjoint fold anew and as `params.yaml`
-says, and scores the images of the fold: one matched history of each (protocol C), and one that was
-rescaled (C′). The set "ela" stands for the field's usual network, which takes nothing else. Prints
-a table in Markdown and writes reports/ablations.json. `evaluate -P folds=5` measures all protocols,
-of one set of families; there histories come from the training folds alone, here from all.
+For each set of families, the ingested images are judged as `evaluate -P folds=5` does, by networks
+that learn as `params.yaml` says, from these features. The set "ela" stands for the field's usual
+network, which takes nothing else. Prints a table in Markdown, writes reports/ablations.json, and
+logs every set in an MLflow run with those of its folds inside.
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import pandas as pd
-
-from forgery_lab import (
-    calibrating,
-    feature_store,
-    figures,
-    ingestion,
-    networks,
-    splits,
-    training,
-)
-from forgery_lab.feature_store import FeatureStore, ManifestSource
+from forgery_lab import protocols, report
 from forgery_lab.files import write_whole
-from forgery_lab.histories import HistoryMatcher
-from forgery_lab.progress import shown
-from forgery_lab.training import TrainingSettings
-from forgery_pyfunc.calibration import Calibration
-from forgery_pyfunc.features import FAMILIES, channels
-from steps.configuration import ConfigurationManager
-from steps.entities import PreprocessSettings, TrainSettings
-from steps.train import training_settings
+from forgery_lab.protocols import Options
+from forgery_pyfunc.features import channels
+from steps import folds, tracking
+from steps.configuration import ConfigurationManager, Workspace
+from steps.folds import Recipe
 
 REPORT = Path("reports/ablations.json")
 CLASSIC = "ela"
@@ -49,30 +34,45 @@ SETS = (
     "residual,copymove,double_jpeg",
     "residual,copymove,dct,double_jpeg",
 )
-CLASSIC_RATE = 3e-4
-"""Learning rate of the usual network, which learns nothing at that of ours."""
+CLASSIC_TRAINING = {"network": "classic", "learning_rate": 3e-4}
+"""How the usual network is trained: it learns nothing at the rate of ours."""
 FOLDS = 5
-CONDITIONS = {"C": "matched", "C-scale": "rescaled"}
-COLUMNS = ("auc", "outside textures", "splices", "copy-moves", "block_auc")
+COLUMNS = {
+    "B": ("protocols", "B", "metrics", "auc"),
+    "matched": ("protocols", "C", "metrics", "auc"),
+    "outside textures": ("protocols", "C", "parts", "outside textures", "auc"),
+    "splices": ("protocols", "C", "parts", "splices", "auc"),
+    "copy-moves": ("protocols", "C", "parts", "copy-moves", "auc"),
+    "rescaled": ("protocols", "C-scale", "metrics", "auc"),
+    "shifted": ("protocols", "C-shift", "metrics", "auc"),
+    "control": ("protocols", "control", "metrics", "auc"),
+    "blocks": ("where", "C", "block_auc"),
+    "pixel F1": ("where", "C", "f1"),
+    "TPR at 5 %": ("protocols", "C", "metrics", "tpr_at_5_fpr"),
+    "calibration error": ("protocols", "C", "metrics", "ece_corrected"),
+}
+"""Where `protocols.summarise` has the figures of the table."""
 
 
 def main() -> None:
     """Measure, print and write."""
     given = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     manager = ConfigurationManager()
-    preprocess = cast(PreprocessSettings, manager.settings("preprocess"))
-    details = training_settings(cast(TrainSettings, manager.settings("train")))
-    with shown("reading", "files") as progress:
-        rows, _ = ingestion.ingest(given.casia, progress=progress)
-    rows = splits.folds(rows, FOLDS, preprocess.seed).frame
-    rows = rows[rows["fold"] >= 0].reset_index(drop=True)
+    workspace, recipe = manager.workspace(given.workspace), Recipe.read(manager)
+    tracking.configure(manager.config.experiment)
     print(header())
     found = {}
-    for families, store in stores(given.sets, rows, given.casia, preprocess, given.work):
-        scored = pd.concat(
-            [judge(store, rows, fold, preprocess.draws, details) for fold in range(given.judged)]
-        )
-        found[families] = summarise(scored, rows)
+    for families in given.sets:
+        with tracking.started(workspace, run_name=f"ablation {families}"):
+            found[families] = measure(with_features(recipe, families), workspace, given)
+            tracking.log_params({"features": families, "folds judged": given.judged})
+            values = {
+                name.replace("%", "percent"): one["value"]
+                for name, one in row(found[families]).items()
+                if one
+            }
+            tracking.log_metrics(values)
         print(line(families, found[families]), flush=True)
     write_whole(REPORT, json.dumps(found, indent=1) + "\n")
 
@@ -80,9 +80,9 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """Return what was asked for; say what is allowed where that is something else."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("casia", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("models/ablations"), help="for features")
+    parser.add_argument("--workspace", type=Path, help="that `ingest` has filled; the project's")
     parser.add_argument("--sets", nargs="+", default=SETS, help="families, joined by commas")
+    parser.add_argument("--draws", type=int, default=1, help="histories of every judged image")
     parser.add_argument(
         "--judged", type=int, default=FOLDS, choices=range(1, FOLDS + 1), help="how many folds"
     )
@@ -95,111 +95,51 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-def stores(
-    sets: Sequence[str],
-    rows: pd.DataFrame,
-    root: Path,
-    settings: PreprocessSettings,
-    folder: Path,
-) -> Iterator[tuple[str, FeatureStore]]:
-    """Give each set with the features of every image and draw; what sets share is made once."""
-    matcher = HistoryMatcher.fit(rows, root, settings.seed)
-    source = ManifestSource(
-        rows.assign(split="train"), root, matcher, settings.draws, max(settings.rescaled, 1)
+def with_features(recipe: Recipe, families: str) -> Recipe:
+    """Return the recipe with other features, and the network that takes them."""
+    training = CLASSIC_TRAINING if families == CLASSIC else {"network": "blocks"}
+    return Recipe(
+        recipe.preprocess.model_copy(update={"features": tuple(families.split(","))}),
+        recipe.train.model_copy(update=training),
     )
-    wanted = {name for families in sets for name in families.split(",")} - {CLASSIC}
-    ours = [name for name in FAMILIES if name in wanted]
-
-    def made(families: Sequence[str]) -> FeatureStore:
-        with shown(f"features {', '.join(families)}", "images") as progress:
-            place, budget = folder / "-".join(families), settings.disk_budget_gb * 1e9
-            return feature_store.build(source, place, families, budget, progress=progress)
-
-    shared = made(ours) if ours else None
-    for families in sets:
-        if families == CLASSIC or shared is None:
-            yield families, made([CLASSIC])
-        else:
-            yield families, shared.narrow(families.split(","))
 
 
-def judge(
-    store: FeatureStore, rows: pd.DataFrame, fold: int, draws: int, details: TrainingSettings
-) -> pd.DataFrame:
-    """Train without a fold, and return what the network says of it.
-
-    Columns as `figures.figures` reads them, and `block_auc` of the fold's forgeries.
-    """
-    of = rows.set_index("sha256")["fold"].loc[store.index["id"]].to_numpy()
-    first_of_kind = store.index["draw"].isin([0, draws]).to_numpy()
-    chooses = of == (fold + 1) % FOLDS
-    train = store.select((of != fold) & ~chooses)
-    validation = store.select(chooses & first_of_kind)
-    classic = store.families == (CLASSIC,)
-    if classic:
-        details = replace(details, learning_rate=CLASSIC_RATE)
-    name = "classic" if classic else "blocks"
-    model = networks.build_for(name, store.channels, details.seed)
-    result = training.fit(model, train, validation, details)
-    fitted = calibrating.fit_calibration(
-        training.predict(result.model, validation).image,
-        validation.index["label"].to_numpy(),
-        validation.index["pixels"].to_numpy(),
-    )
-    calibration = Calibration.from_dict(fitted.calibration())
-    parts = []
-    for condition, draw in zip(CONDITIONS, (0, draws), strict=True):
-        test = store.select((of == fold) & (store.index["draw"] == draw).to_numpy())
-        scores = training.predict(result.model, test)
-        probability = [
-            calibration.probability(logit, pixels)
-            for logit, pixels in zip(scores.image, test.index["pixels"], strict=True)
-        ]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "sha256": test.index["id"],
-                    "condition": condition,
-                    "draw": 0,
-                    "probability": probability,
-                    "verdict": [calibration.verdict(one) for one in probability],
-                    "error": None,
-                    "block_auc": training.validation_scores(scores, test).get("val_block_auc"),
-                    "fold": fold,
-                }
-            )
-        )
-    return pd.concat(parts)
-
-
-def summarise(scored: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
-    """Return AUC with intervals, by part, and the mean over folds of the AUC of blocks."""
-    found = {}
-    for condition, mine in scored.groupby("condition"):
-        one = figures.figures(scored, rows, str(condition))
-        found[str(condition)] = {
-            "images": one["images"],
-            "auc": one["metrics"]["auc"],
-            **{part: figure["auc"] for part, figure in one["parts"].items()},
-        }
-        if mine["block_auc"].notna().all():
-            of_folds = mine.groupby("fold")["block_auc"].first()
-            found[str(condition)]["block_auc"] = {"value": float(of_folds.mean())}
+def measure(recipe: Recipe, workspace: Workspace, given: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of all protocols, without curves."""
+    options = Options(seed=recipe.preprocess.seed, draws=given.draws, resamples=1000)
+    with folds.models() as trained:
+        judged = folds.judge(FOLDS, recipe, workspace, options, trained, given.judged)
+    found = protocols.summarise(judged, options)
+    for one in found["protocols"].values():
+        del one["curves"]
     return found
+
+
+def row(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any] | None]:
+    """Return the estimate of every column, None where there is none."""
+    return {name: _at(found, path) for name, path in COLUMNS.items()}
+
+
+def _at(found: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
+    """Return what lies in nested mappings at a path."""
+    here: Any = found
+    for key in path:
+        here = here.get(key)
+        if here is None:
+            return None
+    return here
 
 
 def header() -> str:
     """Return the head of the table."""
-    names = [f"{said} {name}" for said in CONDITIONS.values() for name in COLUMNS]
-    return f"| features | {' | '.join(names)} |\n|{' --- |' * (len(names) + 1)}"
+    return f"| features | {' | '.join(COLUMNS)} |\n|{' --- |' * (len(COLUMNS) + 1)}"
 
 
-def line(families: str, found: dict[str, Any]) -> str:
-    """Return a row of the table: both conditions, with their parts."""
+def line(families: str, found: Mapping[str, Any]) -> str:
+    """Return a row of the table, with intervals."""
     cells = [
-        f"{found[condition][name]['value']:.3f}" if name in found[condition] else ""
-        for condition in CONDITIONS
-        for name in COLUMNS
+        f"{report.figure(one['value'], 3)} [{report.interval(one, 3)}]" if one else ""
+        for one in row(found).values()
     ]
     return f"| {families.replace(',', ', ')} | {' | '.join(cells)} |"
 

@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -191,13 +191,11 @@ class FeatureStore:
         index: a row per example: the source's columns, `rows` and `columns` of its feature map,
             `pixels` of its image, `shard` (path without ending) and `offset` into it.
         families: of features, in their order.
-        stored: families of the files where these hold more; see `narrow`.
         digest: of all that the features on disk depend on; empty where nobody knows.
     """
 
     index: pd.DataFrame
     families: tuple[str, ...]
-    stored: tuple[str, ...] = ()
     digest: str = ""
 
     @classmethod
@@ -234,17 +232,9 @@ class FeatureStore:
         picked = self.index[chosen] if chosen.dtype == bool else self.index.iloc[chosen]
         return replace(self, index=picked.reset_index(drop=True))
 
-    def narrow(self, families: Sequence[str]) -> "FeatureStore":
-        """Return the same examples with some of their families of features alone."""
-        missing = set(families) - set(self.families)
-        if missing:
-            raise DataError(f"the store has no features {', '.join(sorted(missing))}")
-        return replace(self, families=tuple(families), stored=self.stored or self.families)
-
     def features(self, position: int) -> np.ndarray:
         """Return float16[h, w, C], memory-mapped."""
-        stored = self._map(position, "features")
-        return stored[..., _places(self.stored, self.families)] if self.stored else stored
+        return self._map(position, "features")
 
     def targets(self, position: int) -> np.ndarray:
         """Return the forged fraction of each block, float16[h, w], memory-mapped; NaN: unknown."""
@@ -260,15 +250,6 @@ class FeatureStore:
 @lru_cache(maxsize=256)  # each holds a file descriptor
 def _open_shard(path: str) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-@cache
-def _places(stored: tuple[str, ...], families: tuple[str, ...]) -> slice | list[int]:
-    """Return where the channels of some families are, as a slice where that is possible."""
-    names = channels(stored)
-    places = [names.index(name) for name in channels(families)]
-    together = list(range(places[0], places[0] + len(places)))
-    return slice(places[0], places[-1] + 1) if places == together else places
 
 
 def build(

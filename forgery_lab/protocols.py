@@ -280,6 +280,7 @@ def judge_out_of_fold(
     root: Path,
     options: Options,
     shown: Shown = lambda what: nullcontext(),
+    most: int | None = None,
 ) -> Judged:
     """Score every image of `frame` by a model that saw neither it nor its sources.
 
@@ -290,12 +291,14 @@ def judge_out_of_fold(
         root: of its paths.
         options: how.
         shown: as in `judge`.
+        most: folds to judge, the first ones; by default all.
     """
     kept = frame[frame["fold"] >= 0]
     number = int(kept["fold"].max()) + 1
+    judged = min(number, most or number)
     matcher = HistoryMatcher.fit(kept, root, options.seed)
     scored, learnt_and_test = [], []
-    for fold in range(number):
+    for fold in range(judged):
         test = kept[kept["fold"] == fold]
         validation = kept[kept["fold"] == (fold + 1) % number]
         train = kept.drop(test.index).drop(validation.index)
@@ -306,8 +309,9 @@ def judge_out_of_fold(
     dropped = len(frame) - len(kept)
     notes = [f"out-of-fold over {number} source-disjoint folds of {len(kept)} images"]
     notes += [f"{dropped} images lie on the cut between folds and were dropped"] if dropped else []
+    notes += [f"only the first {judged} of the folds were judged"] if judged < number else []
     return Judged(
-        {"B": kept},
+        {"B": kept[kept["fold"] < judged]},
         matcher,
         pd.concat(scored, ignore_index=True),
         beside,

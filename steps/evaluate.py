@@ -18,7 +18,7 @@ from forgery_lab.progress import shown
 from forgery_lab.protocols import Judged, Options
 from forgery_pyfunc.detector import MANIFEST_FILE, read_description
 from steps import folds, tracking
-from steps.configuration import Workspace
+from steps.configuration import ConfigurationManager, Workspace
 from steps.entities import EvaluateSettings
 from steps.errors import SettingsError
 
@@ -56,7 +56,8 @@ def run(settings: EvaluateSettings, workspace: Workspace) -> None:
     others = dict(named_folder(entry) for entry in settings.extra)
     with subject(settings.model, workspace) as model, folds.models() as trained:
         if settings.folds:
-            judged = folds.judge(settings.folds, workspace, options, trained)
+            recipe = folds.Recipe.read(ConfigurationManager())
+            judged = folds.judge(settings.folds, recipe, workspace, options, trained)
         else:
             judged = judge(model, workspace, options)
         found = protocols.summarise(judged, options)

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,22 @@ from steps.configuration import ConfigurationManager, Workspace
 from steps.entities import PreprocessSettings, TrainSettings
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How the model of a fold is made."""
+
+    preprocess: PreprocessSettings
+    train: TrainSettings
+
+    @classmethod
+    def read(cls, manager: ConfigurationManager) -> "Recipe":
+        """Return what `params.yaml` says."""
+        return cls(
+            cast(PreprocessSettings, manager.settings("preprocess")),
+            cast(TrainSettings, manager.settings("train")),
+        )
+
+
 @contextmanager
 def models() -> Iterator[Path]:
     """Yield a folder for the folds' models, which lives until all of them have answered."""
@@ -24,37 +41,48 @@ def models() -> Iterator[Path]:
         yield Path(folder)
 
 
-def judge(number: int, workspace: Workspace, options: Options, folder: Path) -> Judged:
+def judge(
+    number: int,
+    recipe: Recipe,
+    workspace: Workspace,
+    options: Options,
+    folder: Path,
+    most: int | None = None,
+) -> Judged:
     """Return predictions for all images, each by a model that saw neither it nor its sources.
 
-    The models are trained as `params.yaml` says of `preprocess` and `train`.
+    Args:
+        number: of folds.
+        recipe: of their models.
+        workspace: that `ingest` has filled.
+        options: of the evaluation.
+        folder: for the models, see `models`.
+        most: folds to judge, the first ones; by default all.
     """
     frame = splits.folds(manifest.read(workspace.path("manifest")), number, options.seed).frame
     done: list[Path] = []
 
     def train_fold(train: pd.DataFrame, validation: pd.DataFrame) -> Path:
         learnt = pd.concat([train, validation])
-        done.append(train_one(learnt, workspace, folder / str(len(done))))
+        done.append(train_one(learnt, recipe, workspace, folder / str(len(done))))
         return done[-1]
 
     return protocols.judge_out_of_fold(
-        train_fold, frame, workspace.path("raw"), options, lambda what: shown(what, "images")
+        train_fold, frame, workspace.path("raw"), options, lambda what: shown(what, "images"), most
     )
 
 
-def train_one(learnt: pd.DataFrame, workspace: Workspace, folder: Path) -> Path:
+def train_one(learnt: pd.DataFrame, recipe: Recipe, workspace: Workspace, folder: Path) -> Path:
     """Train on rows with `split` in a workspace of its own and return the model's folder."""
     from steps import preprocess, train  # TensorFlow, for those who ask for folds only
 
-    manager = ConfigurationManager()
     paths = workspace.paths.model_copy(update={"raw": workspace.path("raw")})
     own = Workspace(folder, paths, workspace.registered_model)
     own.path("splits").parent.mkdir(parents=True)
     learnt.to_parquet(own.path("splits"))
     with tracking.started(workspace, run_name=folder.name, nested=True):
-        settings = cast(PreprocessSettings, manager.settings("preprocess"))
-        preprocess.build_features(settings, own, learnt)
-        train.run(cast(TrainSettings, manager.settings("train")), own)
+        preprocess.build_features(recipe.preprocess, own, learnt)
+        train.run(recipe.train, own)
     shutil.rmtree(own.path("features"))
     packaging.save_model(own.path("detector"), folder / "model")
     return folder / "model"

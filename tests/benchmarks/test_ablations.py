@@ -1,50 +1,68 @@
-"""The ablation benchmark on the embedded frozen set, one epoch, one fold."""
+"""The ablation benchmark on a few images of the embedded data set, one epoch, one fold."""
 
 import json
 import sys
-import zipfile
-from dataclasses import replace
-from pathlib import Path
 
-import pandas as pd
+import mlflow
 import pytest
 
 from benchmarks import ablations
-from forgery_lab import frozen
+from forgery_lab import ingestion, manifest, sources
+from steps.configuration import ConfigurationManager
+from steps.folds import Recipe
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    archive = Path(frozen.__file__).parent / "frozen_sets/demo.zip"
-    with zipfile.ZipFile(archive) as file:
-        file.extractall(tmp_path / "data")
+def workspace(tmp_path, monkeypatch):
+    """A workspace with ingested images, a tracking store, and a recipe that trains for a moment."""
+    made = ConfigurationManager().workspace(tmp_path)
+    root = sources.fetch("demo", made.path("raw"), None, seed=1, demo_count=60)
+    manifest.write(ingestion.ingest(root)[0], made.path("manifest"))
+    short = {"preprocess": {"draws": "1", "rescaled": "0"}, "train": {"epochs": "1"}}
+
+    def read(manager):
+        return Recipe(*(manager.settings(step, given) for step, given in short.items()))
+
+    monkeypatch.setattr(Recipe, "read", read)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "data"
+    yield made
+    mlflow.set_tracking_uri(before)
 
 
-def test_a_set_of_features_is_judged_out_of_fold(folder, monkeypatch, capsys):
-    as_set = ablations.training_settings
-    monkeypatch.setattr(
-        ablations, "training_settings", lambda settings: replace(as_set(settings), epochs=1)
-    )
-    options = "--sets residual ela --judged 1 --work work"
-    monkeypatch.setattr(sys, "argv", ["ablations", str(folder), *options.split()])
+def test_sets_of_features_are_judged_out_of_fold_under_every_protocol(
+    workspace, monkeypatch, capsys
+):
+    options = f"--workspace {workspace.root} --sets residual ela --judged 1"
+    monkeypatch.setattr(sys, "argv", ["ablations", *options.split()])
     ablations.main()
     found = json.loads(ablations.REPORT.read_text("utf-8"))
     assert list(found) == ["residual", "ela"]
-    assert "block_auc" not in found["ela"]["C"]
-    matched, rescaled = found["residual"]["C"], found["residual"]["C-scale"]
-    index = pd.read_parquet("work/residual/index.parquet")
-    assert 0 < matched["images"] == rescaled["images"] < index["id"].nunique() / 3
-    for one in (matched, rescaled):
-        assert 0 <= one["auc"]["low"] <= one["auc"]["value"] <= one["auc"]["high"] <= 1
-    assert matched["auc"] != rescaled["auc"]
+    images = len(manifest.read(workspace.path("manifest")))
+    for one in found.values():
+        assert list(one["protocols"])[:4] == ["B", "C", "C-shift", "C-scale"]
+        assert 0 < one["protocols"]["C"]["images"] < images / 3
+        assert "only the first 1 of the folds were judged" in one["notes"]
+    assert found["residual"]["where"]["C"]["f1"]["value"] is not None
+    assert not found["ela"]["where"]
     head, rule, first, second = [
-        line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("|")
     ]
     assert len(head) == len(rule) == len(first) == len(second)
-    assert (first[1].strip(), second[1].strip()) == ("residual", "ela")
-    assert first[2].strip() == f"{matched['auc']['value']:.3f}"
+    assert (first[0], second[0]) == ("residual", "ela")
+    auc = found["residual"]["protocols"]["C"]["metrics"]["auc"]
+    assert first[head.index("matched")].startswith(f"{auc['value']:.3f} [{auc['low']:.3f} to ")
+    assert first[head.index("blocks")]
+    assert not second[head.index("blocks")]
+    runs = mlflow.search_runs(experiment_names=["forgery-detector"])
+    logged = runs[runs["tags.mlflow.runName"] == "ablation residual"].iloc[0]
+    assert logged["metrics.matched"] == pytest.approx(auc["value"])
+    assert logged["params.features"] == "residual"
+    assert set(runs["tags.mlflow.parentRunId"].dropna()) <= set(runs["run_id"])
 
 
 @pytest.mark.parametrize(
@@ -56,7 +74,7 @@ def test_a_set_of_features_is_judged_out_of_fold(folder, monkeypatch, capsys):
     ],
 )
 def test_what_cannot_be_measured_is_refused(given, said, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["ablations", "casia", *given])
+    monkeypatch.setattr(sys, "argv", ["ablations", *given])
     with pytest.raises(SystemExit):
         ablations.main()
     assert said in capsys.readouterr().err

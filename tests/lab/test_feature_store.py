@@ -109,20 +109,6 @@ def test_selections_keep_their_features(store):
     np.testing.assert_array_equal(forged.features(0), store.features(1))
 
 
-def test_a_narrowed_store_has_the_chosen_families_alone(tmp_path):
-    families = ["residual", "copymove", "dct"]
-    whole = feature_store.build(Pictures(2), tmp_path / "s", families, GIGABYTE, workers=1)
-    for chosen in (["copymove"], ["dct", "residual"]):
-        image = decode(as_jpeg(picture(1)))
-        narrowed = whole.narrow(chosen)
-        assert narrowed.channels == channels(chosen)
-        np.testing.assert_allclose(
-            narrowed.features(1), extract(image, chosen).astype(np.float16), rtol=1e-3
-        )
-    with pytest.raises(DataError, match="the store has no features ela"):
-        whole.narrow(["ela"])
-
-
 def test_several_processes_give_the_same_store(tmp_path, monkeypatch):
     monkeypatch.setattr(feature_store, "SHARD_EXAMPLES", 2)
     seen = []
