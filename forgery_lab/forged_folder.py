@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from forgery_lab.conspicuous import conspicuousness
 from forgery_lab.errors import DataError
 from forgery_lab.forging import (
     SMALLEST_SIDE,
@@ -45,7 +47,14 @@ MOST = 99_999
 """The largest number that fits CASIA's names."""
 
 _GROUP = 4
-"""Photographs that may be donors of each other: small groups, so that a split finds many."""
+"""Photographs that may be donors of each other: small groups, so that a split finds many, of
+those that look alike, so that parts fit."""
+
+_LEAST_CONTRAST = 4.0
+"""Levels by which the pixels of a photograph must vary at least, as a standard deviation."""
+
+_TRIES = 8
+"""Forgeries made for each that is kept."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,10 @@ def forge_folder(
     """What was made of the photographs: a CASIA-style data set in `output`, all of it or nothing.
 
     Half of the images are authentic, one of each photograph used (so fewer where there are fewer
-    photographs); the others are forgeries of them. Only as many photographs as are needed are
-    read, in an order drawn from the seed. `records.jsonl` holds every operation on every image,
-    and the files that could not be used. The same folder, count and seed give the same bytes.
+    photographs); the others are forgeries of them, each the least conspicuous of some tries. Only
+    as many photographs as are needed are read, in an order drawn from the seed. `records.jsonl`
+    holds every operation on every image, and the files that could not be used. The same folder,
+    count and seed give the same bytes.
 
     Args:
         photos: A folder of photographs, searched in depth; hidden files are left out.
@@ -117,23 +127,34 @@ def _is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
+@dataclass(frozen=True)
+class _Photograph:
+    """A photograph that can be used: where it is, its number, and float32[28] of how it looks."""
+
+    path: Path
+    serial: int
+    look: NDArray[np.float32]
+
+
 def _usable(
     paths: Sequence[Path], root: Path, wanted: int, processes: int | None
-) -> tuple[list[Path], list[tuple[str, str]]]:
-    """The first `wanted` photographs that can be read, and what is wrong with those before."""
-    usable: list[Path] = []
+) -> tuple[list[_Photograph], list[tuple[str, str]]]:
+    """The first `wanted` photographs that can be used, and what is wrong with those before."""
+    usable: list[_Photograph] = []
     unusable: list[tuple[str, str]] = []
-    for path, problem in zip(paths, in_parallel(_problem_of, paths, processes), strict=False):
-        if problem:
-            unusable.append((path.relative_to(root).as_posix(), problem))
+    taken: set[int] = set()
+    for path, found in zip(paths, in_parallel(_looked_at, paths, processes), strict=False):
+        if isinstance(found, str):
+            unusable.append((path.relative_to(root).as_posix(), found))
         else:
-            usable.append(path)
+            usable.append(_Photograph(path, _serial(path, taken), found))
         if len(usable) == wanted:
             break
     return usable, unusable
 
 
-def _problem_of(path: Path) -> str | None:
+def _looked_at(path: Path) -> NDArray[np.float32] | str:
+    """How a photograph looks, or why it cannot be used."""
     try:
         pixels = _read(path)
     except ImageError as error:
@@ -142,7 +163,28 @@ def _problem_of(path: Path) -> str | None:
         return error.strerror or "cannot be read"
     if min(pixels.shape[:2]) < SMALLEST_SIDE:
         return f"{pixels.shape[1]}x{pixels.shape[0]} pixels, at least {SMALLEST_SIDE} are needed"
-    return None
+    if pixels[::4, ::4].std(axis=(0, 1)).max() < _LEAST_CONTRAST:
+        return "it is all of one colour"
+    return _look(pixels)
+
+
+def _look(pixels: Pixels) -> NDArray[np.float32]:
+    """Colours of nine parts, and how much fine detail there is: float32[28]."""
+    image = Image.fromarray(pixels).resize((256, 256), Image.Resampling.BOX)
+    parts = np.asarray(image.resize((3, 3), Image.Resampling.BOX), np.float32)
+    detail = np.abs(np.diff(np.asarray(image.convert("L"), np.float32), axis=1)).mean()
+    return np.append(parts.ravel(), 4.0 * detail).astype(np.float32)
+
+
+def _alike(photographs: list[_Photograph]) -> list[list[_Photograph]]:
+    """Groups of at most `_GROUP` that look alike: the leaves of a k-d tree."""
+    if len(photographs) <= _GROUP:
+        return [photographs]
+    looks = np.stack([photo.look for photo in photographs])
+    order = np.argsort(looks[:, looks.std(axis=0).argmax()], kind="stable")
+    ordered = [photographs[i] for i in order]
+    middle = (len(ordered) + 1) // 2
+    return [*_alike(ordered[:middle]), *_alike(ordered[middle:])]
 
 
 def _read(path: Path) -> Pixels:
@@ -163,30 +205,36 @@ class _Group:
 
 
 def _groups(
-    folder: Path, root: Path, usable: list[Path], count: int, seed: int, sides: tuple[int, int]
+    folder: Path,
+    root: Path,
+    usable: list[_Photograph],
+    count: int,
+    seed: int,
+    sides: tuple[int, int],
 ) -> Iterator[_Group]:
     each, more = divmod(count - len(usable), len(usable))
-    serials = _serials(usable)
-    members = [(path, serials[i], each + (i < more)) for i, path in enumerate(usable)]
-    number = 1
-    for start in range(0, len(members), _GROUP):
-        group = tuple(members[start : start + _GROUP])
-        yield _Group(folder, root, group, number, seed, sides)
-        number += sum(member[2] for member in group)
+    number, served = 1, 0
+    for photographs in _alike(usable):
+        forgeries = [each + (served + i < more) for i in range(len(photographs))]
+        members = tuple(
+            (photo.path, photo.serial, wanted)
+            for photo, wanted in zip(photographs, forgeries, strict=True)
+        )
+        yield _Group(folder, root, members, number, seed, sides)
+        served += len(photographs)
+        number += sum(forgeries)
 
 
-def _serials(paths: Sequence[Path]) -> list[int]:
-    """Numbers for photographs by what they hold, so that other photographs hardly share any.
+def _serial(path: Path, taken: set[int]) -> int:
+    """A number for a photograph by what it holds, so that other photographs hardly share it.
 
-    The ids of sources that come of them then mean the same in every folder.
+    The ids of sources that come of it then mean the same in every folder.
     """
-    taken: dict[int, None] = {}
-    for path in paths:
-        number = int(hashlib.sha256(path.read_bytes()).hexdigest(), 16)
-        while (serial := 1 + number % MOST) in taken:
-            number += 1
-        taken[serial] = None
-    return list(taken)
+    number = int(hashlib.sha256(path.read_bytes()).hexdigest(), 16)
+    while (serial := 1 + number % MOST) in taken:
+        number += 1
+    taken.add(serial)
+    return serial
 
 
 def _write_group(group: _Group) -> list[dict[str, Any]]:
@@ -201,7 +249,7 @@ def _write_group(group: _Group) -> list[dict[str, Any]]:
         others = [i for i in range(len(pictures)) if i != host]
         for _ in range(forgeries):
             kind = drawn_kind(rng, with_donors=bool(others))
-            forgery = forge(pictures[host], [pictures[i] for i in others], kind, rng)
+            forgery = _least_conspicuous(pictures[host], [pictures[i] for i in others], kind, rng)
             donor = forgery.record["donor"]
             lender = serial if donor is None else group.members[others[donor]][1]
             ids = f"{CATEGORY}{serial:05d}", f"{CATEGORY}{lender:05d}"
@@ -209,6 +257,14 @@ def _write_group(group: _Group) -> list[dict[str, Any]]:
             records.append(record | {"photograph": path.relative_to(group.root).as_posix()})
             number += 1
     return records
+
+
+def _least_conspicuous(
+    host: Pixels, donors: Sequence[Pixels], kind: str, rng: np.random.Generator
+) -> Forgery:
+    """The best of some tries."""
+    tries = [forge(host, donors, kind, rng) for _ in range(_TRIES)]
+    return min(tries, key=lambda one: conspicuousness(host, one.pixels, one.mask))
 
 
 # Publishing -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from forgery_lab.forged_folder import PublishedFile, casia_name, forge_folder, w
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Five photographs, one of them in a folder below and turned by EXIF, and four bad files."""
+    """Five photographs, one of them in a folder below and turned by EXIF, and five bad files."""
     folder = tmp_path_factory.mktemp("photos")
     (folder / "below").mkdir()
     for number, category in enumerate(("nat", "ind", "arc", "pla")):
@@ -25,6 +25,7 @@ def photos(tmp_path_factory):
     (folder / "empty.png").write_bytes(b"")
     (folder / "cut.jpg").write_bytes((folder / "0.jpg").read_bytes()[:3000])
     Image.new("RGB", (20, 20)).save(folder / "tiny.png")
+    Image.new("RGB", (200, 100), "black").save(folder / "black.png")
     (folder / ".hidden.jpg").write_bytes(b"hidden")
     return folder
 
@@ -76,7 +77,8 @@ def test_photographs_become_a_casia_folder(made):
 def test_files_that_cannot_be_used_are_listed_with_the_reason(made):
     output, summary, _ = made
     reasons = dict(summary.unusable)
-    assert reasons.keys() == {"notes.jpg", "empty.png", "cut.jpg", "tiny.png"}
+    assert reasons.keys() == {"notes.jpg", "empty.png", "cut.jpg", "tiny.png", "black.png"}
+    assert "all of one colour" in reasons["black.png"]
     assert "at least 64" in reasons["tiny.png"]
     records = [json.loads(line) for line in (output / "records.jsonl").read_text().splitlines()]
     refused = {r["file"]: r["reason"] for r in records if r["kind"] == "unusable"}
@@ -97,6 +99,29 @@ def test_host_and_authentic_copy_share_size_and_orientation(made):
     width, height = sizes["below/turned.jpg"].pop()
     assert height > width
     assert height <= 400
+
+
+def test_photographs_that_look_alike_lend_each_other_parts(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        pixels = scenes.render("nat", np.random.default_rng(number), 120, 160) // 2
+        bright = pixels if number % 2 else pixels + 120
+        Image.fromarray(bright).save(tmp_path / "in" / f"{number}.png")
+    forge_folder(tmp_path / "in", tmp_path / "out", count=48, seed=3, processes=2)
+    lines = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    bright = {
+        casia.parse(record["file"].split("/")[1]).source_ids[0]: int(record["photograph"][:-4]) % 2
+        for record in records
+        if record["kind"] == "authentic"
+    }
+    sources = [
+        casia.parse(record["file"].split("/")[1]).source_ids
+        for record in records
+        if record["kind"] == "splice"
+    ]
+    assert len(sources) > 8
+    assert all(bright[host] == bright[donor] for host, donor in sources)
 
 
 def test_the_same_seed_gives_the_same_bytes(photos, made, tmp_path):
