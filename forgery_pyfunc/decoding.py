@@ -5,7 +5,7 @@ import re
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -140,6 +140,13 @@ class DecodedImage:
     def height(self) -> int:
         """Rows of `pixels`."""
         return self.pixels.shape[0]
+
+    def part(self, rows: slice, columns: slice) -> "DecodedImage":
+        """Return a part of the image; its JPEG grid stays where it starts at multiples of 8."""
+        pixels, luma = (
+            np.ascontiguousarray(one[rows, columns]) for one in (self.pixels, self.luma)
+        )
+        return replace(self, pixels=pixels, luma=luma)
 
 
 def sniff(data: bytes) -> str | None:

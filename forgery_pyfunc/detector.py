@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from forgery_pyfunc import applicability, heatmap
+from forgery_pyfunc import applicability, frame, heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.decoding import DecodedImage, Limits, decode, oriented
 from forgery_pyfunc.errors import ImageError, ModelError
@@ -131,13 +131,16 @@ class Detector:
         reason_against = applicability.reason_against(image)
         if reason_against:
             return {**record, "verdict": "inconclusive", "reason": reason_against}
-        evidence = self.evidence(image)
-        probability = self.calibration.probability(evidence.logit, image.width * image.height)
+        rows, columns = frame.inside(image.luma, SMALLEST_SIDE)
+        inner = image.part(rows, columns)
+        evidence = self.evidence(inner)
+        probability = self.calibration.probability(evidence.logit, inner.width * inner.height)
         record["probability"] = probability
         record["verdict"] = self.calibration.verdict(probability, threshold)
         record["t_lo"], record["t_hi"] = self.calibration.band(threshold)
         if with_heatmap and evidence.blocks is not None:
-            record["heatmap"] = self._heatmap(image, evidence.blocks)
+            corner = rows.start // heatmap.BLOCK, columns.start // heatmap.BLOCK
+            record["heatmap"] = self._heatmap(image, evidence.blocks, corner)
         return record
 
     def error_record(self, error: ImageError) -> dict[str, Any]:
@@ -145,8 +148,12 @@ class Detector:
         message = f"{error.code}: {error}"
         return {**EMPTY_RECORD, "model_version": self.version, "error": message}
 
-    def _heatmap(self, image: DecodedImage, blocks: np.ndarray) -> str:
-        probabilities = self.calibration.block_probabilities(blocks)
+    def _heatmap(self, image: DecodedImage, blocks: np.ndarray, corner: tuple[int, int]) -> str:
+        """Return the map of an image whose blocks from a corner on have these logits; else 0."""
+        probabilities = np.zeros((image.height // heatmap.BLOCK, image.width // heatmap.BLOCK))
+        (top, left), (rows, columns) = corner, blocks.shape
+        window = np.s_[top : top + rows, left : left + columns]
+        probabilities[window] = self.calibration.block_probabilities(blocks)
         levels = heatmap.render(probabilities, image.width, image.height)
         png = heatmap.to_png(oriented(levels, image.orientation))
         return base64.b64encode(png).decode("ascii")

@@ -50,6 +50,14 @@ def test_an_image_saved_once_shows_little(before, last):
     assert abs(once.mean()) < twice.mean() / 8
 
 
+@pytest.mark.parametrize("cut", [(4, 4), (2, 3)])
+def test_an_earlier_save_on_another_grid_shows_little_wherever_that_lay(cut):
+    earlier = decode(encode(scene(), quality=70)).pixels
+    together = evidence(decode(encode(earlier, quality=90)))
+    apart = evidence(decode(encode(earlier[cut[0] :, cut[1] :], quality=90)))
+    assert abs(apart.mean()) < together.mean() / 8
+
+
 def test_equals_the_slow_reference():
     image = decode(encode(decode(encode(scene(), quality=70)).pixels, quality=90))
     table = standard_table(90).ravel()[ZIGZAG[1:41]]
