@@ -2,8 +2,8 @@
 
 For each set of families, the ingested images are judged as `evaluate -P folds=5` does, by networks
 that learn as `params.yaml` says, from these features. The set "ela" stands for the field's usual
-network, which takes nothing else. Prints a table in Markdown, writes reports/ablations.json, and
-logs every set in an MLflow run with those of its folds inside.
+network, which takes nothing else. Prints a table in Markdown; each set, as soon as it is measured,
+is in reports/ablations.json and in an MLflow run with those of its folds inside.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from forgery_lab import protocols, report
 from forgery_lab.files import write_whole
@@ -19,6 +19,7 @@ from forgery_lab.protocols import Options
 from forgery_pyfunc.features import channels
 from steps import folds, tracking
 from steps.configuration import ConfigurationManager, Workspace
+from steps.entities import EvaluateSettings
 from steps.folds import Recipe
 
 REPORT = Path("reports/ablations.json")
@@ -61,20 +62,23 @@ def main() -> None:
     manager = ConfigurationManager()
     workspace, recipe = manager.workspace(given.workspace), Recipe.read(manager)
     tracking.configure(manager.config.experiment)
+    evaluating = cast(EvaluateSettings, manager.settings("evaluate"))
+    options = Options(
+        seed=evaluating.seed, draws=given.draws or evaluating.draws, resamples=evaluating.bootstrap
+    )
     print(header())
     found = {}
     for families in given.sets:
         with tracking.started(workspace, run_name=f"ablation {families}"):
-            found[families] = measure(with_features(recipe, families), workspace, given)
-            tracking.log_params({"features": families, "folds judged": given.judged})
-            values = {
-                name.replace("%", "percent"): one["value"]
-                for name, one in row(found[families]).items()
-                if one
-            }
-            tracking.log_metrics(values)
+            mine = with_features(recipe, families)
+            found[families] = measure(mine, workspace, options, given.judged)
+            tracking.log_params({"features": families, "folds_judged": given.judged})
+            estimates = row(found[families]).items()
+            tracking.log_metrics(
+                {name.replace("%", "percent"): one["value"] for name, one in estimates if one}
+            )
+        write_whole(REPORT, json.dumps(found, indent=1) + "\n")
         print(line(families, found[families]), flush=True)
-    write_whole(REPORT, json.dumps(found, indent=1) + "\n")
 
 
 def arguments() -> argparse.Namespace:
@@ -82,7 +86,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workspace", type=Path, help="that `ingest` has filled; the project's")
     parser.add_argument("--sets", nargs="+", default=SETS, help="families, joined by commas")
-    parser.add_argument("--draws", type=int, default=1, help="histories of every judged image")
+    parser.add_argument(
+        "--draws", type=int, choices=range(1, 21), help="histories of every judged image"
+    )
     parser.add_argument(
         "--judged", type=int, default=FOLDS, choices=range(1, FOLDS + 1), help="how many folds"
     )
@@ -104,14 +110,15 @@ def with_features(recipe: Recipe, families: str) -> Recipe:
     )
 
 
-def measure(recipe: Recipe, workspace: Workspace, given: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    recipe: Recipe, workspace: Workspace, options: Options, folds_judged: int
+) -> dict[str, Any]:
     """Return the figures of all protocols, without curves."""
-    options = Options(seed=recipe.preprocess.seed, draws=given.draws, resamples=1000)
     with folds.models() as trained:
-        judged = folds.judge(FOLDS, recipe, workspace, options, trained, given.judged)
+        judged = folds.judge(FOLDS, recipe, workspace, options, trained, folds_judged)
     found = protocols.summarise(judged, options)
     for one in found["protocols"].values():
-        del one["curves"]
+        one.pop("curves", None)
     return found
 
 
@@ -121,13 +128,13 @@ def row(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any] | None]:
 
 
 def _at(found: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
-    """Return what lies in nested mappings at a path."""
+    """Return the estimate at a path of nested mappings; None where it or its value is missing."""
     here: Any = found
     for key in path:
         here = here.get(key)
         if here is None:
             return None
-    return here
+    return here if here["value"] is not None else None
 
 
 def header() -> str:

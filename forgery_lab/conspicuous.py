@@ -31,7 +31,7 @@ def conspicuousness(
     inside = np.asarray(Image.fromarray(mask).convert("L").resize(after.shape[1::-1])) > 127
     if not inside.any() or inside.all():
         return float("inf")
-    seam = ndimage.binary_dilation(inside) & ~ndimage.binary_erosion(inside)
+    seam = ndimage.binary_dilation(inside) & ~ndimage.binary_erosion(inside, border_value=1)
     colour = _jump(after, inside)[seam].mean()
     smooth = ndimage.gaussian_filter(after, (1.5, 1.5, 0))
     detail = _jump(np.abs(after - smooth), inside)[seam].mean()

@@ -249,7 +249,7 @@ def _write_group(group: _Group) -> list[dict[str, Any]]:
         others = [i for i in range(len(pictures)) if i != host]
         for _ in range(forgeries):
             kind = drawn_kind(rng, with_donors=bool(others))
-            forgery = _least_conspicuous(pictures[host], [pictures[i] for i in others], kind, rng)
+            forgery = least_conspicuous(pictures[host], [pictures[i] for i in others], kind, rng)
             donor = forgery.record["donor"]
             lender = serial if donor is None else group.members[others[donor]][1]
             ids = f"{CATEGORY}{serial:05d}", f"{CATEGORY}{lender:05d}"
@@ -259,10 +259,10 @@ def _write_group(group: _Group) -> list[dict[str, Any]]:
     return records
 
 
-def _least_conspicuous(
+def least_conspicuous(
     host: Pixels, donors: Sequence[Pixels], kind: str, rng: np.random.Generator
 ) -> Forgery:
-    """The best of some tries."""
+    """Return the least conspicuous of eight forgeries of one kind; see `forging.forge`."""
     tries = [forge(host, donors, kind, rng) for _ in range(_TRIES)]
     return min(tries, key=lambda one: conspicuousness(host, one.pixels, one.mask))
 

@@ -280,9 +280,9 @@ def judge_out_of_fold(
     root: Path,
     options: Options,
     shown: Shown = lambda what: nullcontext(),
-    most: int | None = None,
+    folds_judged: int | None = None,
 ) -> Judged:
-    """Score every image of `frame` by a model that saw neither it nor its sources.
+    """Score images of `frame`, each by a model that saw neither it nor its sources.
 
     Args:
         train_fold: trains a model for a fold.
@@ -291,11 +291,11 @@ def judge_out_of_fold(
         root: of its paths.
         options: how.
         shown: as in `judge`.
-        most: folds to judge, the first ones; by default all.
+        folds_judged: how many, the first ones, whose images are scored; by default all.
     """
     kept = frame[frame["fold"] >= 0]
     number = int(kept["fold"].max()) + 1
-    judged = min(number, most or number)
+    judged = number if folds_judged is None else folds_judged
     matcher = HistoryMatcher.fit(kept, root, options.seed)
     scored, learnt_and_test = [], []
     for fold in range(judged):

@@ -142,7 +142,7 @@ class DecodedImage:
         return self.pixels.shape[0]
 
     def part(self, rows: slice, columns: slice) -> "DecodedImage":
-        """Return a part of the image; its JPEG grid stays where it starts at multiples of 8."""
+        """Return a part of the image; its JPEG grid stays if it starts at multiples of 16."""
         pixels, luma = (
             np.ascontiguousarray(one[rows, columns]) for one in (self.pixels, self.luma)
         )

@@ -128,11 +128,11 @@ class Detector:
                 f"the method needs at least {SMALLEST_SIDE}×{SMALLEST_SIDE}"
             )
             return {**record, "verdict": "inconclusive", "reason": reason}
-        reason_against = applicability.reason_against(image)
-        if reason_against:
-            return {**record, "verdict": "inconclusive", "reason": reason_against}
         rows, columns = frame.inside(image.luma, SMALLEST_SIDE)
         inner = image.part(rows, columns)
+        reason_against = applicability.reason_against(inner)
+        if reason_against:
+            return {**record, "verdict": "inconclusive", "reason": reason_against}
         evidence = self.evidence(inner)
         probability = self.calibration.probability(evidence.logit, inner.width * inner.height)
         record["probability"] = probability

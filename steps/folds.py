@@ -47,9 +47,9 @@ def judge(
     workspace: Workspace,
     options: Options,
     folder: Path,
-    most: int | None = None,
+    folds_judged: int | None = None,
 ) -> Judged:
-    """Return predictions for all images, each by a model that saw neither it nor its sources.
+    """Return predictions for images, each by a model that saw neither it nor its sources.
 
     Args:
         number: of folds.
@@ -57,7 +57,7 @@ def judge(
         workspace: that `ingest` has filled.
         options: of the evaluation.
         folder: for the models, see `models`.
-        most: folds to judge, the first ones; by default all.
+        folds_judged: how many, the first ones, whose images are scored; by default all.
     """
     frame = splits.folds(manifest.read(workspace.path("manifest")), number, options.seed).frame
     done: list[Path] = []
@@ -68,7 +68,12 @@ def judge(
         return done[-1]
 
     return protocols.judge_out_of_fold(
-        train_fold, frame, workspace.path("raw"), options, lambda what: shown(what, "images"), most
+        train_fold,
+        frame,
+        workspace.path("raw"),
+        options,
+        lambda what: shown(what, "images"),
+        folds_judged,
     )
 
 

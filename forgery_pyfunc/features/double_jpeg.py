@@ -11,10 +11,11 @@ another grid. 44 channels:
 
 What a single save would leave is read from the image on a grid moved by four pixels, where earlier
 saves leave no peaks (Lukáš & Fridrich, *Estimation of primary quantization matrix in double
-compressed JPEG images*, DFRWS 2003), or on another grid where a save once lay on that one. The
-ratio is that of Lin, He, Tang & Tang, *Fast, automatic and fine-grained tampered JPEG image
-detection via DCT coefficient analysis*, Pattern Recognition 2009, with no model of the earlier
-table. Steps are those of the family "dct".
+compressed JPEG images*, DFRWS 2003). Where histograms there are so rough that a save once lay on
+that grid (0.3 to 1.3; else 0.1 to 0.2, more where blocks are few), it is read on another one, and
+`moved.BAND` stays on the first. The ratio is that of Lin, He, Tang & Tang, *Fast, automatic and
+fine-grained tampered JPEG image detection via DCT coefficient analysis*, Pattern Recognition 2009,
+with no model of the earlier table. Steps are those of the family "dct".
 """
 
 import functools
@@ -37,7 +38,7 @@ _SIZES = 16  # of levels; the last stands for all larger ones, and says nothing
 _FIRST_OF = (_SIZES * np.arange(FREQUENCIES)).astype(np.uint16)
 _MOVE = blocks.SIZE // 2
 _OTHER_MOVE = np.s_[2:-6, 6:-2]
-_ROUGH = 0.2  # of the moved grid's histogram: up to 0.19 without, mostly 0.3 to 1.3 with a save
+_ROUGH, _ROUGH_BY_CHANCE = 0.18, 0.6  # limit for many blocks, and what 1 / √blocks adds to it
 _PRIOR = 2.0  # blocks of each size in both histograms, so that rare sizes say little
 _CLIP = 4.0
 _WIDTHS = (0.6, 0.3)  # of the smoothing, in levels: at size 0, and more per size
@@ -51,7 +52,7 @@ def extract(image: DecodedImage) -> np.ndarray:
     here = _sizes(luma, steps)
     moved = _sizes(luma[_MOVE:-_MOVE, _MOVE:-_MOVE], steps)
     single = _histograms(moved)
-    if _roughness(single) > _ROUGH:
+    if _roughness(single) > _ROUGH + _ROUGH_BY_CHANCE / np.sqrt(moved[..., 0].size):
         single = _histograms(_sizes(luma[_OTHER_MOVE], steps))
     ratios = _log_ratios(_histograms(here), single).ravel()
     features = np.empty((rows, columns, len(CHANNELS)), np.float32)

@@ -46,6 +46,18 @@ def test_a_larger_part_stands_out_more(host):
     assert found[0] < found[1]
 
 
+def test_a_part_on_the_pictures_edge_is_judged_as_elsewhere(host):
+    found = []
+    for brightness in (0, 60):
+        for bottom in (290, 300):
+            inside = np.zeros(host.shape[:2], bool)
+            inside[bottom - 80 : bottom, 100:220] = True
+            before = (host.astype(int) + brightness).clip(0, 255).astype(np.uint8)
+            other = (before.astype(int) - 30).clip(0, 255).astype(np.uint8)
+            found.append(conspicuousness(before, pasted(before, inside, other), inside))
+    assert max(found) < 1.15 * min(found)
+
+
 def test_a_change_that_nobody_can_see_is_not_preferred(host, mask):
     moved = pasted(host, mask, np.roll(host, 150, axis=1))
     assert conspicuousness(host, moved, mask) < conspicuousness(host, host.copy(), mask)

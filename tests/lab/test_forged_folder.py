@@ -5,8 +5,16 @@ import pytest
 from PIL import Image
 
 from forgery_lab import casia, scenes
+from forgery_lab.conspicuous import conspicuousness
 from forgery_lab.errors import DataError
-from forgery_lab.forged_folder import PublishedFile, casia_name, forge_folder, whole_folder
+from forgery_lab.forged_folder import (
+    PublishedFile,
+    casia_name,
+    forge_folder,
+    least_conspicuous,
+    whole_folder,
+)
+from forgery_lab.forging import forge
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +130,16 @@ def test_photographs_that_look_alike_lend_each_other_parts(tmp_path):
     ]
     assert len(sources) > 8
     assert all(bright[host] == bright[donor] for host, donor in sources)
+
+
+def test_each_forgery_is_the_least_conspicuous_of_eight():
+    host, donor = (scenes.render("nat", np.random.default_rng(seed), 128, 160) for seed in (1, 2))
+    kept = least_conspicuous(host, [donor], "splice", np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    tries = [forge(host, [donor], "splice", rng) for _ in range(8)]
+    scores = [conspicuousness(host, one.pixels, one.mask) for one in tries]
+    assert len(set(scores)) == 8
+    assert (kept.mask == tries[int(np.argmin(scores))].mask).all()
 
 
 def test_the_same_seed_gives_the_same_bytes(photos, made, tmp_path):

@@ -58,6 +58,17 @@ def test_an_earlier_save_on_another_grid_shows_little_wherever_that_lay(cut):
     assert abs(apart.mean()) < together.mean() / 8
 
 
+@pytest.mark.parametrize("size", [(64, 64), (96, 128), (256, 384)])
+def test_an_image_that_was_saved_once_has_its_own_moved_grid_for_comparison(size, monkeypatch):
+    seen = []
+    sizes = double_jpeg._sizes
+    monkeypatch.setattr(double_jpeg, "_sizes", lambda *given: seen.append(1) or sizes(*given))
+    images = [encode(scene(*size, seed=seed), quality=80) for seed in range(10)]
+    for data in images:
+        double_jpeg.extract(decode(data))
+    assert len(seen) <= 2 * len(images) + 1
+
+
 def test_equals_the_slow_reference():
     image = decode(encode(decode(encode(scene(), quality=70)).pixels, quality=90))
     table = standard_table(90).ravel()[ZIGZAG[1:41]]
