@@ -25,7 +25,9 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
 
 FROM dependencies AS application
 WORKDIR /opt/forgery
+COPY forgery forgery
 COPY forgery_pyfunc forgery_pyfunc
+COPY serving serving
 COPY webui webui
 COPY deploy deploy
 RUN python -m compileall -q .

@@ -69,7 +69,7 @@ serve: $(READY) ## scoring server and page for the champion; MODEL_URI=models:/â
 	python -m steps serve --model "$(MODEL_URI)" --follow "$(FOLLOW)" --port $(PORT) --scoring_port $(SCORING_PORT)
 
 dagshub: $(READY) ## tracking and DVC remote of a DagsHub repository: REPO=USER/NAME
-	@python -m steps.dagshub "$(REPO)"
+	@python -m steps.operations.dagshub "$(REPO)"
 
 ui: $(READY) ## MLflow's own page on the tracking store
 ifneq ($(filter http://% https://%,$(MLFLOW_TRACKING_URI)),)
@@ -89,7 +89,7 @@ lint: $(READY) ## static checks
 	ruff format --check .
 	mypy
 	mypy --python-version 3.10 deploy/rollout
-	python -m steps.mlproject | diff MLproject -
+	python -m steps.settings.mlproject | diff MLproject -
 	zizmor --quiet --offline .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml

@@ -16,13 +16,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import proxy
-from forgery_lab.scenes import render
-from forgery_pyfunc import ela
-from forgery_pyfunc.decoding import decode
+from forgery_lab.forgeries.scenes import render
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.features import FAMILIES, extract
-from forgery_pyfunc.jpeg import encode
-from steps.configuration import SHIPPED
+from forgery_pyfunc.imaging import ela
+from forgery_pyfunc.imaging.decoding import decode
+from forgery_pyfunc.imaging.jpeg import encode
+from steps.settings.configuration import SHIPPED
 
 SIZES = {"384x256": (256, 384), "12 megapixels": (3000, 4000)}
 REPEATS = {"384x256": 30, "12 megapixels": 3}

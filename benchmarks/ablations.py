@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from forgery_lab import protocols, report
+from forgery_lab.evaluation import protocols, report
+from forgery_lab.evaluation.protocols import Options
 from forgery_lab.files import write_whole
-from forgery_lab.protocols import Options
 from forgery_pyfunc.features import channels
-from steps import folds, tracking
-from steps.configuration import ConfigurationManager, Workspace
-from steps.entities import EvaluateSettings
-from steps.folds import Recipe
+from steps.pipeline import folds
+from steps.pipeline.folds import Recipe
+from steps.settings.configuration import ConfigurationManager, Workspace
+from steps.settings.entities import EvaluateSettings
+from steps.tracking import runs
 
 REPORT = Path("reports/ablations.json")
 CLASSIC = "ela"
@@ -61,7 +62,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     manager = ConfigurationManager()
     workspace, recipe = manager.workspace(given.workspace), Recipe.read(manager)
-    tracking.configure(manager.config.experiment)
+    runs.configure(manager.config.experiment)
     evaluating = cast(EvaluateSettings, manager.settings("evaluate"))
     options = Options(
         seed=evaluating.seed, draws=given.draws or evaluating.draws, resamples=evaluating.bootstrap
@@ -69,12 +70,12 @@ def main() -> None:
     print(header())
     found = {}
     for families in given.sets:
-        with tracking.started(workspace, run_name=f"ablation {families}"):
+        with runs.started(workspace, run_name=f"ablation {families}"):
             mine = with_features(recipe, families)
             found[families] = measure(mine, workspace, options, given.judged)
-            tracking.log_params({"features": families, "folds_judged": given.judged})
+            runs.log_params({"features": families, "folds_judged": given.judged})
             estimates = row(found[families]).items()
-            tracking.log_metrics(
+            runs.log_metrics(
                 {name.replace("%", "percent"): one["value"] for name, one in estimates if one}
             )
         write_whole(REPORT, json.dumps(found, indent=1) + "\n")

@@ -15,11 +15,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import requests
 
-from deploy.follow import write_pointer
-from deploy.services import LOOPBACK, scoring_server, web_page
-from deploy.supervisor import Service, answers
-from forgery_lab import packaging, scenes
-from forgery_pyfunc import jpeg
+from forgery_lab.export import pyfunc
+from forgery_lab.forgeries import scenes
+from forgery_pyfunc.imaging import jpeg
+from serving.follow import write_pointer
+from serving.services import LOOPBACK, scoring_server, web_page
+from serving.supervisor import Service, answers
 
 ALLOWED_SHARE = 0.15
 ALLOWED_MILLISECONDS = 5.0
@@ -39,7 +40,7 @@ def servers(detector: Path) -> Iterator[tuple[str, str]]:
     """
     with TemporaryDirectory() as folder:
         model = Path(folder) / "model"
-        packaging.save_model(detector, model)
+        pyfunc.save_model(detector, model)
         ports, pointer = _free_ports(2), Path(folder) / "scoring.json"
         write_pointer(pointer, ports[0], "the model measured")
         services = [

@@ -15,25 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forgery_lab import (
-    forging,
-    ingestion,
-    metrics,
-    model_card,
-    packaging,
-    photographs,
-    protocols,
-    report,
-    trials,
-)
+from forgery_lab.data import ingestion
+from forgery_lab.evaluation import metrics, model_card, protocols, report, trials
+from forgery_lab.evaluation.protocols import Judged, Options
+from forgery_lab.examples.histories import HistoryMatcher
+from forgery_lab.examples.pairs import Plan, prepared
+from forgery_lab.export import pyfunc
 from forgery_lab.files import write_whole
-from forgery_lab.histories import HistoryMatcher
-from forgery_lab.pairs import Plan, prepared
+from forgery_lab.forgeries import forging
 from forgery_lab.progress import shown
-from forgery_lab.protocols import Judged, Options
-from forgery_pyfunc.decoding import decode
+from forgery_lab.sources import photographs
 from forgery_pyfunc.detector import MANIFEST_FILE, Detector, read_description
-from forgery_pyfunc.jpeg import encode
+from forgery_pyfunc.imaging.decoding import decode
+from forgery_pyfunc.imaging.jpeg import encode
 
 REPORT = Path("reports/release.json")
 SHOWN = ("auc", "tpr_at_5_fpr", "recall", "specificity", "ece", "ece_corrected", "coverage")
@@ -48,7 +42,7 @@ def on_casia(detector: Path, data: Path, options: Options) -> dict[str, Any]:
     asked = protocols.disjoint_trials(rows, data, matcher, masks, options)
     with tempfile.TemporaryDirectory() as folder, shown("scoring", "images") as progress:
         model = Path(folder) / "model"
-        packaging.save_model(detector, model)
+        pyfunc.save_model(detector, model)
         found = trials.predict(model, asked, masks, options.workers, progress=progress)
     none = pd.DataFrame(columns=["baseline", *found.columns])
     notes = [f"all {len(rows)} images of {data.name} were scored, in {options.draws} draws"]

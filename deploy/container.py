@@ -17,16 +17,10 @@ from types import FrameType
 from typing import NoReturn
 
 from deploy import model
-from deploy.errors import DeployError
-from deploy.follow import Follower, champion_by_rest, write_pointer
-from deploy.services import (
-    LOOPBACK,
-    available_cpus,
-    check_port_free,
-    scoring_server,
-    web_page,
-)
-from deploy.supervisor import Service, Supervisor
+from serving.errors import DeployError
+from serving.follow import Follower, champion_by_rest, write_pointer
+from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
+from serving.supervisor import Service, Supervisor
 
 logger = logging.getLogger("container")
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from deploy.supervisor import answers
+from serving.supervisor import answers
 
 if __name__ == "__main__":
     sys.exit(0 if answers(f"http://127.0.0.1:{os.environ.get('PORT') or 8080}/readyz") else 1)

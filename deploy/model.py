@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from deploy.errors import DeployError
+from serving.errors import DeployError
 
 logger = logging.getLogger("model")
 

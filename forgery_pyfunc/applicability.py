@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from forgery_pyfunc.decoding import DecodedImage
 from forgery_pyfunc.features import blocks
+from forgery_pyfunc.imaging.decoding import DecodedImage
 
 MOST_ONE_TONE = 0.7
 """Share of 8×8 blocks of exactly one tone from which an image is no photograph, or an empty one."""

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from forgery_pyfunc import applicability, frame, heatmap
+from forgery_pyfunc import applicability, borders, heatmap
 from forgery_pyfunc.calibration import Calibration
-from forgery_pyfunc.decoding import DecodedImage, Limits, decode, oriented
 from forgery_pyfunc.errors import ImageError, ModelError
 from forgery_pyfunc.features import SMALLEST_SIDE, extract
+from forgery_pyfunc.imaging.decoding import DecodedImage, Limits, decode, oriented
 
 FORMAT = 1
 """Version of the folder's layout; a detector of another format is refused."""
@@ -128,7 +128,7 @@ class Detector:
                 f"the method needs at least {SMALLEST_SIDE}×{SMALLEST_SIDE}"
             )
             return {**record, "verdict": "inconclusive", "reason": reason}
-        rows, columns = frame.inside(image.luma, SMALLEST_SIDE)
+        rows, columns = borders.inside(image.luma, SMALLEST_SIDE)
         inner = image.part(rows, columns)
         reason_against = applicability.reason_against(inner)
         if reason_against:

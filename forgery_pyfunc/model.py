@@ -19,9 +19,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from forgery_pyfunc.decoding import FORMATS, Limits, sniff
 from forgery_pyfunc.detector import RECORD_FIELDS, Detector
 from forgery_pyfunc.errors import ImageError, ModelError
+from forgery_pyfunc.imaging.decoding import FORMATS, Limits, sniff
 
 logger = logging.getLogger(__name__)
 

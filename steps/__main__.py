@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from mlflow.exceptions import MlflowException
 
 from forgery_pyfunc.errors import ForgeryError
-from steps import tracking
-from steps.configuration import ConfigurationManager
 from steps.errors import SettingsError, exit_status
+from steps.settings.configuration import ConfigurationManager
+from steps.tracking import runs
 
 WORKSPACE = "workspace"
 
@@ -34,12 +34,12 @@ def run_step(step: str, options: dict[str, str]) -> None:
     settings = manager.settings(step, options)
     module = importlib.import_module(f"steps.{step}")
     try:
-        tracking.configure(manager.config.experiment)
+        runs.configure(manager.config.experiment)
         unfinished = getattr(module, "unfinished_run", None)
-        with tracking.step_run(step, settings, workspace, unfinished):
+        with runs.step_run(step, settings, workspace, unfinished):
             module.run(settings, workspace)
     except (MlflowException, OSError) as error:
-        raise tracking.translated(error) from error
+        raise runs.translated(error) from error
 
 
 def read_options(arguments: Sequence[str]) -> dict[str, str]:

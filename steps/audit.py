@@ -2,11 +2,11 @@
 
 import logging
 
-from forgery_lab import audit
+from forgery_lab.evaluation import audit
 from forgery_lab.progress import shown
-from steps import tracking
-from steps.configuration import Workspace
-from steps.entities import AuditSettings
+from steps.settings.configuration import Workspace
+from steps.settings.entities import AuditSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +18,9 @@ def run(settings: AuditSettings, workspace: Workspace) -> None:
     folder = settings.output or workspace.path("audit")
     audit.write(folder, found)
     for one in found.findings:
-        tracking.log_metrics({f"auc.{one.rule}": one.auc["value"]})
-    tracking.set_tags({"verdict": found.telling})
-    tracking.log_artifacts(folder, "audit")
+        runs.log_metrics({f"auc.{one.rule}": one.auc["value"]})
+    runs.set_tags({"verdict": found.telling})
+    runs.log_artifacts(folder, "audit")
     logger.info("%s", found.verdict)
     for advice in found.advice:
         logger.info("%s", advice)

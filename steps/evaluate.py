@@ -12,15 +12,18 @@ from typing import Any
 import mlflow
 import pandas as pd
 
-from forgery_lab import folders, model_card, packaging, protocols, report
+from forgery_lab.data import folders
+from forgery_lab.evaluation import model_card, protocols, report
+from forgery_lab.evaluation.protocols import Judged, Options
+from forgery_lab.export import pyfunc
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
-from forgery_lab.protocols import Judged, Options
 from forgery_pyfunc.detector import MANIFEST_FILE, read_description
-from steps import folds, tracking
-from steps.configuration import ConfigurationManager, Workspace
-from steps.entities import EvaluateSettings
 from steps.errors import SettingsError
+from steps.pipeline import folds
+from steps.settings.configuration import ConfigurationManager, Workspace
+from steps.settings.entities import EvaluateSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +86,7 @@ def subject(uri: str, workspace: Workspace) -> Iterator[Subject]:
             folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=name))
         else:
             folder = Path(name) / "model"
-            packaging.save_model(workspace.path("detector"), folder)
+            pyfunc.save_model(workspace.path("detector"), folder)
         manifests = list(folder.glob(f"artifacts/*/{MANIFEST_FILE}"))
         detectors = list(folder.glob("artifacts/*/detector.json"))
         yield Subject(
@@ -214,12 +217,12 @@ def log(found: Mapping[str, Any], workspace: Workspace) -> None:
     """Log figures to the run, and say in words what they mean and what was left out."""
     for condition, figures in report.values(found).items():
         known = {f"{condition}.{name}": value for name, value in figures.items()}
-        tracking.log_metrics({name: value for name, value in known.items() if value is not None})
+        runs.log_metrics({name: value for name, value in known.items() if value is not None})
     for other in found["elsewhere"]:
         rate = other["false_positives"]["value"]
         if rate is not None:
-            tracking.log_metrics({f"E.{other['name']}.false_positive_rate": rate})
-    tracking.log_artifacts(workspace.path("evaluation"), "evaluation")
+            runs.log_metrics({f"E.{other['name']}.false_positive_rate": rate})
+    runs.log_artifacts(workspace.path("evaluation"), "evaluation")
     for one in report.in_words(found):
         logger.info("%s", one["text"])
     for left in found["left_out"]:

@@ -2,11 +2,11 @@
 
 import logging
 
-from forgery_lab.forged_folder import forge_folder
+from forgery_lab.forgeries.casia_folder import forge_folder
 from forgery_lab.progress import shown
-from steps import tracking
-from steps.configuration import Workspace
-from steps.entities import ForgeSettings
+from steps.settings.configuration import Workspace
+from steps.settings.entities import ForgeSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +17,8 @@ def run(settings: ForgeSettings, workspace: Workspace) -> None:
         made = forge_folder(
             settings.input, settings.output, settings.count, settings.seed, progress=progress
         )
-    tracking.log_metrics({"authentic": made.authentic, "forged": made.forged})
-    tracking.log_artifact(settings.output / "records.jsonl")
+    runs.log_metrics({"authentic": made.authentic, "forged": made.forged})
+    runs.log_artifact(settings.output / "records.jsonl")
     for path, reason in made.unusable:
         logger.warning("left out: %s: %s", path, reason)
     kinds = ", ".join(f"{count} {kind}" for kind, count in made.kinds.items())

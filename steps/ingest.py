@@ -8,14 +8,16 @@ from typing import Any
 from matplotlib import pyplot
 from mlflow.data.pandas_dataset import from_pandas
 
-from forgery_lab import frozen, ingestion, manifest, sources
+from forgery_lab.data import ingestion, manifest
+from forgery_lab.data.manifest_figures import summary_figures
 from forgery_lab.files import write_whole
-from forgery_lab.frozen import FrozenSet
-from forgery_lab.manifest_figures import summary_figures
 from forgery_lab.progress import shown
-from steps import tracking
-from steps.configuration import PROJECT_ROOT, Workspace, feedback_store
-from steps.entities import IngestSettings, PromoteSettings
+from forgery_lab.promotion import frozen_set as frozen
+from forgery_lab.promotion.frozen_set import FrozenSet
+from forgery_lab.sources import source as sources
+from steps.settings.configuration import PROJECT_ROOT, Workspace, feedback_store
+from steps.settings.entities import IngestSettings, PromoteSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
     log(summary, workspace, source)
     say(summary)
     taken = sum(summary["counts"].get(code, 0) for code in frozen.REASONS)
-    tracking.log_metrics({"frozen.taken_out": taken})
+    runs.log_metrics({"frozen.taken_out": taken})
     logger.info("%d images touch the frozen test set and were taken out", taken)
 
 
@@ -66,14 +68,14 @@ def log(summary: Mapping[str, Any], workspace: Workspace, source: str) -> None:
     data = from_pandas(
         frame[columns], source=source, name="manifest", digest=summary["digest"][:36]
     )
-    tracking.log_input(data, context="ingest")
-    tracking.set_tags({"data_digest": summary["digest"]})
+    runs.log_input(data, context="ingest")
+    runs.set_tags({"data_digest": summary["digest"]})
     counted = ("images", "authentic", "forged", "masks")
-    tracking.log_metrics({name: summary[name] for name in counted})
-    tracking.log_metrics({f"issues.{code}": count for code, count in summary["counts"].items()})
-    tracking.log_artifact(workspace.path("ingest_report"))
+    runs.log_metrics({name: summary[name] for name in counted})
+    runs.log_metrics({f"issues.{code}": count for code, count in summary["counts"].items()})
+    runs.log_artifact(workspace.path("ingest_report"))
     for name, figure in summary_figures(frame).items():
-        tracking.log_figure(figure, f"figures/{name}.png")
+        runs.log_figure(figure, f"figures/{name}.png")
         pyplot.close(figure)
 
 

@@ -12,10 +12,10 @@ from mlflow.exceptions import ExecutionException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from steps.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
-from steps.entities import SETTINGS, MainSettings, Paths
 from steps.errors import SettingsError, StepFailedError
-from steps.tracking import OUTCOME_TAG, REASON_TAG, REFUSED, current_run
+from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
+from steps.settings.entities import SETTINGS, MainSettings, Paths
+from steps.tracking.runs import OUTCOME_TAG, REASON_TAG, REFUSED, current_run
 
 logger = logging.getLogger(__name__)
 

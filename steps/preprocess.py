@@ -5,14 +5,15 @@ import logging
 
 import pandas as pd
 
-from forgery_lab import feature_store, manifest, splits
-from forgery_lab.feature_store import FeatureStore, ManifestSource
+from forgery_lab.data import manifest, splits
+from forgery_lab.examples import feature_store
+from forgery_lab.examples.feature_store import FeatureStore, ManifestSource
+from forgery_lab.examples.histories import HistoryMatcher
 from forgery_lab.files import write_whole
-from forgery_lab.histories import HistoryMatcher
 from forgery_lab.progress import shown
-from steps import tracking
-from steps.configuration import Workspace
-from steps.entities import PreprocessSettings
+from steps.settings.configuration import Workspace
+from steps.settings.entities import PreprocessSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +67,11 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
     report = workspace.path("split_report")
     write_whole(report, json.dumps(found.report, indent=1) + "\n")
     write_whole(workspace.path("splits"), found.frame.to_parquet())
-    tracking.log_artifact(report)
+    runs.log_artifact(report)
     for said in found.report["beyond_tolerance"]:
         logger.warning("the split is out of balance: %s", said)
     for side, count in found.frame["split"].value_counts().items():
-        tracking.log_metrics({f"images.{side}": count})
+        runs.log_metrics({f"images.{side}": count})
         logger.info("%s: %d images", side, count)
     return found.frame
 
@@ -90,9 +91,9 @@ def source(
 def report_failures(store: FeatureStore, workspace: Workspace) -> None:
     """Log how many examples there are, and say which images could not be used and why."""
     failed = feature_store.failures(workspace.path("features"))
-    tracking.log_metrics({"examples": len(store), "examples.failed": len(failed)})
+    runs.log_metrics({"examples": len(store), "examples.failed": len(failed)})
     if len(failed):
         table = failed[["path", "draw", "error"]].to_json(orient="split", index=False)
-        tracking.log_text(table, "failed_examples.json")
+        runs.log_text(table, "failed_examples.json")
     for _, row in failed.drop_duplicates("path").iterrows():
         logger.warning("left out: %s: %s", row["path"], row["error"])

@@ -11,16 +11,16 @@ from pathlib import Path
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from forgery_lab import gate
-from forgery_lab.gate import Candidate, Judgement, Limits
 from forgery_lab.progress import shown
+from forgery_lab.promotion import gate
+from forgery_lab.promotion.gate import Candidate, Judgement, Limits
 from forgery_pyfunc.errors import ForgeryError
-from steps import tracking
-from steps.configuration import Workspace
-from steps.entities import PromoteSettings
 from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.ingest import frozen_set
-from steps.registry import CHALLENGER, CHAMPION, Registry, number
+from steps.registry.model_registry import CHALLENGER, CHAMPION, Registry, number
+from steps.settings.configuration import Workspace
+from steps.settings.entities import PromoteSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def run(settings: PromoteSettings, workspace: Workspace) -> None:
         raise SettingsError('-P: promote.force needs a reason; give -P reason="…"')
     registry = Registry(workspace.registered_model)
     version, champion = wanted(settings, registry), registry.by_alias(CHAMPION)
-    audit = {"action": "promote", "run_id": tracking.current_run().info.run_id}
+    audit = {"action": "promote", "run_id": runs.current_run().info.run_id}
     if settings.stage == "Archived":
         registry.move(version, settings.stage, {**audit, "reason": settings.reason})
         return
@@ -165,9 +165,9 @@ def log(judgement: Judgement) -> None:
     """Print the comparison and log it to the step's run."""
     if judgement.lines:
         print(judgement.table(), flush=True)
-    tracking.log_text(judgement.to_json(), "gate/comparison.json")
-    tracking.log_text(judgement.table() + "\n", "gate/comparison.txt")
-    tracking.log_metrics(
+    runs.log_text(judgement.to_json(), "gate/comparison.json")
+    runs.log_text(judgement.table() + "\n", "gate/comparison.txt")
+    runs.log_metrics(
         {f"gate.{name}": value for name, value in judgement.figures.items() if value == value}
     )
 

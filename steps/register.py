@@ -10,13 +10,15 @@ from typing import Any, cast
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from forgery_lab import model_card, packaging, report
+from forgery_lab.evaluation import model_card, report
+from forgery_lab.export import pyfunc
 from forgery_pyfunc.detector import NETWORK_FILE, read_description
-from steps import promote, tracking
-from steps.configuration import SHIPPED, ConfigurationManager, Workspace
-from steps.entities import PromoteSettings, RegisterSettings
+from steps import promote
 from steps.errors import GateRefusedError
-from steps.registry import CHAMPION, DIGEST_TAG, Registry, number
+from steps.registry.model_registry import CHAMPION, DIGEST_TAG, Registry, number
+from steps.settings.configuration import SHIPPED, ConfigurationManager, Workspace
+from steps.settings.entities import PromoteSettings, RegisterSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ def run(settings: RegisterSettings, workspace: Workspace) -> None:
         return
     tags = provenance_of_training(workspace) if settings.detector is None else {}
     version = register(folder, registry, workspace, tags)
-    tracking.set_tags({"registered_version": number(version)})
+    runs.set_tags({"registered_version": number(version)})
 
 
 def ensure_champion(workspace: Workspace) -> None:
@@ -50,7 +52,7 @@ def ensure_champion(workspace: Workspace) -> None:
     version = registry.by_digest(detector_digest(SHIPPED))
     if registry.by_alias(CHAMPION) or len(registry.versions()) > (version is not None):
         return
-    with tracking.started(workspace, run_name="register the shipped detector", nested=True):
+    with runs.started(workspace, run_name="register the shipped detector", nested=True):
         version = version or register(SHIPPED, registry, workspace)
         chosen = ConfigurationManager().settings("promote", {"version": str(number(version))})
         try:
@@ -64,9 +66,9 @@ def register(
 ) -> ModelVersion:
     """Log the detector and its card to the active run; return it as a new version, a challenger."""
     digest = detector_digest(folder)
-    model = packaging.log_model(folder, {DIGEST_TAG: digest})
+    model = pyfunc.log_model(folder, {DIGEST_TAG: digest})
     evaluation = evaluation_of(folder, workspace)
-    tracking.log_text(card(folder, evaluation), model_card.FILE)
+    runs.log_text(card(folder, evaluation), model_card.FILE)
     tags = {DIGEST_TAG: digest, **facts(folder), **scores(evaluation), **(tags or {})}
     version = registry.create(model.model_uri, model.run_id, tags)
     said = [one["text"] for one in report.in_words(evaluation)] if evaluation else []
@@ -110,14 +112,14 @@ def provenance_of_training(workspace: Workspace) -> dict[str, str]:
     """Return the run that trained the workspace's detector and DVC's digests, as far as known."""
     training = training_run(workspace)
     tags = {"training_run_id": training} if training else {}
-    known = tracking.provenance(workspace).items()
+    known = runs.provenance(workspace).items()
     return {**tags, **{name: value for name, value in known if name.startswith("dvc.")}}
 
 
 def training_run(workspace: Workspace) -> str | None:
     """Return the id of the run that trained the detector; say where this server lacks it."""
     note = workspace.run_file("train")
-    found = tracking.find_run(note)
+    found = runs.find_run(note)
     if found is None:
         uri = mlflow.get_tracking_uri()
         logger.warning(

@@ -1,4 +1,4 @@
-"""The detector that this project ships: from free photographs to the folder `release/`."""
+"""The detector that this project ships: from free photographs to the folder `forgery/shipped/`."""
 
 import json
 import logging
@@ -7,25 +7,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from forgery_lab import (
-    export,
-    feature_store,
-    model_card,
-    networks,
-    photographs,
-    release,
-    training,
-)
-from forgery_lab.feature_store import FeatureStore
+from forgery_lab.evaluation import model_card
+from forgery_lab.examples import feature_store
+from forgery_lab.examples.feature_store import FeatureStore
+from forgery_lab.examples.pairs import Pairs, Plan
+from forgery_lab.export import detector_folder
 from forgery_lab.files import write_whole
-from forgery_lab.pairs import Pairs, Plan
 from forgery_lab.progress import shown
-from forgery_lab.release import Judged
-from forgery_lab.training import TrainingSettings
+from forgery_lab.sources import photographs
+from forgery_lab.training import loop, networks, release
+from forgery_lab.training.loop import TrainingSettings
+from forgery_lab.training.release import Judged
 from forgery_pyfunc.detector import read_description
-from steps import tracking
-from steps.configuration import SHIPPED, Workspace
-from steps.entities import ReleaseSettings
+from steps.settings.configuration import SHIPPED, Workspace
+from steps.settings.entities import ReleaseSettings
+from steps.tracking import runs
 from steps.train import export_samples, log_epoch
 
 logger = logging.getLogger(__name__)
@@ -34,7 +30,7 @@ logger = logging.getLogger(__name__)
 def run(settings: ReleaseSettings, workspace: Workspace) -> None:
     """Make pairs of the photographs, learn from them, and write the detector with its card."""
     output = workspace.root / settings.output
-    export.check_folder(output)
+    detector_folder.check_folder(output)
     found = find_photographs(settings, workspace)
     store = build_features(settings, found, workspace)
     judged = [learn(settings, store, found, settings.held_out, output, workspace)]
@@ -43,12 +39,12 @@ def run(settings: ReleaseSettings, workspace: Workspace) -> None:
             if part != settings.held_out:
                 name = f"without-part-{part}"
                 folder = workspace.path("release_work") / name
-                with tracking.started(workspace, run_name=name, nested=True):
+                with runs.started(workspace, run_name=name, nested=True):
                     judged.append(learn(settings, store, found, part, folder, workspace))
         alarms = release.cross_fitted(judged)
-        tracking.log_text(json.dumps(alarms, indent=1), "cross_fitted_false_alarms.json")
+        runs.log_text(json.dumps(alarms, indent=1), "cross_fitted_false_alarms.json")
         logger.info("false alarms, cross-fitted: %s", alarms)
-    tracking.log_artifacts(output, "detector")
+    runs.log_artifacts(output, "detector")
 
 
 def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.DataFrame:
@@ -72,7 +68,7 @@ def known_photographs() -> set[str]:
     """
     if "licence" not in read_description(SHIPPED).get("data", {}):
         return set()
-    return set(pd.read_parquet(SHIPPED / export.MANIFEST_FILE)["sha256"])
+    return set(pd.read_parquet(SHIPPED / detector_folder.MANIFEST_FILE)["sha256"])
 
 
 def build_features(
@@ -111,14 +107,12 @@ def learn(
         seed=settings.seed,
     )
     model = networks.build_for("blocks", store.channels, settings.seed, relative=True)
-    name = training.fingerprint(model, sides.train, sides.validation, details)[:16]
+    name = loop.fingerprint(model, sides.train, sides.validation, details)[:16]
     checkpoint = workspace.path("checkpoints") / f"{name}.npz"
-    result = training.fit(
-        model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch
-    )
+    result = loop.fit(model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch)
     judged = release.judge(result.model, sides.held_out)
     figures = release.describe(judged)
-    tracking.log_text(json.dumps(figures, indent=1), f"held_out_{held_out}.json")
+    runs.log_text(json.dumps(figures, indent=1), f"held_out_{held_out}.json")
     seen = release.training_manifest(found, held_out)
     data = model_card.of_release(seen["sha256"], known_photographs())
     description = {
@@ -128,10 +122,10 @@ def learn(
         "calibration": judged.calibration.to_dict(),
         "training": {**asdict(details), "best_epoch": result.best_epoch, **figures},
         "data": data,
-        "provenance": tracking.git_commit(),
+        "provenance": runs.git_commit(),
     }
     samples = export_samples(sides.validation)
-    difference = export.write_detector(folder, result.model, samples, description, seen)
+    difference = detector_folder.write_detector(folder, result.model, samples, description, seen)
     card = model_card.render(read_description(folder), None, data)
     write_whole(folder / model_card.FILE, card)
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)

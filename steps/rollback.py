@@ -2,10 +2,10 @@
 
 import logging
 
-from steps.configuration import Workspace
-from steps.entities import RollbackSettings
-from steps.registry import CHAMPION, Registry, number
-from steps.tracking import current_run
+from steps.registry.model_registry import CHAMPION, Registry, number
+from steps.settings.configuration import Workspace
+from steps.settings.entities import RollbackSettings
+from steps.tracking.runs import current_run
 
 logger = logging.getLogger(__name__)
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from forgery_lab import scoring
 from forgery_lab.errors import DataError
+from forgery_lab.evaluation import scoring
 from forgery_lab.progress import shown
 from forgery_pyfunc.detector import RECORD_FIELDS
-from steps import registry, tracking
-from steps.configuration import Workspace
-from steps.entities import ScoreSettings
 from steps.errors import SettingsError
+from steps.registry import model_registry
+from steps.settings.configuration import Workspace
+from steps.settings.entities import ScoreSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +32,13 @@ def run(settings: ScoreSettings, workspace: Workspace) -> None:
             + " or ".join(WRITERS)
         )
     files = list_files(settings.input)
-    uri, version = registry.resolve(settings.model, workspace.registered_model)
+    uri, version = model_registry.resolve(settings.model, workspace.registered_model)
     logger.info("scoring %d files with %s", len(files), version or uri)
     table = score_files(settings.input, files, uri, settings.threshold)
     write(table, settings.output)
     verdicts = table["verdict"].fillna("error").value_counts()
-    tracking.log_metrics({f"verdicts.{name}": int(count) for name, count in verdicts.items()})
-    tracking.log_artifact(settings.output)
+    runs.log_metrics({f"verdicts.{name}": int(count) for name, count in verdicts.items()})
+    runs.log_artifact(settings.output)
     logger.info("wrote %s: %s", settings.output, ", ".join(f"{n} {v}" for v, n in verdicts.items()))
 
 

@@ -9,19 +9,19 @@ from typing import cast
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from deploy.errors import DeployError
-from deploy.follow import Follower, write_pointer
-from deploy.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
-from deploy.supervisor import Service, Supervisor
 from forgery_pyfunc.detector import NETWORK_FILE
 from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.model import VERSION_VARIABLE
+from serving.errors import DeployError
+from serving.follow import Follower, write_pointer
+from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
+from serving.supervisor import Service, Supervisor
 from steps import promote, register
-from steps.configuration import ConfigurationManager, Workspace, feedback_store
-from steps.entities import PromoteSettings, RegisterSettings, ServeSettings
 from steps.errors import SettingsError, first_line
 from steps.register import detector_digest, ensure_champion
-from steps.registry import Registry, resolve
+from steps.registry.model_registry import Registry, resolve
+from steps.settings.configuration import ConfigurationManager, Workspace, feedback_store
+from steps.settings.entities import PromoteSettings, RegisterSettings, ServeSettings
 
 logger = logging.getLogger(__name__)
 

@@ -14,14 +14,17 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from mlflow.data.pandas_dataset import from_pandas
 
-from forgery_lab import calibrating, export, manifest, networks, training
+from forgery_lab.data import manifest
 from forgery_lab.errors import DataError
-from forgery_lab.feature_store import FeatureStore
+from forgery_lab.examples.feature_store import FeatureStore
+from forgery_lab.export import detector_folder
 from forgery_lab.files import write_whole
-from forgery_lab.training import TrainingResult, TrainingSettings
-from steps import tracking
-from steps.configuration import Workspace
-from steps.entities import TrainSettings
+from forgery_lab.training import loop, networks
+from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
+from forgery_lab.training.loop import TrainingResult, TrainingSettings
+from steps.settings.configuration import Workspace
+from steps.settings.entities import TrainSettings
+from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +34,7 @@ EXPORT_SAMPLES = 8
 
 @dataclass(frozen=True)
 class Task:
-    """All that `training.fit` needs."""
+    """All that `loop.fit` needs."""
 
     model: keras.Model
     train: FeatureStore
@@ -43,13 +46,13 @@ class Task:
 def run(settings: TrainSettings, workspace: Workspace) -> None:
     """Train, calibrate and export a network; a training that was killed is continued."""
     task = prepare(settings, workspace)
-    result = training.fit(
+    result = loop.fit(
         task.model,
         task.train,
         task.validation,
         task.settings,
         checkpoint=task.checkpoint,
-        context={"run_id": tracking.current_run().info.run_id},
+        context={"run_id": runs.current_run().info.run_id},
         on_epoch=log_epoch,
     )
     write_report(result, workspace)
@@ -60,7 +63,7 @@ def run(settings: TrainSettings, workspace: Workspace) -> None:
 def unfinished_run(settings: TrainSettings, workspace: Workspace) -> str | None:
     """Return the id of the run whose training `run` would continue, or None."""
     task = prepare(settings, workspace)
-    context = training.resumable(
+    context = loop.resumable(
         task.checkpoint, task.model, task.train, task.validation, task.settings
     )
     return context["run_id"] if context else None
@@ -83,13 +86,13 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
     train, validation = store.select(side == "train"), store.select(side == "validation")
     details = training_settings(settings)
     model = networks.build_for(settings.network, store.channels, settings.seed)
-    name = training.fingerprint(model, train, validation, details)[:16]
+    name = loop.fingerprint(model, train, validation, details)[:16]
     checkpoint = workspace.path("checkpoints") / f"{name}.npz"
     return Task(model, train, validation, details, checkpoint)
 
 
 def training_settings(settings: TrainSettings) -> TrainingSettings:
-    """Return how `training.fit` shall train."""
+    """Return how `loop.fit` shall train."""
     return TrainingSettings(
         epochs=settings.epochs,
         patience=settings.patience,
@@ -103,7 +106,7 @@ def training_settings(settings: TrainSettings) -> TrainingSettings:
 def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
     """Log and say how an epoch went."""
     figures = {name: value for name, value in row.items() if name != "epoch"}
-    tracking.log_metrics(figures, step=epoch)
+    runs.log_metrics(figures, step=epoch)
     logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
 
 
@@ -114,10 +117,10 @@ def write_report(result: TrainingResult, workspace: Workspace) -> None:
     best = result.history.iloc[result.best_epoch - 1].drop("seconds")
     figures = {**best.to_dict(), "epochs": len(result.history)}
     write_whole(workspace.path("training_report"), json.dumps(figures, indent=1) + "\n")
-    tracking.log_metrics({f"best.{name}": value for name, value in best.items()})
-    tracking.log_artifact(plots / "history.csv")
+    runs.log_metrics({f"best.{name}": value for name, value in best.items()})
+    runs.log_artifact(plots / "history.csv")
     figure = learning_curves(result.history)
-    tracking.log_figure(figure, "figures/learning_curves.png")
+    runs.log_figure(figure, "figures/learning_curves.png")
     pyplot.close(figure)
 
 
@@ -141,21 +144,21 @@ def write_detector(
     rows = pd.read_parquet(workspace.path("splits"))
     learnt = rows[rows["sha256"].isin({*task.train.index["id"], *validation.index["id"]})]
     digest = log_data(rows)
-    scores = training.predict(result.model, validation)
+    scores = loop.predict(result.model, validation)
     description = {
         "name": settings.network,
         "network": settings.network,
         "features": list(task.train.families),
         "calibration": calibration(scores, validation),
         "training": {**asdict(task.settings), "best_epoch": result.best_epoch},
-        "provenance": {"data_digest": digest, **tracking.git_commit()},
+        "provenance": {"data_digest": digest, **runs.git_commit()},
     }
     folder = workspace.path("detector")
     samples = export_samples(validation)
-    difference = export.write_detector(folder, result.model, samples, description, learnt)
-    tracking.log_metrics({"onnx_max_difference": difference})
-    tracking.log_params({"parameters": result.model.count_params()})
-    tracking.log_artifacts(folder, "detector")
+    difference = detector_folder.write_detector(folder, result.model, samples, description, learnt)
+    runs.log_metrics({"onnx_max_difference": difference})
+    runs.log_params({"parameters": result.model.count_params()})
+    runs.log_artifacts(folder, "detector")
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g", folder, difference)
 
 
@@ -171,15 +174,15 @@ def log_data(rows: pd.DataFrame) -> str:
     digest = manifest.digest(frame)
     columns = ["path", "label", "kind", "group", "sha256"]
     data = from_pandas(frame[columns], name="manifest", digest=digest[:36])
-    tracking.log_input(data, context="train")
-    tracking.set_tags({"data_digest": digest})
+    runs.log_input(data, context="train")
+    runs.set_tags({"data_digest": digest})
     return digest
 
 
-def calibration(scores: training.Scores, store: FeatureStore) -> dict[str, Any]:
+def calibration(scores: loop.Scores, store: FeatureStore) -> dict[str, Any]:
     """Return the calibration for `detector.json`, fitted on validation images."""
     pixels = store.index["pixels"].to_numpy()
     label = store.index["label"].to_numpy()
-    values = calibrating.fit_calibration(scores.image, label, pixels).calibration()
-    known = training.forged_blocks(scores, store)
-    return {**values, **calibrating.fit_block_calibration(known)} if known else values
+    values = fit_calibration(scores.image, label, pixels).calibration()
+    known = loop.forged_blocks(scores, store)
+    return {**values, **fit_block_calibration(known)} if known else values

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from forgery_lab import ingestion, manifest
+from forgery_lab.data import ingestion, manifest
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
 from tests.deploy.engine import make_champion

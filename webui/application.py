@@ -4,24 +4,15 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
-from webui import (
-    analyze,
-    errors,
-    feedback,
-    health,
-    invocations,
-    observability,
-    openapi,
-    predict,
-    report,
-)
-from webui.analysis import percent
-from webui.feedback import Store
+from forgery.evidence.analysis import percent
+from webui import errors, observability
 from webui.observability import Metrics
-from webui.scoring import Scoring
+from webui.scoring.scoring import Scoring
+from webui.scoring.turns import Turns, waiting_places
 from webui.settings import MEBIBYTE, Settings
-from webui.turns import Turns, waiting_places
 from webui.uploads import FormRequest, Pacing
+from webui.views import analyze, feedback, health, invocations, openapi, predict, report
+from webui.views.feedback import Store
 
 EVIDENCE_PATIENCE_SECONDS = 20.0
 """A large picture keeps its turn for some seconds, and a browser sends two at a time."""

@@ -14,8 +14,8 @@ from pydantic import (
     field_validator,
 )
 
-from forgery_pyfunc.decoding import Limits
 from forgery_pyfunc.errors import ForgeryError
+from forgery_pyfunc.imaging.decoding import Limits
 
 MEBIBYTE = 2**20
 

@@ -12,10 +12,10 @@ from flask import Request, current_app, request
 from werkzeug.exceptions import RequestTimeout
 from werkzeug.formparser import FormDataParser
 
-from forgery_pyfunc.decoding import Limits, check
 from forgery_pyfunc.errors import ImageError
-from webui.deadlines import due
+from forgery_pyfunc.imaging.decoding import Limits, check
 from webui.errors import ApiError
+from webui.server.deadlines import due
 from webui.settings import Settings
 
 FIELD = "file"

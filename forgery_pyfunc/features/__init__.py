@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forgery_pyfunc.decoding import DecodedImage
-from forgery_pyfunc.features import classic, copymove, dct, double_jpeg, residual
+from forgery_pyfunc.features import copymove, dct, double_jpeg, ela, residual
+from forgery_pyfunc.imaging.decoding import DecodedImage
 
 SMALLEST_SIDE = 64
 
@@ -28,7 +28,7 @@ FAMILIES = {
     "copymove": Family(tuple(copymove.CHANNELS), copymove.extract),
     "dct": Family(tuple(dct.CHANNELS), dct.extract),
     "double_jpeg": Family(tuple(double_jpeg.CHANNELS), double_jpeg.extract),
-    "ela": Family(tuple(classic.CHANNELS), classic.extract, on_blocks=False),
+    "ela": Family(tuple(ela.CHANNELS), ela.extract, on_blocks=False),
 }
 
 

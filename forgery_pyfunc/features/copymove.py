@@ -26,8 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from forgery_pyfunc.decoding import DecodedImage
 from forgery_pyfunc.features import blocks
+from forgery_pyfunc.imaging.decoding import DecodedImage
 
 CHANNELS = [
     "distance",

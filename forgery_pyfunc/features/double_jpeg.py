@@ -22,9 +22,9 @@ import functools
 
 import numpy as np
 
-from forgery_pyfunc.decoding import DecodedImage
 from forgery_pyfunc.features import blocks, dct
-from forgery_pyfunc.jpeg import ZIGZAG
+from forgery_pyfunc.imaging.decoding import DecodedImage
+from forgery_pyfunc.imaging.jpeg import ZIGZAG
 
 FREQUENCIES = 40
 BANDS = {"lowest": 0, "low": 5, "middle": 14, "high": 27}

@@ -21,9 +21,9 @@ import functools
 
 import numpy as np
 
-from forgery_pyfunc.decoding import DecodedImage
 from forgery_pyfunc.features import blocks
-from forgery_pyfunc.jpeg import standard_table
+from forgery_pyfunc.imaging.decoding import DecodedImage
+from forgery_pyfunc.imaging.jpeg import standard_table
 
 LUMA_QUALITIES = (98, 95, 92, 90, 87, 84, 80, 75, 68, 60)
 CHROMA_QUALITIES = (92, 80)

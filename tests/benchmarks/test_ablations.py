@@ -7,9 +7,10 @@ import mlflow
 import pytest
 
 from benchmarks import ablations
-from forgery_lab import ingestion, manifest, sources
-from steps.configuration import ConfigurationManager
-from steps.folds import Recipe
+from forgery_lab.data import ingestion, manifest
+from forgery_lab.sources import source as sources
+from steps.pipeline.folds import Recipe
+from steps.settings.configuration import ConfigurationManager
 
 
 @pytest.fixture

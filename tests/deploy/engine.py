@@ -97,7 +97,7 @@ def make_champion(detector: Path, tracking_uri: str, folder: Path) -> None:
     """Register a detector as the champion; a store without a server keeps its files in `folder`."""
     script = (
         "import mlflow, sys; from mlflow import MlflowClient as C; "
-        "from forgery_lab.packaging import log_model; from pathlib import Path; "
+        "from forgery_lab.export.pyfunc import log_model; from pathlib import Path; "
         "run = mlflow.start_run(); model = log_model(Path(sys.argv[1])); "
         "version = mlflow.register_model(model.model_uri, 'forgery-detector').version; "
         "C().set_registered_model_alias('forgery-detector', 'champion', version)"

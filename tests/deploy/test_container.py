@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy import model, services
+from deploy import model
 from deploy.container import Settings, follower, spare_place
-from deploy.errors import DeployError
-from deploy.services import available_cpus, check_port_free, scoring_server
-from deploy.supervisor import Supervisor
+from serving import services
+from serving.errors import DeployError
+from serving.services import available_cpus, check_port_free, scoring_server
+from serving.supervisor import Supervisor
 from tests.deploy.engine import ROOT, alive, child_of, listening
 from tests.webui.servers import free_port
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from forgery_lab import scenes
+from forgery_lab.forgeries import scenes
 from forgery_pyfunc.detector import Detector
 from tests.conftest import encoded, picture
 

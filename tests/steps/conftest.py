@@ -12,7 +12,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from steps.configuration import PROJECT_ROOT
+from steps.settings.configuration import PROJECT_ROOT
 
 BIN = Path(sys.executable).parent
 
@@ -79,7 +79,7 @@ def make_clone(folder: Path, shipped: bool = False) -> Clone:
         cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     for name in listed:
-        if name.startswith("release/") and not shipped:
+        if name.startswith("forgery/shipped/") and not shipped:
             continue
         if (PROJECT_ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import yaml
 
 from tests.conftest import encoded, picture, training_manifest, write_detector
 from tests.steps.conftest import Clone, make_clone
-from tests.steps.tracking_server import BUCKET, object_store
+from tests.steps.tracking.tracking_server import BUCKET, object_store
 from tests.webui.servers import free_port, process
 
 pytestmark = pytest.mark.slow

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from forgery_lab import report
+from forgery_lab.evaluation import report
 from steps import evaluate
-from steps.configuration import ConfigurationManager
+from steps.settings.configuration import ConfigurationManager
 from tests.conftest import write_pictures
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from forgery_lab import scenes
+from forgery_lab.forgeries import scenes
 from tests.conftest import encoded
 
 pytestmark = pytest.mark.slow

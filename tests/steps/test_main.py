@@ -6,9 +6,9 @@ import os
 import pytest
 
 from steps import main
-from steps.configuration import ConfigurationManager
-from steps.entities import MainSettings
 from steps.errors import SettingsError
+from steps.settings.configuration import ConfigurationManager
+from steps.settings.entities import MainSettings
 
 
 def test_a_value_with_commas_is_one_override():

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from steps.registry import CHAMPION
+from steps.registry.model_registry import CHAMPION
 from tests.steps.conftest import Clone
 
 pytestmark = pytest.mark.slow
@@ -120,7 +120,7 @@ def test_registering_again_makes_no_new_version(trained, store):
 def test_the_champion_loads_by_alias_and_by_stage_without_tensorflow(trained):
     code = (
         "import sys, warnings, mlflow, pandas as pd\n"
-        "from forgery_lab.packaging import input_example\n"
+        "from forgery_lab.export.pyfunc import input_example\n"
         "warnings.simplefilter('ignore')\n"
         "example = input_example()\n"
         "for uri in ('models:/forgery-detector@champion', 'models:/forgery-detector/Production'):\n"

@@ -6,12 +6,12 @@ import shutil
 import mlflow
 import pytest
 
-from forgery_lab import report
+from forgery_lab.evaluation import report
 from forgery_pyfunc.detector import read_description
 from steps import promote, register
-from steps.configuration import ConfigurationManager
-from steps.entities import RegisterSettings
-from steps.registry import CHALLENGER, DIGEST_TAG, Registry
+from steps.registry.model_registry import CHALLENGER, DIGEST_TAG, Registry
+from steps.settings.configuration import ConfigurationManager
+from steps.settings.entities import RegisterSettings
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import mlflow
 import pytest
 import yaml
 
-from forgery_lab import scoring
+from forgery_lab.evaluation import scoring
 from forgery_pyfunc.detector import MANIFEST_FILE
 from steps import promote, register, rollback, serve
-from steps.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
-from steps.entities import RollbackSettings
 from steps.errors import GateRefusedError, SettingsError, TrackingError
-from steps.registry import CHAMPION, Registry, number
+from steps.registry.model_registry import CHAMPION, Registry, number
+from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
+from steps.settings.entities import RollbackSettings
 from tests.conftest import encoded, picture, training_manifest, write_detector
 
 pytestmark = pytest.mark.slow

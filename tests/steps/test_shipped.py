@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from forgery_lab import model_card, photographs
+from forgery_lab.evaluation import model_card
+from forgery_lab.sources import photographs
 from forgery_pyfunc.detector import Detector, read_description
 from steps import release
-from steps.configuration import SHIPPED
 from steps.register import detector_digest
+from steps.settings.configuration import SHIPPED
 from tests.conftest import encoded, picture, training_manifest, write_detector
 from tests.deploy.engine import listening
 from tests.steps.conftest import make_clone

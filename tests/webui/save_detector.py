@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from forgery_lab.packaging import save_model
+from forgery_lab.export.pyfunc import save_model
 from forgery_pyfunc.calibration import Calibration
 from tests.conftest import write_detector
 

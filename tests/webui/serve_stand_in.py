@@ -8,7 +8,7 @@ import mlflow
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from forgery_lab.packaging import signature  # noqa: E402
+from forgery_lab.export.pyfunc import signature  # noqa: E402
 
 mlflow.pyfunc.save_model(
     sys.argv[1],

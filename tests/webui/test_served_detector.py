@@ -12,7 +12,7 @@ from PIL import Image
 from forgery_pyfunc.detector import RECORD_FIELDS
 from tests.conftest import encoded, picture
 from tests.webui.pictures import BROWSER, form
-from tests.webui.test_invocations import LAYOUTS, text
+from tests.webui.views.test_invocations import LAYOUTS, text
 from webui.application import create_app
 from webui.settings import Settings
 

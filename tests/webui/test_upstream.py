@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.follow import write_pointer
-from webui.scoring import Upstream
+from serving.follow import write_pointer
+from webui.scoring.scoring import Upstream
 from webui.settings import Settings
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from forgery_lab import scenes
+from forgery_lab.forgeries import scenes
 from tests.webui.pictures import encode
 from tests.webui.servers import free_port, process
 
@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 
 def start_page(port: int, scoring_url: str, log: Path, **settings: str):
     """The application under gunicorn, as production runs it."""
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:webui.gunicorn_settings"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:webui.server.gunicorn_settings"]
     environment = {"PORT": str(port), "SCORING_URL": scoring_url, **settings}
     target = "webui.application:create_app()"
     return process([*command, target], f"http://127.0.0.1:{port}/livez", log, **environment)

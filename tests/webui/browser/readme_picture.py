@@ -12,9 +12,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from forgery_lab import demo
+from forgery.client import Client
+from forgery_lab.sources import demo
 from tests.webui.browser.conftest import find_chromium
-from webui.client import Client
 
 SEED, COUNT = 77, 60
 WIDTH, HEIGHT = 1180, 880

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.webui.browser.conftest import open_context, start_page
 from tests.webui.pictures import picture
+from tests.webui.server.test_gunicorn import SlowScoring
 from tests.webui.servers import free_port
-from tests.webui.test_gunicorn import SlowScoring
 
 
 def analyse(page: Page, *files: Path) -> Locator:

@@ -1,0 +1,1 @@
+"""What one person uses without a server: the `forgery` command, evidence, the shipped detector."""

@@ -1,0 +1,190 @@
+"""The client of a detector over HTTP: of the web front end, and of the scoring server behind it.
+
+>>> from forgery.client import Client
+>>> record = Client("http://127.0.0.1:8080").score([open("picture.jpg", "rb").read()])[0]
+>>> record.verdict, record.probability
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from pydantic import ValidationError
+from requests.adapters import HTTPAdapter
+
+from forgery.evidence.analysis import Analysis
+from forgery.records import Record
+from forgery_pyfunc.errors import ForgeryError
+
+JSON = "application/json"
+
+
+class ClientError(ForgeryError):
+    """The server did not answer as it must.
+
+    `code` is `scoring_server_absent`, `scoring_server_late`, `scoring_server_busy` or
+    `scoring_server_failed`, or the code that the front end answered with; `status` is that of the
+    answer, None where there is none or it is 200 and not understood.
+    """
+
+    code = "scoring_server_failed"
+
+    def __init__(self, message: str, code: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, code)
+        self.status = status
+
+
+class Client:
+    """Speaks HTTP over pooled connections; one object may be used from many threads."""
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        connect_timeout: float = 3.0,
+        read_timeout: float = 60.0,
+        pool_size: int = 8,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.timeout = (connect_timeout, read_timeout)
+        self.session = requests.Session()
+        self.session.trust_env = False  # no proxy between this process and a loopback server
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size, pool_block=False)
+        self.session.mount("http://", adapter)
+        self.session.mount("https://", adapter)
+
+    def score(
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        request_id: str | None = None,
+    ) -> list[Record]:
+        """Return one record per encoded image, in order.
+
+        Args:
+            images: the bytes of JPEG, PNG, TIFF, BMP or WebP files.
+            threshold: a probability in [0, 1] that replaces the calibrated grey band.
+            heatmap: whether to draw the map of where.
+            request_id: appears in the logs of all servers on the way.
+
+        Raises:
+            ClientError: no server, no answer in time, or not the answer that was agreed.
+        """
+        params: dict[str, float | bool] = {"heatmap": heatmap, "strict": False}
+        if threshold is not None:
+            params["threshold"] = threshold
+        rows = [{"image": base64.b64encode(image).decode("ascii")} for image in images]
+        body = json.dumps({"dataframe_records": rows, "params": params}).encode()
+        response = self.invoke(body, request_id)
+        if response.status_code != 200:
+            raise error_of(response)
+        return read_records(response.content, len(images))
+
+    def analyze(self, filename: str, image: bytes, with_location: bool = False) -> Analysis:
+        """Return verdict and evidence for one encoded image; only the front end knows how.
+
+        Raises:
+            ClientError: as `score`; or the front end refuses the file, with its code.
+        """
+        response = self._post_file("/v1/analyze", filename, image, with_location)
+        try:
+            return Analysis.model_validate_json(response.content)
+        except ValidationError as error:
+            raise ClientError("The server gave an answer that is not understood.") from error
+
+    def report(self, filename: str, image: bytes, with_location: bool = False) -> bytes:
+        """Return a PDF report on one encoded image; only the front end knows how.
+
+        Raises:
+            ClientError: as `analyze`.
+        """
+        return self._post_file("/v1/report", filename, image, with_location).content
+
+    def invoke(self, body: bytes, request_id: str | None = None) -> requests.Response:
+        """Return the server's answer to a JSON body for `/invocations`, whatever its status."""
+        headers = {"Content-Type": JSON}
+        query = None
+        if request_id:
+            headers["X-Request-ID"] = request_id
+            query = {"request_id": request_id}  # the scoring server logs the URL, not headers
+        return self._send("POST", "/invocations", data=body, headers=headers, params=query)
+
+    def mlflow_version(self) -> str:
+        """Return which MLflow the scoring server runs."""
+        response = self._send("GET", "/version")
+        if response.status_code != 200:
+            raise error_of(response)
+        return response.text.strip()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self.session.close()
+
+    def _post_file(
+        self, path: str, filename: str, image: bytes, with_location: bool
+    ) -> requests.Response:
+        form = {"location": str(with_location).lower()}
+        response = self._send("POST", path, data=form, files={"file": (filename, image)})
+        if response.status_code != 200:
+            raise error_of(response)
+        return response
+
+    def _send(self, method: str, path: str, **content: Any) -> requests.Response:
+        try:
+            return self._send_once(method, path, **content)
+        except requests.Timeout as error:
+            raise _unanswered(error) from error
+        except requests.ConnectionError:
+            # A pooled connection that the server had just closed; scoring changes nothing,
+            # so asking again is safe.
+            try:
+                return self._send_once(method, path, **content)
+            except requests.RequestException as error:
+                raise _unanswered(error) from error
+        except requests.RequestException as error:
+            raise _unanswered(error) from error
+
+    def _send_once(self, method: str, path: str, **content: Any) -> requests.Response:
+        return self.session.request(
+            method, self.url + path, timeout=self.timeout, allow_redirects=False, **content
+        )
+
+
+def read_records(body: bytes, expected: int) -> list[Record]:
+    """Return the records of a scoring server's answer.
+
+    Raises:
+        ClientError: the body is not that of the contract, or has another number of records.
+    """
+    try:
+        records = [Record.model_validate(entry) for entry in json.loads(body)["predictions"]]
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise ClientError("The scoring server gave an answer that is not understood.") from error
+    if len(records) != expected:
+        raise ClientError(f"The scoring server answered {len(records)} of {expected} images.")
+    return records
+
+
+def error_of(response: requests.Response) -> ClientError:
+    """Return the error that an answer stands for; nothing of a foreign body is repeated."""
+    status = response.status_code
+    try:
+        detail = response.json()["error"]
+        return ClientError(str(detail["message"]), str(detail["code"]), status)
+    except (ValueError, KeyError, TypeError):
+        pass  # not our own front end's shape: the scoring server's bodies are not passed on
+    if status in (429, 503):
+        return ClientError("The scoring server is busy.", "scoring_server_busy", status)
+    if status == 504:
+        return ClientError("The scoring server took too long.", "scoring_server_late", status)
+    return ClientError(f"The scoring server failed (HTTP {status}).", status=status)
+
+
+def _unanswered(error: requests.RequestException) -> ClientError:
+    if isinstance(error, requests.ReadTimeout):
+        return ClientError("The scoring server took too long.", code="scoring_server_late")
+    return ClientError("The scoring server cannot be reached.", code="scoring_server_absent")

@@ -1,0 +1,1 @@
+"""Data sets on disk: manifest, CASIA layout, inspection, ingestion, splits."""

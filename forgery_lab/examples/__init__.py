@@ -1,0 +1,1 @@
+"""What a network learns from: saving histories, pairs, cached features."""

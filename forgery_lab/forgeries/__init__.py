@@ -1,0 +1,1 @@
+"""Forgeries that this project makes: splices and copy-moves, their scenes and outlines."""

@@ -1,0 +1,1 @@
+"""The promotion gate: frozen test set, contract check, comparison with the champion."""

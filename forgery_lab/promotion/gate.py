@@ -1,0 +1,428 @@
+"""The promotion gate: is a model sound, and not worse than the one it would replace?
+
+Challenger and champion score the frozen test set under protocol C, each in a process of its own,
+and one question decides: does the paired difference of AUC, with its interval over source
+photographs, stay above minus the margin? Guard rails stand beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from forgery_lab.evaluation import figures, metrics, scoring
+from forgery_lab.evaluation.scoring import Ask
+from forgery_lab.evaluation.trials import PREDICTION_COLUMNS, Trial, matched_trials, prediction
+from forgery_lab.examples.histories import HistoryMatcher
+from forgery_lab.progress import Progress
+from forgery_lab.promotion import contract_check
+from forgery_lab.promotion import frozen_set as frozen_sets
+from forgery_lab.promotion.frozen_set import FrozenSet
+from forgery_pyfunc.detector import MANIFEST_FILE
+from forgery_pyfunc.errors import ModelError
+
+CONDITION = "C"
+TIMED_IMAGES = 24
+MEGABYTE = 2**20
+MOST_UNSCORED = 0.02
+"""Share of the images that the champion scored which the challenger may leave without a score."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a challenger has to keep.
+
+    Attributes:
+        margin: of AUC by which it may be worse than the champion.
+        least_sources: source photographs below which the evidence is insufficient.
+        false_alarms: share of authentic images called forged.
+        calibration_error: `ece_corrected`.
+        latency_ratio: its time per image over the champion's.
+        megabytes: of the model's folder.
+    """
+
+    margin: float
+    least_sources: int
+    false_alarms: float
+    calibration_error: float
+    latency_ratio: float
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model at the gate: what it is called, and its MLflow folder."""
+
+    name: str
+    folder: Path
+
+    @property
+    def training(self) -> pd.DataFrame | None:
+        """The manifest of the images that it learnt from, None where it brings none.
+
+        Raises:
+            ModelError: it cannot be read.
+        """
+        found = list(self.folder.glob(f"artifacts/*/{MANIFEST_FILE}"))
+        if not found:
+            return None
+        try:
+            rows = pd.read_parquet(found[0])
+            sound = rows["sha256"].notna().all() and len(rows["source_ids"].map(len)) == len(rows)
+            if "phash" in rows:
+                sound &= rows["phash"].str.fullmatch("[0-9a-f]{16}").eq(True).all()
+        except (OSError, KeyError, TypeError, AttributeError, ValueError, pa.ArrowException):
+            sound = False
+        if not sound:
+            raise ModelError(f"the training manifest of {self.name} cannot be read")
+        return rows
+
+    @property
+    def megabytes(self) -> float:
+        """The size of the folder."""
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files) / MEGABYTE
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the comparison; a refusal is a sentence, or None where the limit is kept."""
+
+    what: str
+    champion: float
+    challenger: float
+    limit: str
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says: the reasons of a refusal, what else is to be known, the comparison.
+
+    It is lasting unless a model could not be asked, which may have reasons outside the model.
+    """
+
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    figures: dict[str, float] = field(default_factory=dict)
+    lasting: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against the challenger."""
+        return not self.refusals
+
+    @property
+    def reason(self) -> str:
+        """One sentence."""
+        return "; ".join(self.refusals) or "it is not worse, and keeps every limit"
+
+    def table(self) -> str:
+        """Return the comparison as text, a line per figure."""
+        head = f"{'':24}{'champion':>12}{'challenger':>12}  limit"
+        rows = [
+            f"{one.what:24}{one.champion:12.3f}{one.challenger:12.3f}  {one.limit}"
+            + (": NOT KEPT" if one.refusal else "")
+            for one in self.lines
+        ]
+        return "\n".join([head, *rows, *self.notes])
+
+    def to_json(self) -> str:
+        """Return everything as JSON; what is not a number is null."""
+        values = {"passed": self.passed, "reason": self.reason, **asdict(self)}
+        return json.dumps(_finite(values), indent=1)
+
+
+def judge(
+    challenger: Candidate,
+    champion: Candidate | None,
+    frozen: FrozenSet,
+    limits: Limits,
+    seed: int = 0,
+    draws: int = 1,
+    progress: Progress | None = None,
+) -> Judgement:
+    """Return whether the challenger may replace the champion.
+
+    Without a champion, it must be sound and must not have seen the frozen set. A model that
+    cannot be loaded, or dies, is refused and never raised.
+    """
+    notes: list[str] = []
+    try:
+        refusals, notes = leaks(challenger, champion, frozen)
+        if refusals:
+            return Judgement(tuple(refusals), tuple(notes))
+        with ExitStack() as stack:
+            ask = stack.enter_context(opened(challenger))
+            faults = contract_check.faults(challenger.folder, ask)
+            if faults or champion is None:
+                return Judgement(tuple(faults), tuple(notes))
+            asks = (stack.enter_context(opened(champion)), ask)
+            predictions = answers(asks, trials(frozen, seed, draws), progress)
+            seconds = latencies(asks, trials(frozen, seed, 1)[:TIMED_IMAGES])
+    except ModelError as error:
+        return Judgement((str(error),), tuple(notes), lasting=False)
+    sizes = champion.megabytes, challenger.megabytes
+    return compare(predictions, frozen.frame, seconds, sizes, limits, seed, notes)
+
+
+@contextmanager
+def opened(model: Candidate) -> Iterator[Ask]:
+    """Yield what asks a model for records; what is wrong with it is told by its name.
+
+    Raises:
+        ModelError: it cannot be loaded, its process died, or it answers with odd values.
+    """
+
+    def ask_checked(images: list[bytes], **params: Any) -> list[dict[str, Any]]:
+        records = ask(images, **params)
+        odd = next((said for one in records if (said := contract_check.odd_value(one))), None)
+        if odd:
+            raise ModelError(f"{model.name} breaks the contract: {odd}")
+        return records
+
+    try:
+        with scoring.opened(model.folder) as ask:
+            yield ask_checked
+    except ModelError as error:
+        said = str(error).replace(f"the model {model.folder}", model.name)
+        raise ModelError(said.replace(str(model.folder), model.name)) from error
+
+
+def leaks(
+    challenger: Candidate, champion: Candidate | None, frozen: FrozenSet
+) -> tuple[list[str], list[str]]:
+    """Return refusals and notes about models that learnt from the frozen set, or may have.
+
+    Raises:
+        ModelError: the challenger's training manifest cannot be read.
+    """
+    refusals = []
+    if challenger.training is not None:
+        if found := _seen(challenger, frozen):
+            refusals.append(f"{found}, so it cannot be judged")
+    elif champion is not None:
+        refusals.append(
+            f"{challenger.name} brings no training manifest, so it cannot be shown that the "
+            "frozen test set is new to it"
+        )
+    return refusals, _notes(champion, frozen) if champion is not None else []
+
+
+def _notes(champion: Candidate, frozen: FrozenSet) -> list[str]:
+    try:
+        if champion.training is None:
+            return [f"{champion.name} brings no training manifest; it may know the frozen set"]
+        found = _seen(champion, frozen)
+    except ModelError as error:
+        return [f"{error}; it may know the frozen set"]
+    return [f"{found}: the comparison favours it"] if found else []
+
+
+def _seen(model: Candidate, frozen: FrozenSet) -> str:
+    """Return how the model's training touched the frozen set, empty where it did not."""
+    training = model.training
+    if training is None:
+        return ""
+    codes = frozen_sets.touching(training, frozen.frame)
+    counts = codes[codes != ""].value_counts()
+    if counts.empty:
+        return ""
+    said = ", ".join(f"{count} as {code}" for code, count in counts.items())
+    return f"{model.name} learnt from {counts.sum()} images that touch the frozen test set ({said})"
+
+
+def trials(frozen: FrozenSet, seed: int, draws: int) -> list[Trial]:
+    """Return the frozen images with matched histories."""
+    matcher = HistoryMatcher.fit(frozen.frame, frozen.root, seed)
+    return matched_trials(frozen.frame, frozen.root, matcher, draws)
+
+
+def answers(
+    asks: Sequence[Ask], shown: Sequence[Trial], progress: Progress | None = None
+) -> list[pd.DataFrame]:
+    """Return a frame of predictions for each model; all see the same bytes at the same time."""
+    rows: list[list[dict[str, Any]]] = [[] for _ in asks]
+    with ThreadPoolExecutor(len(asks)) as pool:
+        for start in range(0, len(shown), scoring.BATCH):
+            batch = shown[start : start + scoring.BATCH]
+            images = [trial.rendition() for trial in batch]
+            found = pool.map(lambda ask, images=images: ask(images), asks)
+            for mine, records in zip(rows, found, strict=True):
+                mine += [prediction(*pair) for pair in zip(batch, records, strict=True)]
+            if progress:
+                progress(start + len(batch), len(shown))
+    return [pd.DataFrame(mine, columns=[*PREDICTION_COLUMNS]) for mine in rows]
+
+
+def latencies(asks: Sequence[Ask], shown: Sequence[Trial]) -> list[float]:
+    """Return the median seconds per image of each model, asked in turn within one minute."""
+    seconds: list[list[float]] = [[] for _ in asks]
+    for turn, trial in enumerate(shown):
+        image = trial.rendition()
+        for model in range(len(asks)) if turn % 2 else reversed(range(len(asks))):
+            start = time.perf_counter()
+            asks[model]([image])
+            seconds[model].append(time.perf_counter() - start)
+    return [median(one) for one in seconds]
+
+
+def compare(
+    predictions: Sequence[pd.DataFrame],
+    rows: pd.DataFrame,
+    seconds: Sequence[float],
+    megabytes: Sequence[float],
+    limits: Limits,
+    seed: int = 0,
+    notes: Sequence[str] = (),
+) -> Judgement:
+    """Return the judgement on figures of champion and challenger, in this order everywhere.
+
+    Args:
+        predictions: of each, on `rows` under protocol C.
+        rows: manifest rows; images that one of the two could not score count for neither, and
+            the challenger may have hardly more of them.
+        seconds: per image.
+        megabytes: of the model's folder.
+        limits: what the challenger has to keep.
+        seed: of the bootstrap.
+        notes: what else is to be known.
+    """
+    scored = [set(figures.draws_of(one, rows, CONDITION)[1]["sha256"]) for one in predictions]
+    missed = len(scored[0] - scored[1]), len(scored[0])
+    common = rows[rows["sha256"].isin(scored[0] & scored[1])]
+    sources = len(set(figures.host(common))) if len(common) else 0
+    if sources < limits.least_sources or not figures.has_classes(common):
+        missing = _missed(*missed).refusal
+        return Judgement(
+            (
+                *([missing] if missing else []),
+                f"insufficient evidence: {sources} source photographs ({len(common)} images) that "
+                f"both models could score, and {limits.least_sources} are needed",
+            ),
+            tuple(notes),
+        )
+    draws = [figures.draws_of(one, common, CONDITION)[0] for one in predictions]
+    difference = metrics.compare(draws[0], draws[1], seed=seed)["auc"]
+    lines = (
+        _missed(*missed),
+        _auc(draws, difference, limits.margin),
+        _false_alarms([one[0] for one in draws], limits.false_alarms),
+        _calibration(draws, limits.calibration_error, seed),
+        _latency(seconds, limits.latency_ratio),
+        _size(megabytes, limits.megabytes),
+    )
+    low, high = _number(difference["low"]), _number(difference["high"])
+    said = (
+        f"{len(common)} images of {sources} source photographs under protocol {CONDITION}; "
+        f"difference of AUC {_number(difference['value']):+.3f}, 95 % {low:+.3f} … {high:+.3f}"
+    )
+    values = {f"{who}.{line.what.replace(' ', '_').replace(',', '')}": getattr(line, who)
+              for line in lines for who in ("champion", "challenger")}  # fmt: skip
+    values.update({"images": len(common), "sources": sources})
+    values.update({"difference.low": low, "difference.high": high})
+    refusals = tuple(line.refusal for line in lines if line.refusal)
+    return Judgement(refusals, (said, *notes), lines, values)
+
+
+def _missed(count: int, of: int) -> Line:
+    share = count / of if of else 0.0
+    refusal = None
+    if share > MOST_UNSCORED:
+        refusal = (
+            f"the challenger could not score {count} of the {of} images that the champion scored "
+            f"({share:.1%}); the limit is {MOST_UNSCORED:.0%}"
+        )
+    return Line("not scored", 0.0, share, f"at most {MOST_UNSCORED:g}", refusal)
+
+
+def _auc(
+    draws: Sequence[Sequence[metrics.Scores]], difference: dict[str, Any], margin: float
+) -> Line:
+    champion, challenger = (
+        float(np.mean([metrics.measure(one)["auc"] for one in model])) for model in draws
+    )
+    low, high = _number(difference["low"]), _number(difference["high"])
+    refusal = None
+    if not low >= -margin:
+        verb = "is worse" if challenger - champion < -margin else "is not shown to be as good"
+        refusal = (
+            f"the challenger {verb}: AUC {challenger:.3f} against {champion:.3f}, and the 95 % "
+            f"interval of the difference, {low:+.3f} … {high:+.3f}, goes below -{margin:g}"
+        )
+    return Line("AUC", champion, challenger, f"not more than {margin:g} worse", refusal)
+
+
+def _false_alarms(models: Sequence[metrics.Scores], limit: float) -> Line:
+    rates = [_alarms(scores) for scores in models]
+    value, low = rates[1]["value"], rates[1]["low"]
+    refusal = None
+    if low is not None and low > limit:
+        refusal = (
+            f"the challenger calls {value:.1%} of the authentic photographs forged "
+            f"({rates[1]['count']} of {rates[1]['of']}, at least {low:.1%}); the limit is "
+            f"{limit:.1%}"
+        )
+    champion, challenger = (_number(rate["value"]) for rate in rates)
+    return Line("false alarms", champion, challenger, f"at most {limit:g}", refusal)
+
+
+def _alarms(scores: metrics.Scores) -> dict[str, Any]:
+    alarms = scores.forged & scores.decided & ~scores.label
+    return metrics.proportion(int(alarms.sum()), int((~scores.label).sum()))
+
+
+def _calibration(draws: Sequence[Sequence[metrics.Scores]], limit: float, seed: int) -> Line:
+    found = [metrics.estimate(one, resamples=500, seed=seed)["ece_corrected"] for one in draws]
+    champion, challenger = (_number(one["value"]) for one in found)
+    low = _number(found[1]["low"])
+    refusal = None
+    if low > limit:
+        refusal = (
+            f"the challenger's calibration error is {challenger:.3f}, at least {low:.3f}; the "
+            f"limit is {limit:g}"
+        )
+    return Line("calibration error", champion, challenger, f"at most {limit:g}", refusal)
+
+
+def _latency(seconds: Sequence[float], limit: float) -> Line:
+    champion, challenger = (1000 * one for one in seconds)
+    refusal = None
+    if challenger > limit * champion:
+        refusal = (
+            f"the challenger takes {challenger:.0f} ms for an image, the champion "
+            f"{champion:.0f} ms; the limit is {limit:g} times as long"
+        )
+    return Line("ms per image", champion, challenger, f"at most {limit:g} times", refusal)
+
+
+def _size(megabytes: Sequence[float], limit: float) -> Line:
+    refusal = None
+    if megabytes[1] > limit:
+        refusal = f"the challenger has {megabytes[1]:.0f} MB; the limit is {limit:g}"
+    return Line("MB", megabytes[0], megabytes[1], f"at most {limit:g}", refusal)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _finite(value: Any) -> Any:
+    """Return nested values with None for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and np.isnan(value) else value

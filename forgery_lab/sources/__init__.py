@@ -1,0 +1,1 @@
+"""Where images come from: folders, archives, downloads, feedback, photographs, the demo."""

@@ -1,0 +1,166 @@
+"""The photographs that the release detector learns from: camera originals, and pictures of phones.
+
+Both sources may be used for any purpose. Camera originals lie in `photos/`, photographs saved once
+for the web in `photos_web/`; where they are not at hand they are fetched at a fixed commit, and
+the SHA-256 of each is compared with what the shipped detector noted of its training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL.ExifTags import Base
+
+from forgery_lab.data.folders import images
+from forgery_lab.data.inspection import perceptual_hash
+from forgery_lab.errors import DataError
+from forgery_lab.progress import Progress
+from forgery_lab.sources.archives import ArchiveLimits, unpack
+from forgery_lab.sources.downloads import download, http_remote
+from forgery_pyfunc.errors import ImageError
+from forgery_pyfunc.imaging.decoding import decode, read_metadata
+
+logger = logging.getLogger(__name__)
+
+PARTS = 3
+"""Into so many parts makes and photographs are split; one part judges what the others taught."""
+
+
+@dataclass(frozen=True)
+class PhotoSource:
+    """A public repository of photographs at one commit, and the folder they go to."""
+
+    folder: str
+    repository: str
+    commit: str
+    terms: str
+
+    @property
+    def url(self) -> str:
+        """Where GitHub gives the archive of the commit."""
+        return f"https://github.com/{self.repository}/archive/{self.commit}.zip"
+
+
+CAMERAS = PhotoSource(
+    "photos",
+    "drewnoakes/metadata-extractor-images",
+    "d63b8770911b233569fde2811d076f08f1681e1d",
+    "free to use for any purpose",
+)
+WEB = PhotoSource(
+    "photos_web",
+    "alexeygrigorev/clothing-dataset-small",
+    "36364be1969242c019705255cd87aed00c73a939",
+    "CC0 1.0",
+)
+SOURCES = (CAMERAS, WEB)
+
+
+def find(folder: Path, parts: int = PARTS) -> pd.DataFrame:
+    """Return a row per photograph in `photos/` and `photos_web/` of a folder.
+
+    Columns: `path`, `sha256`, `phash`, `origin` ("camera" or "web"), `make`, `width`, `height`
+    and `part`, 0 … parts - 1: all photographs of a make are in one, those from the web by their
+    SHA-256.
+
+    Raises:
+        DataError: there is no such folder, or no photograph of one of the two kinds.
+    """
+    rows = []
+    for source, origin in ((CAMERAS, "camera"), (WEB, "web")):
+        found = [row for path in images(folder / source.folder) if (row := _row(path, origin))]
+        if not found:
+            raise DataError(
+                f"{folder / source.folder} holds no photograph; needed are {CAMERAS.folder}/ with "
+                f"camera originals and {WEB.folder}/ with photographs from the web"
+            )
+        rows += found
+    frame = pd.DataFrame(rows).drop_duplicates("sha256").sort_values(["origin", "sha256"])
+    return _with_parts(frame.reset_index(drop=True), parts)
+
+
+def _row(path: Path, origin: str) -> dict[str, object] | None:
+    data = path.read_bytes()
+    try:
+        image = decode(data)
+    except ImageError as error:
+        logger.warning("left out: %s: %s", path.name, error)
+        return None
+    make = read_metadata(data).exif.get(Base.Make, "") if origin == "camera" else ""
+    return {
+        "path": str(path),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "phash": perceptual_hash(image),
+        "origin": origin,
+        "make": str(make).strip("\x00 ").split(" ")[0].lower() or path.stem.split("_")[0].lower(),
+        "width": image.width,
+        "height": image.height,
+    }
+
+
+def _with_parts(frame: pd.DataFrame, parts: int) -> pd.DataFrame:
+    """Give the makes to the parts, the largest first, each to the part that has least."""
+    counts = frame[frame["origin"] == "camera"]["make"].value_counts(sort=False)
+    held, part_of = [0] * parts, {}
+    for make, count in sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))):
+        part_of[make] = held.index(min(held))
+        held[part_of[make]] += count
+    by_digest = frame["sha256"].str[:8].map(lambda digits: int(digits, 16) % parts)
+    return frame.assign(
+        part=frame["make"].map(part_of).where(frame["origin"] == "camera", by_digest).astype(int)
+    )
+
+
+def fetch(folder: Path, wanted: Collection[str], progress: Progress | None = None) -> Path:
+    """Return `folder`, which now holds the photographs with the wanted SHA-256 in two subfolders.
+
+    Where one of them is missing or has changed, both subfolders are made anew.
+
+    Raises:
+        DataError: a source cannot be reached, or lacks a photograph that is wanted.
+    """
+    held = [path for source in SOURCES for path in images(folder / source.folder)]
+    if set(wanted) <= {hashlib.sha256(path.read_bytes()).hexdigest() for path in held}:
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    limits = ArchiveLimits(max_bytes=4 * 2**30)
+    kept: set[str] = set()
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as scratch:
+        for source in SOURCES:
+            archive = download(
+                http_remote(source.url), folder / ".downloads", limits.max_bytes, progress
+            )
+            unpacked = Path(scratch) / "unpacked" / source.folder
+            unpack(archive, unpacked, limits, source.url)
+            kept |= _keep(unpacked, Path(scratch) / source.folder, wanted)
+        missing = set(wanted) - kept
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(set(wanted))} photographs are not in "
+                f"{' and '.join(source.url for source in SOURCES)}, such as the one with SHA-256 "
+                f"{min(missing)}"
+            )
+        for source in SOURCES:
+            shutil.rmtree(folder / source.folder, ignore_errors=True)
+            (Path(scratch) / source.folder).rename(folder / source.folder)
+    shutil.rmtree(folder / ".downloads", ignore_errors=True)
+    return folder
+
+
+def _keep(unpacked: Path, target: Path, wanted: Collection[str]) -> set[str]:
+    """Move the wanted images of an unpacked archive into one folder; return their SHA-256."""
+    target.mkdir()
+    kept = set()
+    for path in images(unpacked):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest in wanted and digest not in kept:
+            path.rename(target / f"{digest[:16]}{path.suffix.lower()}")
+            kept.add(digest)
+    return kept

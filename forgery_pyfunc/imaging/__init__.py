@@ -1,0 +1,1 @@
+"""Encoded bytes to pixels and back: formats, limits, JPEG headers, error levels."""

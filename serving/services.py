@@ -1,0 +1,80 @@
+"""The two services of this project as commands: the model on loopback, the page in front."""
+
+import math
+import os
+import socket
+import sys
+from pathlib import Path
+
+from serving.errors import DeployError
+from serving.supervisor import DRAIN_SECONDS, Service
+
+LOOPBACK = "127.0.0.1"
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CPU_QUOTA_V1 = Path("/sys/fs/cgroup/cpu")
+
+
+def scoring_server(
+    model_uri: str, port: int, workers: int, environment: dict[str, str] | None = None
+) -> Service:
+    """Return `mlflow models serve` on loopback: its errors may hold the payload."""
+    scripts = Path(sys.executable).parent
+    command = [
+        str(scripts / "mlflow"), "models", "serve", "--model-uri", model_uri,
+        "--env-manager", "local", "--host", LOOPBACK, "--port", str(port),
+        "--workers", str(workers),
+    ]  # fmt: skip
+    path = f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # mlflow calls uvicorn
+    # Without PYTHONPATH the model runs the code that was logged with it, never this tree's.
+    # A worker per core leaves no core for threads of matrix products, which wait actively.
+    settings = {"PATH": path, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", **(environment or {})}
+    return Service("scoring", command, settings, ping=f"http://{LOOPBACK}:{port}/ping")
+
+
+def web_page(host: str, port: int, scoring_port: int, pointer: Path) -> Service:
+    """Return gunicorn with the web application; `pointer` tells it who scores (`follow`)."""
+    command = [
+        str(Path(sys.executable).parent / "gunicorn"),
+        "--config", "python:webui.server.gunicorn_settings", "webui.application:create_app()",
+    ]  # fmt: skip
+    settings = {
+        "HOST": host,
+        "PORT": str(port),
+        "SCORING_URL": f"http://{LOOPBACK}:{scoring_port}",
+        "SCORING_POINTER": str(pointer),
+        "OMP_NUM_THREADS": "1",
+        "SHUTDOWN_SECONDS": str(int(DRAIN_SECONDS) - 3),  # the rest is the scoring server's
+    }
+    return Service("page", command, settings)
+
+
+def check_port_free(host: str, port: int) -> None:
+    """Raise `DeployError` where the port cannot be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise DeployError(
+                f"port {port} of {host} cannot be used ({error.strerror}); choose another one"
+            ) from error
+
+
+def available_cpus() -> int:
+    """Return the CPUs this process may use: its affinity, cut by the container's quota."""
+    return max(1, math.ceil(min(len(os.sched_getaffinity(0)), quota())))
+
+
+def quota() -> float:
+    """Return the CPUs that the control group grants, `inf` where it sets no limit.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html, `cpu.max`
+    """
+    if CPU_QUOTA.is_file():
+        granted, period = CPU_QUOTA.read_text().split()
+        return math.inf if granted == "max" else int(granted) / int(period)
+    if (CPU_QUOTA_V1 / "cpu.cfs_quota_us").is_file():
+        granted_us = int((CPU_QUOTA_V1 / "cpu.cfs_quota_us").read_text())
+        period_us = int((CPU_QUOTA_V1 / "cpu.cfs_period_us").read_text())
+        return math.inf if granted_us < 0 else granted_us / period_us
+    return math.inf

@@ -1,0 +1,1 @@
+"""Commands of whoever runs the system: doctor, history, DagsHub."""

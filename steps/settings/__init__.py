@@ -1,0 +1,1 @@
+"""Settings of the steps: entities, configuration files, the MLproject file."""

@@ -1,0 +1,312 @@
+"""The settings of every step, as frozen and typed objects that refuse unknown keys.
+
+Values come from `params.yaml` and from `-P name=value`; a field without a default must be in
+one of the two. A field's description is the documentation of its parameter.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+
+def _split_commas(value: Any) -> Any:
+    """A list given as text, as `-P` does, is separated by commas."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _stand_together(families: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(families)) < len(families):
+        raise ValueError("each name once")
+    if len(families) > 1 and "ela" in families:
+        raise ValueError("ela alone, or the others")
+    return families
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+Features = Annotated[
+    tuple[Literal["residual", "copymove", "dct", "double_jpeg", "ela"], ...],
+    BeforeValidator(_split_commas),
+    AfterValidator(_stand_together),
+    Field(min_length=1, description="feature families, separated by commas"),
+]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="where all randomness comes from")]
+Protocols = Annotated[
+    tuple[Literal["A", "B", "C", "C-shift", "C-scale", "control"], ...],
+    BeforeValidator(_split_commas),
+]
+Frozen = Annotated[
+    str, Field(min_length=1, description="frozen test set: a folder, an archive or a URL")
+]
+FrozenDigest = Annotated[
+    str, Field(pattern="^([0-9a-f]{32})?$", description="that its manifest must have")
+]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Epochs = Annotated[
+    int, Field(ge=1, le=1000, description="passes over the training images, at most")
+]
+BatchSize = Annotated[
+    int, Field(ge=1, le=1024, description="images or windows of them per step of the optimiser")
+]
+LearningRate = Annotated[
+    float, Field(gt=0, le=1, description="of AdamW at the start; it falls to 0 along a cosine")
+]
+Averaging = Annotated[
+    float, Field(ge=0, lt=1, description="momentum of the mean of the weights, which is kept")
+]
+Stage = Literal["Staging", "Production", "Archived"]
+
+
+class Entity(BaseModel):
+    """A frozen record that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's true and yes would pass as 1."""
+        kind = str(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, bool) and ("int" in kind or "float" in kind):
+            raise ValueError("a number")
+        return value
+
+
+class Paths(Entity):
+    """Where things are, relative to the workspace."""
+
+    raw: Path
+    frozen: Path
+    manifest: Path
+    ingest_report: Path
+    splits: Path
+    split_report: Path
+    features: Path
+    detector: Path
+    checkpoints: Path
+    training_report: Path
+    training_plots: Path
+    metrics: Path
+    evaluation: Path
+    audit: Path
+    random_split: Path
+    release_work: Path
+    runs: Path
+
+
+class Config(Entity):
+    """All of `config.yaml`."""
+
+    experiment: str = Field(min_length=1)
+    registered_model: str = Field(min_length=1)
+    feedback_db: Path
+    paths: Paths
+
+
+class IngestSettings(Entity):
+    """From a source of images to a data root and its manifest."""
+
+    seed: Seed
+    source: str = Field(
+        min_length=1,
+        description="demo, a folder, an archive, http(s)://…, s3://…, kaggle:owner/name, "
+        "feedback (the page's store) or feedback:PATH",
+    )
+    checksum: str = Field(
+        pattern="^([0-9a-f]{64})?$", description="SHA-256 that a downloaded file must have"
+    )
+    demo_count: int = Field(ge=40, le=100_000, description="images that `demo` generates")
+    frozen: Frozen
+    frozen_digest: FrozenDigest
+
+
+class PreprocessSettings(Entity):
+    """From a manifest to splits and cached features."""
+
+    seed: Seed
+    split: Literal["source", "random"] = Field(
+        description="source: no source photograph on two sides; random: as most papers do"
+    )
+    train_fraction: Share = Field(description="share of the images to learn from")
+    validation_fraction: Share = Field(
+        description="share that chooses epoch and thresholds; what is left is the test split"
+    )
+    history: Literal["matched", "raw"] = Field(
+        description="matched: both classes get the same number and kind of saves; raw: as shipped"
+    )
+    draws: int = Field(ge=1, le=20, description="matched histories drawn for every image")
+    rescaled: int = Field(
+        ge=0, le=20, description="further ones with a change of scale before the last save"
+    )
+    features: Features
+    disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
+
+
+class TrainSettings(Entity):
+    """From cached features to a detector."""
+
+    seed: Seed
+    network: Literal["blocks", "classic"] = Field(
+        description="blocks: a logit per 8×8 block; classic: the field's usual ELA network"
+    )
+    epochs: Epochs
+    patience: int = Field(ge=1, description="epochs without improvement before training stops")
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    averaging: Averaging
+
+
+class EvaluateSettings(Entity):
+    """From a model and a split data set to scores and a report."""
+
+    seed: Seed
+    model: str = Field("", description="model URI; by default the detector that `train` wrote")
+    draws: int = Field(ge=1, le=20, description="matched histories drawn for every test image")
+    bootstrap: int = Field(ge=100, le=100_000, description="resamples behind every interval")
+    protocols: Protocols = Field(
+        ("A", "B", "C", "C-shift", "C-scale", "control"),
+        min_length=1,
+        description="which to measure, where the model allows it",
+    )
+    robustness: bool = Field(description="protocol F: AUC against quality, scale and blur")
+    extra: Names = Field((), description="protocol E: name:path,name:path")
+    against: str = Field("", description="URI of a model to compare with, on identical images")
+    folds: int = Field(
+        0, ge=0, le=20, description="train anew per source-disjoint fold, judge out of fold; 0: no"
+    )
+
+
+class AuditSettings(Entity):
+    """How much of the label of a data set can be told without looking at the pictures."""
+
+    seed: Seed
+    data: Path = Field(description="folder of images in two classes")
+    output: Path | None = Field(None, description="folder of the report")
+
+
+class ForgeSettings(Entity):
+    """Labelled forgeries of one's own photographs, in CASIA layout."""
+
+    seed: Seed
+    input: Path = Field(description="folder of photographs")
+    output: Path = Field(description="folder to write; it must not exist")
+    count: int = Field(200, ge=2, description="images to make, half of them authentic")
+
+
+class ReleaseSettings(Entity):
+    """The detector that the project ships, from free photographs and forgeries of them."""
+
+    seed: Seed
+    photos: Path | None = Field(
+        None, description="folder with photos/ and photos_web/; by default both are fetched"
+    )
+    output: Path = Field(Path("forgery/shipped"), description="folder of the detector")
+    features: Features
+    draws: int = Field(ge=1, le=20, description="variants of every pair")
+    held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
+    cross_fit: bool = Field(False, description="train for every part, to count false alarms")
+    epochs: Epochs
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    averaging: Averaging
+    disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
+
+
+class RegisterSettings(Entity):
+    """From a detector to a version in the model registry."""
+
+    detector: Path | None = Field(None, description="folder; by default what `train` wrote")
+
+
+class PromoteSettings(Entity):
+    """Through the gate to a stage."""
+
+    seed: Seed
+    stage: Stage = Field("Production", description="Staging, Production or Archived")
+    version: int | None = Field(None, ge=1, description="by default the challenger")
+    force: bool = Field(False, description="promote against the gate; needs a reason")
+    reason: str = Field("", max_length=500, description="why it is forced")
+    frozen: Frozen
+    frozen_digest: FrozenDigest
+    draws: int = Field(ge=1, le=20, description="matched histories drawn for every frozen image")
+    margin: float = Field(
+        ge=0, le=1, description="AUC by which a challenger may be worse than the champion"
+    )
+    least_sources: int = Field(
+        ge=1, description="source photographs below which the evidence is insufficient"
+    )
+    false_alarms: float = Field(
+        ge=0, le=1, description="share of authentic frozen images that may be called forged"
+    )
+    calibration_error: float = Field(ge=0, le=1, description="the largest, bias corrected")
+    latency_ratio: float = Field(gt=0, description="the challenger's time over the champion's")
+    megabytes: float = Field(gt=0, description="the largest size of a model")
+
+
+class RollbackSettings(Entity):
+    """Back to the previous champion."""
+
+    reason: str = Field("", max_length=500, description="why, for the history")
+
+
+class ScoreSettings(Entity):
+    """From a folder of images to a table of verdicts."""
+
+    input: Path = Field(description="folder of images")
+    output: Path = Field(description="table to write: .parquet or .csv")
+    model: str = Field("", description="model URI; by default the champion")
+    threshold: float | None = Field(None, ge=0, le=1, description="replaces the grey band")
+
+
+class ServeSettings(Entity):
+    """A scoring server and the web page in front of it."""
+
+    model: str = Field("", description="model URI; by default the champion")
+    port: int = Field(8080, ge=1, le=65535, description="of the web page")
+    scoring_port: int = Field(5001, ge=1, le=65535, description="of the scoring server, loopback")
+    follow: bool = Field(False, description="change over when the alias moves to another version")
+
+
+class MainSettings(Entity):
+    """The whole way, or a part of it, as child runs of one parent run."""
+
+    steps: Names = Field(
+        ("ingest", "preprocess", "train", "evaluate", "register", "promote"),
+        min_length=1,
+        description="which steps to run, in order, separated by commas",
+    )
+    source: str = Field("", description="as `ingest -P source=…`; by default what params.yaml says")
+    overrides: Names = Field(
+        (), description="settings of the steps: train.epochs=2,ingest.demo_count=60"
+    )
+    folder: Path | None = Field(
+        None, description="new folder to work in; by default runs/main/RUN in the workspace"
+    )
+
+
+SETTINGS: dict[str, type[Entity]] = {
+    "ingest": IngestSettings,
+    "preprocess": PreprocessSettings,
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "audit": AuditSettings,
+    "forge": ForgeSettings,
+    "release": ReleaseSettings,
+    "register": RegisterSettings,
+    "promote": PromoteSettings,
+    "rollback": RollbackSettings,
+    "score": ScoreSettings,
+    "serve": ServeSettings,
+    "main": MainSettings,
+}
+"""The entry points of `MLproject`, each with its settings."""

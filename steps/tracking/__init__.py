@@ -1,0 +1,1 @@
+"""MLflow runs of the steps, and what they log."""

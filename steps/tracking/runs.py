@@ -1,0 +1,365 @@
+"""MLflow runs of the steps: where they are tracked, how they are opened, what all of them log.
+
+The tracking store is `MLFLOW_TRACKING_URI`, with `MLFLOW_TRACKING_USERNAME` and `…_PASSWORD`
+for a server such as DagsHub, or by default `mlflow.db` in the project's root.
+"""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import yaml
+from matplotlib.figure import Figure
+from mlflow.data.dataset import Dataset
+from mlflow.entities import LifecycleStage, Run
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from requests.exceptions import RequestException
+
+from forgery_lab.files import write_whole
+from forgery_pyfunc.errors import ForgeryError
+from steps.errors import GateRefusedError, TrackingError, first_line
+from steps.settings.configuration import PROJECT_ROOT, Workspace
+from steps.settings.entities import Entity
+from steps.tracking import journal
+from steps.tracking.journal import Journal
+from steps.tracking.system_metrics import Sampler
+
+logger = logging.getLogger(__name__)
+
+VARIABLES = PROJECT_ROOT / ".env"
+RUN_VARIABLE = "MLFLOW_RUN_ID"
+
+OUTCOME_TAG, REASON_TAG = "outcome", "reason"
+"""Tags of a run that ended with an error: what it came to, and why in one sentence."""
+FAILED, REFUSED = "failed", "refused"
+CONTINUED_TAG = "continued_run"
+"""Tag of a run that did its work in an earlier one, which had been stopped."""
+
+Unfinished = Callable[[Any, Workspace], str | None]
+"""Returns the id of the run that a step would continue with these settings, or None."""
+
+
+def configure(experiment: str) -> None:
+    """Choose store and experiment, unless `mlflow run` has opened a run for us already."""
+    if RUN_VARIABLE in os.environ:
+        return
+    choose_store()
+    mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", experiment))
+
+
+def choose_store() -> None:
+    """Take what `make dagshub` wrote where the environment names no store, else `mlflow.db`."""
+    if "MLFLOW_TRACKING_URI" not in os.environ and VARIABLES.is_file():
+        lines = VARIABLES.read_text("utf-8").splitlines()
+        os.environ |= dict(line.split("=", 1) for line in lines if "=" in line)
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        mlflow.set_tracking_uri(f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}")
+
+
+@contextmanager
+def step_run(
+    step: str, settings: Entity, workspace: Workspace, unfinished: Unfinished | None = None
+) -> Iterator[Run]:
+    """Open the step's MLflow run, log its resolved settings and note the run's id on success.
+
+    Settings are logged as `train.epochs`, since `mlflow run` logs the bare names itself. Where
+    `unfinished` names a run that was killed, that one goes on, and the new one says so in a tag.
+    """
+    with started(workspace, run_name=step) as opened, ExitStack() as stack:
+        run = opened
+        stack.enter_context(_sampled(run))
+        try:
+            if unfinished:
+                run = _continued(unfinished(settings, workspace), workspace, stack) or opened
+            values = settings.model_dump()
+            log_params({f"{step}.{key}": value for key, value in values.items()})
+            set_tags({"step": step, **provenance(workspace)})
+            yield run
+        except (ForgeryError, MlflowException, OSError) as error:
+            known = translated(error)
+            outcome = REFUSED if isinstance(known, GateRefusedError) else FAILED
+            with suppress(ForgeryError, MlflowException, OSError):  # the server may be what failed
+                set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(known)[:5000]})
+            if known is error:
+                raise
+            raise known from error
+        note_run(workspace.run_file(step), run)
+
+
+def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Run | None:
+    """Open the run again inside the active one; None where this server does not have it."""
+    if not run_id or existing_run(run_id) is None:
+        return None
+    set_tags({CONTINUED_TAG: run_id})
+    logger.info("continuing run %s, which was stopped", run_id)
+    return stack.enter_context(started(workspace, run_id=run_id, nested=True))
+
+
+@contextmanager
+def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
+    """Open an MLflow run; what it logs reaches a server also when that is down for minutes."""
+    run = mlflow.start_run(**options)
+    status, patience = "FAILED", journal.PATIENCE_AFTER_FAILURE
+    try:
+        if mlflow.get_tracking_uri().startswith("http"):
+            _open_journal(run.info.run_id, workspace.path("runs") / "journal")
+        yield run
+        status, patience = "FINISHED", journal.PATIENCE
+    finally:
+        _end(run.info.run_id, status, patience)
+
+
+@contextmanager
+def _sampled(run: Run) -> Iterator[None]:
+    """Log the load of the machine to the run, from a thread."""
+    run_id = run.info.run_id
+    sampler = Sampler(run_id, lambda metrics, step: _add(_values(step, metrics=metrics), run_id))
+    sampler.start()
+    try:
+        yield
+    finally:
+        sampler.finish()
+
+
+def current_run() -> Run:
+    """Return the MLflow run that is open; a step always has one."""
+    run = mlflow.active_run()
+    if run is None:
+        raise RuntimeError("no MLflow run is open; call a step through `python -m steps`")
+    return run
+
+
+def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
+    """Log metrics to the active run."""
+    _log(metrics={name: float(value) for name, value in values.items()}, step=step or 0)
+
+
+def log_params(values: Mapping[str, Any]) -> None:
+    """Log parameters to the active run, as text."""
+    _log(params={name: str(value) for name, value in values.items()})
+
+
+def set_tags(values: Mapping[str, Any]) -> None:
+    """Set tags of the active run, as text."""
+    _log(tags={name: str(value) for name, value in values.items()})
+
+
+def log_input(data: Dataset, context: str) -> None:
+    """Log a data set that the active run reads."""
+    _add({"input": data.to_dict(), "tags": {MLFLOW_DATASET_CONTEXT: context}})
+
+
+def log_artifact(path: Path) -> None:
+    """Log a file to the active run."""
+    _log_files(lambda folder: shutil.copy(path, folder))
+
+
+def log_artifacts(source: Path, name: str) -> None:
+    """Log the files of a folder to the active run, under a name."""
+    _log_files(lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True), name)
+
+
+def log_text(text: str, name: str) -> None:
+    """Log text as a file of the active run."""
+    path = Path(name)
+    _log_files(lambda folder: (folder / path.name).write_text(text, "utf-8"), str(path.parent))
+
+
+def log_figure(figure: Figure, name: str) -> None:
+    """Log a figure as an image file of the active run."""
+    path = Path(name)
+    _log_files(lambda folder: figure.savefig(folder / path.name), str(path.parent))
+
+
+def _log(step: int = 0, **values: Any) -> None:
+    _add(_values(step, **values))
+
+
+def _values(step: int, **values: Any) -> dict[str, Any]:
+    now = {"at": int(time.time() * 1000), "step": step}
+    return {"metrics": {}, "params": {}, "tags": {}, **now, **values}
+
+
+_journals: dict[str, Journal] = {}
+"""The journals of the open runs, by the run's id; a run on a local store has none."""
+_left: list[Journal] = []
+"""Those of earlier runs, whose entries are being sent beside."""
+_waited = 0.0
+"""Seconds that this process has waited for a server that is down."""
+
+
+def _add(entry: dict[str, Any], run_id: str | None = None) -> None:
+    run_id = run_id or current_run().info.run_id
+    if run_id in _journals:
+        _journals[run_id].add(entry)
+    else:
+        journal.send(MlflowClient(), run_id, entry, Path())
+
+
+def _log_files(write: Callable[[Path], object], name: str = "") -> None:
+    """Have the files of an entry written into a folder, and log them under a name."""
+    name = "" if name == "." else name
+    mine = _journals.get(current_run().info.run_id)
+    if mine:
+        folder = mine.new_files()
+        write(folder)
+        mine.add({"files": str(folder.relative_to(mine.folder)), "to": name})
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        write(Path(scratch))
+        _add({"files": scratch, "to": name})
+
+
+def _open_journal(run_id: str, folder: Path) -> None:
+    """Begin to send what earlier runs could not send, and keep a journal of this one."""
+    uri = mlflow.get_tracking_uri()
+    for left, earlier in journal.left_behind(folder, uri):
+        logger.info("sending what run %s could not send", earlier)
+        _left.append(Journal(left, earlier, uri))
+    _journals[run_id] = Journal(folder / run_id, run_id, uri)
+
+
+def _end(run_id: str, status: str, patience: float) -> None:
+    """End the active run, by its journal where it has one: the server may be down."""
+    mine = _journals.pop(run_id, None)
+    if mine is None:
+        mlflow.end_run(status)
+        return
+    sent = False
+    try:
+        mine.add({"end": status, "at": int(time.time() * 1000)})
+        sent = _close(mine, patience)
+        while _left and not _journals:
+            _close_earlier(_left.pop(), patience)
+    finally:
+        with ExitStack() as stack:
+            if not sent:
+                stack.enter_context(_without_retries())
+            try:
+                mlflow.end_run(status)
+            except (MlflowException, RequestException) as error:
+                logger.warning("the end of the run is not on the tracking server yet: %s", error)
+
+
+def _close(one: Journal, patience: float) -> bool:
+    """Wait until a journal is sent, yet for all journals together no longer than `patience`."""
+    global _waited
+    began = time.monotonic()
+    try:
+        return one.close(max(patience - _waited, 0.0))
+    finally:
+        _waited += time.monotonic() - began
+
+
+def _close_earlier(one: Journal, patience: float) -> None:
+    try:
+        _close(one, patience)
+    except TrackingError as error:  # the run was deleted, for one
+        logger.warning("run %s: %s", one.run_id, error)
+
+
+@contextmanager
+def _without_retries() -> Iterator[None]:
+    """Ask a server that is known to be down once only."""
+    before = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw()
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
+    try:
+        yield
+    finally:
+        if before is None:
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.unset()
+        else:
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(before)
+
+
+def provenance(workspace: Workspace) -> dict[str, str]:
+    """Return tags that say which code and which data: the git commit and DVC's digest of the data.
+
+    Either is absent where it is not known, as in a folder outside git or a run of `main`.
+    """
+    tags = git_commit()
+    lock = workspace.root / "dvc.lock"
+    if lock.is_file():
+        outs = yaml.safe_load(lock.read_text("utf-8"))["stages"].get("ingest", {}).get("outs", [])
+        tags.update({f"dvc.{out['path']}": out["md5"] for out in outs if "md5" in out})
+    return tags
+
+
+def git_commit() -> dict[str, str]:
+    """Return {"git_commit": …} of this code, or nothing outside git."""
+    git = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+    )
+    return {"git_commit": git.stdout.strip()} if git.returncode == 0 else {}
+
+
+def note_run(path: Path, run: Run) -> None:
+    """Write the run's id to a file, so that a later step, or DVC's cache, can find it again."""
+    note = {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id}
+    write_whole(path, json.dumps(note) + "\n")
+
+
+def find_run(path: Path) -> Run | None:
+    """Return the run noted in a file, or None where the current server does not have it.
+
+    A stage that DVC restored from its cache brings the note of a run that may have been logged
+    to another server.
+    """
+    if not path.is_file():
+        return None
+    return existing_run(json.loads(path.read_text("utf-8"))["run_id"])
+
+
+def existing_run(run_id: str) -> Run | None:
+    """Return the run, or None where the current server does not have it, or it was deleted."""
+    try:
+        run = MlflowClient().get_run(run_id)
+        return run if run.info.lifecycle_stage == LifecycleStage.ACTIVE else None
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def translated(error: ForgeryError | MlflowException | OSError) -> ForgeryError:
+    """Return an error that a user can mend as one sentence, whoever raised it."""
+    if isinstance(error, ForgeryError):
+        return error
+    if isinstance(error, MlflowException):
+        return explain(error)
+    if isinstance(error, RequestException):
+        return TrackingError(f"the tracking server does not answer: {error}")
+    name = f" ({error.filename})" if error.filename else ""
+    return ForgeryError(f"{error.strerror or error}{name}")
+
+
+def explain(error: MlflowException) -> TrackingError:
+    """Return MLflow's error as one sentence that names the server and what it said."""
+    if is_unauthorised(error):
+        user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+        said = f"the user {user} with this password" if user else "a request without a user"
+        return TrackingError(
+            f"the tracking server {mlflow.get_tracking_uri()} does not accept {said}; set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return TrackingError(
+        f"the tracking server {mlflow.get_tracking_uri()} failed: {first_line(error)}"
+    )
+
+
+def is_unauthorised(error: MlflowException) -> bool:
+    """Return whether the server does not accept our credentials."""
+    return error.get_http_status_code() == HTTPStatus.UNAUTHORIZED or "error code 401" in str(error)

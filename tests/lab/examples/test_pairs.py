@@ -1,0 +1,137 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from forgery_lab.errors import DataError
+from forgery_lab.examples import feature_store
+from forgery_lab.examples.pairs import Life, Pairs, Plan, prepared
+from forgery_lab.forgeries import scenes
+from forgery_lab.sources import photographs
+from forgery_lab.training import release
+from forgery_pyfunc.calibration import Calibration
+from forgery_pyfunc.imaging.decoding import decode
+
+PLAN = Plan(seed=3, sides=(96, 192), places=(("camera", 2), ("web", 1)), draws=2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Six camera originals of three makes, and six photographs of the web."""
+    root = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(4)
+    for name in ("photos", "photos_web"):
+        (root / name).mkdir()
+    for number in range(6):
+        picture = Image.fromarray(scenes.render("nat", rng, 200, 260))
+        exif = Image.Exif()
+        exif[0x010F] = f"Make{number % 3} Ltd"
+        picture.save(root / "photos" / f"{number}.jpg", quality=92, exif=exif)
+        web = Image.fromarray(scenes.render("ind", rng, 160, 130))
+        web.save(root / "photos_web" / f"{number}.jpg", quality=69)
+    (root / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    return root
+
+
+@pytest.fixture(scope="module")
+def pairs(folder):
+    return Pairs(photographs.find(folder), PLAN)
+
+
+def test_all_photographs_of_a_make_are_in_one_part(pairs):
+    found = pairs.photographs
+    assert found["origin"].value_counts().to_dict() == {"camera": 6, "web": 6}
+    cameras = found[found["origin"] == "camera"]
+    assert (cameras.groupby("make")["part"].nunique() == 1).all()
+    assert sorted(cameras["part"].unique()) == [0, 1, 2]
+
+
+def test_a_folder_without_one_kind_of_photograph_is_refused(tmp_path):
+    with pytest.raises(DataError, match="photos holds no photograph; needed are photos/"):
+        photographs.find(tmp_path)
+
+
+def test_both_sides_of_a_pair_differ_only_where_it_is_forged(pairs):
+    table = pairs.table()
+    forged = table[table["label"] == 1].index
+    assert len(forged) == (6 * 2 + 6) * PLAN.draws
+    for number in forged:
+        mine, other = pairs.example(number), pairs.example(number - 1)
+        assert table.loc[number, "drawn_by"] == table.loc[number - 1, "drawn_by"]
+        image, authentic = decode(mine.data), decode(other.data)
+        assert image.format == authentic.format
+        assert image.pixels.shape == authentic.pixels.shape == (*mine.mask.shape, 3)
+        if image.jpeg is not None:
+            assert image.jpeg.tables == authentic.jpeg.tables
+            assert image.jpeg.subsampling == authentic.jpeg.subsampling
+        change = np.abs(image.pixels.astype(int) - authentic.pixels).max(axis=2)
+        assert mine.mask.any()
+        assert change[mine.mask].mean() > 3 * change[~mine.mask].mean()
+
+
+def test_the_same_number_gives_the_same_file(pairs):
+    again = Pairs(pairs.photographs, PLAN)
+    number = int(pairs.table().query("label == 1").index[5])
+    assert pairs.example(number).data == again.example(number).data
+
+
+def test_what_is_cut_out_keeps_pixels_and_mostly_the_grid():
+    photo = np.random.default_rng(0).integers(0, 255, (400, 600, 3), np.uint8)
+    whole = {photo[r, c].tobytes(): (r, c) for r in range(400) for c in range(600)}
+    corners = []
+    for seed in range(60):
+        cut = prepared(photo, (100, 200), np.random.default_rng(seed))
+        assert max(cut.shape[:2]) in range(99, 201)
+        corners += [whole[c] for c in [cut[0, 0].tobytes()] if c in whole]
+    aligned = [row % 8 == column % 8 == 0 for row, column in corners]
+    assert 10 < len(corners) < 50
+    assert np.mean(aligned) > 0.5
+
+
+def test_lives_are_of_every_kind():
+    rng = np.random.default_rng(0)
+    lives = [Life.drawn((), rng) for _ in range(300)]
+    assert {life.moved for life in lives} == {"stay", "shift", "reduce", "enlarge"}
+    assert 0.15 < np.mean([life.edit is not None for life in lives]) < 0.4
+    untouched = [life for life in lives if not (life.first or life.editor or life.last)]
+    assert 20 < len(untouched) < 70
+
+
+def test_learning_and_judging_sees_no_photograph_twice(pairs, tmp_path):
+    store = feature_store.build(pairs, tmp_path / "features", ["residual"], 1e9, workers=1)
+    sides = release.sides(store, 1)
+    assert not set(sides.train.index["group"]) & set(sides.held_out.index["group"])
+    assert set(sides.validation.index["kind"]) == {"pair"}
+    assert set(sides.validation.index["draw"]) == {0}
+    seen = release.training_manifest(pairs.photographs, 1)
+    assert len(seen) == 12
+    assert seen["phash"].str.fullmatch("[0-9a-f]{16}").all()
+    assert set(seen["split"]) == {"train", "validation"}
+
+
+def test_thresholds_are_cross_fitted_over_parts():
+    def judged(t_hi, probabilities):
+        index = pd.DataFrame(
+            {"origin": "camera", "kind": "shipped", "label": 0, "probability": probabilities}
+        )
+        return release.Judged(index, Calibration(t_hi=t_hi, t_lo=0.1))
+
+    parts = [judged(0.9, [0.2, 0.75]), judged(0.7, [0.95, 0.3]), judged(0.6, [0.1, 0.1])]
+    found = release.cross_fitted(parts)
+    assert found == {"camera": {"share": 2 / 6, "alarms": 2, "number": 6}}
+
+
+def test_an_enlarged_picture_is_no_larger_than_was_said():
+    life = Life(None, None, None, "enlarge", (0, 0), 2.0, None)
+    picture, mask = np.zeros((100, 150, 3), np.uint8), np.zeros((100, 150), np.uint8)
+    for largest, expected in ((500, (200, 300)), (180, (120, 180)), (90, (100, 150))):
+        example = life.ended(picture, mask, largest)
+        assert decode(example.data).pixels.shape[:2] == example.mask.shape == expected
+
+
+def test_a_photograph_that_is_alone_in_its_part_lends_itself_to_no_splice(pairs):
+    lonely = pairs.photographs.groupby("part").head(1).reset_index(drop=True)
+    alone = Pairs(lonely, Plan(seed=3, sides=(96, 192), places=(("camera", 4), ("web", 4))))
+    table = alone.table()
+    for number in table[table["label"] == 1].index:
+        assert alone.example(number).mask.any()

@@ -1,0 +1,168 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forgery_lab.errors import DataError
+from forgery_lab.forgeries import forging, scenes
+from forgery_lab.forgeries.forging import Save, forge
+from forgery_lab.forgeries.outlines import outline
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """A host and two donors of different sizes."""
+    rng = np.random.default_rng(11)
+    return [
+        scenes.render("ind", rng, 256, 384),
+        scenes.render("pla", rng, 300, 200),
+        scenes.render("nat", rng, 240, 320),
+    ]
+
+
+LOSSLESS = Save(None)
+
+
+@pytest.mark.parametrize("kind", forging.KINDS)
+def test_a_forgery_differs_from_its_host_where_the_mask_says(pictures, kind):
+    host, *donors = pictures
+    for seed in range(6):
+        forgery = forge(host, donors, kind, np.random.default_rng(seed), LOSSLESS)
+        changed = np.abs(forgery.pixels.astype(int) - host).max(axis=2)
+        assert forgery.pixels.shape == host.shape
+        assert forgery.mask.shape == host.shape[:2]
+        assert 0.005 <= forgery.mask.mean() <= 0.26
+        assert changed[forgery.mask].mean() > 3 * changed[~forgery.mask].mean()
+        assert (changed[~forgery.mask] > 0).mean() < 0.15
+
+
+@pytest.mark.parametrize("kind", forging.KINDS)
+def test_the_same_seed_gives_the_same_forgery(pictures, kind):
+    host, *donors = pictures
+    first, again = (forge(host, donors, kind, np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first.pixels, again.pixels)
+    assert np.array_equal(first.mask, again.mask)
+    assert first.record == again.record
+    other = forge(host, donors, kind, np.random.default_rng(6))
+    assert not np.array_equal(first.mask, other.mask)
+
+
+def test_inputs_are_left_as_they_were(pictures):
+    copies = [picture.copy() for picture in pictures]
+    for kind in forging.KINDS:
+        forge(pictures[0], pictures[1:], kind, np.random.default_rng(2))
+    assert all(np.array_equal(a, b) for a, b in zip(pictures, copies, strict=True))
+
+
+def test_the_record_is_json_and_tells_every_step(pictures):
+    host, *donors = pictures
+    for kind in forging.KINDS:
+        record = forge(host, donors, kind, np.random.default_rng(3)).record
+        assert json.loads(json.dumps(record)) == record
+        names = [operation["name"] for operation in record["operations"]]
+        assert "cut" in names
+        assert "blend" in names
+        assert names[-1] == "editor_save"
+        assert record["kind"] == kind
+        assert (record["donor"] in (0, 1)) == (kind == "splice")
+
+
+def test_an_untransformed_copy_move_repeats_the_pixels_of_its_origin(pictures):
+    host = pictures[0]
+    repeated = 0
+    for seed in range(12):
+        forgery = forge(host, [], "copy-move", np.random.default_rng(seed), LOSSLESS)
+        steps = {step["name"]: step for step in forgery.record["operations"]}
+        if {"scale", "turn", "mirror"} & steps.keys() or steps["blend"]["method"] == "membrane":
+            continue
+        (y, x), (to_y, to_x) = steps["move"]["from"], steps["move"]["to"]
+        rows, columns = np.nonzero(forgery.mask)
+        there = host[rows + y - to_y, columns + x - to_x].astype(int)
+        same = np.abs(forgery.pixels[rows, columns] - there).max(axis=1) <= 1
+        assert same.mean() > 0.4
+        repeated += 1
+    assert repeated > 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    height=st.integers(64, 200),
+    width=st.integers(64, 200),
+    other=st.integers(64, 300),
+    kind=st.sampled_from(forging.KINDS),
+    seed=st.integers(0, 2**32),
+    flat=st.booleans(),
+)
+def test_any_size_and_any_content_can_be_forged(height, width, other, kind, seed, flat):
+    rng = np.random.default_rng(seed)
+    host = rng.integers(0, 256, (height, width, 3), np.uint8)
+    donor = rng.integers(0, 256, (other, 364 - other, 3), np.uint8)
+    if flat:
+        host[:], donor[:] = 0, 255
+    forgery = forge(host, [donor], kind, rng)
+    assert forgery.pixels.shape == host.shape
+    assert forgery.pixels.dtype == np.uint8
+    assert 0 < forgery.mask.sum() < forgery.mask.size
+
+
+def test_without_donors_nothing_is_spliced():
+    rng = np.random.default_rng(8)
+    drawn = {forging.drawn_kind(rng, with_donors=False) for _ in range(40)}
+    assert drawn == {"copy-move", "removal"}
+
+
+def test_large_pictures_are_brought_into_the_range_and_small_ones_left():
+    large = np.zeros((3000, 4000, 3), np.uint8)
+    longest = set()
+    for seed in range(6):
+        made, operations = forging.sized(large, np.random.default_rng(seed), (500, 1500))
+        longest.add(max(made.shape))
+        assert operations[0]["name"] == "reduce"
+        assert made.shape[0] / made.shape[1] == pytest.approx(0.75, abs=0.01)
+    assert min(longest) >= 499
+    assert max(longest) <= 1501
+    assert len(longest) > 3
+    small = np.zeros((300, 400, 3), np.uint8)
+    made, operations = forging.sized(small, np.random.default_rng(0), (500, 1500))
+    assert made is small
+    assert operations == []
+
+
+def test_an_object_outline_follows_the_object():
+    """A bright disc on a dark ground: the outline found there is the disc's."""
+    y, x = np.mgrid[0:240, 0:320]
+    disc = np.hypot(y - 120, x - 160) < 50
+    picture = np.where(disc[..., None], (220, 180, 60), (30, 50, 70)).astype(np.uint8)
+    overlaps = []
+    for seed in range(5):
+        found = outline(picture, "object", disc.mean(), np.random.default_rng(seed)) > 0.5
+        overlaps.append((found & disc).sum() / (found | disc).sum())
+    assert np.median(overlaps) > 0.85
+
+
+def test_membrane_blending_leaves_no_step_at_the_seam():
+    difference = np.zeros((64, 64, 3), np.float32)
+    difference[:, :, 0] = np.linspace(0, 60, 64)[None, :]
+    inside = np.zeros((64, 64), bool)
+    inside[20:44, 20:44] = True
+    spread = forging._membrane(difference, inside)
+    assert np.abs(spread[30, 20, 0] - difference[30, 19, 0]) < 6
+    assert np.abs(spread[30, 43, 0] - difference[30, 44, 0]) < 6
+    assert difference[30, 19, 0] < spread[30, 32, 0] < difference[30, 44, 0]
+
+
+@pytest.mark.parametrize(
+    ("host", "donors", "kind", "message"),
+    [
+        (np.zeros((40, 90, 3), np.uint8), [], "copy-move", "host: got 90x40 pixels"),
+        (np.zeros((90, 90), np.uint8), [], "copy-move", r"host: got uint8\[90, 90\]"),
+        (np.zeros((90, 90, 3), np.uint8), [], "splice", "at least one donor"),
+        (np.zeros((90, 90, 3), np.uint8), [], "collage", "kind: got 'collage'"),
+        (np.zeros((90, 90, 3)), [], "removal", "host: got float64"),
+    ],
+)
+def test_bad_input_is_named(host, donors, kind, message):
+    with pytest.raises(DataError, match=message):
+        forge(host, donors, kind, np.random.default_rng(0))

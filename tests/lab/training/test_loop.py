@@ -1,0 +1,212 @@
+"""Training: it learns, it is reproducible, and it goes on where it was killed."""
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forgery_lab.errors import DataError
+from forgery_lab.training import loop, networks
+from forgery_lab.training.loop import TrainingSettings
+from forgery_pyfunc.features.copymove import CHANNELS
+from tests.lab.training.planted_features import planted
+
+SETTINGS = TrainingSettings(epochs=4, batch_size=8, window=14, learning_rate=5e-3, seed=3)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stores")
+    return planted(folder / "train", 96), planted(folder / "validation", 24, seed=1)
+
+
+def network(seed=0):
+    return networks.build("blocks", len(CHANNELS), seed=seed, width=8, dilations=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def trained(stores):
+    return loop.fit(network(), *stores, SETTINGS)
+
+
+def weights_equal(first, second):
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_it_learns_what_is_forged_and_where(trained):
+    best = trained.history.iloc[trained.best_epoch - 1]
+    assert best["val_auc"] > 0.9
+    assert best["val_block_auc"] > 0.9
+    assert 0 < best["val_block_f1"] <= 1
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_batches(stores):
+    settings = replace(SETTINGS, epochs=1, learning_rate=1e-12)
+    result = loop.fit(network(), *stores, settings)
+    windows = loop.Windows(stores[0], settings, frozenset(result.model.output), 0)
+    losses = []
+    for batch in range(len(windows)):
+        result.model.reset_metrics()
+        losses.append(result.model.test_on_batch(*windows[batch], return_dict=True)["loss"])
+    assert np.std(losses) > 0.01
+    assert result.history["loss"][0] == pytest.approx(np.mean(losses), rel=1e-3)
+
+
+def test_the_network_holds_the_weights_of_its_best_epoch(trained, stores):
+    again = loop.validation_scores(loop.predict(trained.model, stores[1]), stores[1])
+    best = trained.history.iloc[trained.best_epoch - 1]
+    assert again["val_auc"] == trained.history["val_auc"].max() == best["val_auc"]
+
+
+def test_the_same_seed_gives_the_same_network(trained, stores):
+    assert weights_equal(loop.fit(network(), *stores, SETTINGS).model, trained.model)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_after(epoch):
+    def callback(done, row):
+        if done == epoch:
+            raise StoppedError
+
+    return callback
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_a_stopped_training_goes_on_as_if_nothing_had_happened(
+    trained, stores, tmp_path, averaging
+):
+    settings = replace(SETTINGS, averaging=averaging)
+    checkpoint = tmp_path / "training.npz"
+    whole = loop.fit(network(), *stores, settings) if averaging else trained
+    with pytest.raises(StoppedError):
+        loop.fit(network(), *stores, settings, checkpoint, {"run_id": "a"}, stop_after(2))
+    assert loop.resumable(checkpoint, network(), *stores, settings) == {"run_id": "a"}
+    resumed = loop.fit(network(), *stores, settings, checkpoint, {"run_id": "b"})
+    assert resumed.resumed_from == 2
+    assert weights_equal(resumed.model, whole.model)
+    timeless = [history.drop(columns="seconds") for history in (resumed.history, whole.history)]
+    assert timeless[0].equals(timeless[1])
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_from_its_last_epoch(stores, tmp_path):
+    checkpoint = tmp_path / "training.npz"
+    settings = replace(SETTINGS, epochs=500, patience=500)
+    script = (
+        f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path.cwd())!r}]\n"
+        "import test_training as t; from pathlib import Path; from dataclasses import replace\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "stores = t.planted(folder / 't', 96), t.planted(folder / 'v', 24, seed=1)\n"
+        "settings = replace(t.SETTINGS, epochs=500, patience=500)\n"
+        f"t.training.fit(t.network(), *stores, settings, folder / 'training.npz')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:
+        done = 0
+        while done < 2 and process.poll() is None:
+            time.sleep(0.2)
+            done = epochs_in(checkpoint) if checkpoint.is_file() else 0
+        process.send_signal(signal.SIGKILL)
+    done = epochs_in(checkpoint)
+    assert done >= 2
+    first = stop_after(done + 1)
+    with pytest.raises(StoppedError):
+        loop.fit(network(), *stores, settings, checkpoint, on_epoch=first)
+    assert epochs_in(checkpoint) == done + 1
+
+
+def epochs_in(checkpoint):
+    with np.load(checkpoint) as file:
+        return file["note"].tobytes().count(b'"epoch"')
+
+
+def test_a_checkpoint_of_other_settings_is_refused(stores, tmp_path):
+    checkpoint = tmp_path / "training.npz"
+    settings = replace(SETTINGS, epochs=1)
+    loop.fit(network(), *stores, settings, checkpoint)
+    before = checkpoint.read_bytes()
+    with pytest.raises(DataError, match="other settings or data"):
+        loop.fit(network(), *stores, replace(settings, learning_rate=1e-4), checkpoint)
+    with pytest.raises(DataError, match="other settings or data"):
+        loop.resumable(checkpoint, network(), stores[1], stores[0], settings)
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_training_on_other_features_is_another_training(stores):
+    train, validation = stores
+    known = {
+        loop.fingerprint(network(), replace(train, digest=digest), validation, SETTINGS)
+        for digest in ("before", "after")
+    }
+    assert len(known) == 2
+
+
+def test_a_damaged_checkpoint_is_named(stores, tmp_path):
+    checkpoint = tmp_path / "training.npz"
+    checkpoint.write_bytes(b"PK nothing")
+    with pytest.raises(DataError, match=r"training\.npz cannot be read"):
+        loop.fit(network(), *stores, SETTINGS, checkpoint)
+
+
+def test_it_stops_when_validation_no_longer_improves(stores):
+    hopeless = replace(SETTINGS, epochs=30, patience=2, learning_rate=1e-12)
+    result = loop.fit(network(), *stores, hopeless)
+    assert len(result.history) == result.best_epoch + 2 < 30
+
+
+def test_forgeries_without_masks_teach_the_image_alone(stores, tmp_path):
+    maskless = planted(tmp_path, 48, masks=False)
+    result = loop.fit(network(), maskless, maskless, replace(SETTINGS, epochs=1))
+    assert "val_auc" in result.history
+    assert "val_block_auc" not in result.history
+
+
+def test_a_missing_class_is_said(stores):
+    authentic = stores[0].select(stores[0].index["label"] == 0)
+    with pytest.raises(DataError, match=r"training set of 48 examples has no forged image"):
+        loop.fit(network(), authentic, stores[1], SETTINGS)
+
+
+def test_an_epoch_takes_one_draw_of_every_image_and_the_next_another(tmp_path):
+    store = planted(tmp_path, 30, draws=4)
+    epochs = [loop.Windows(store, SETTINGS, frozenset({"image", "blocks"}), e) for e in (0, 1)]
+    for windows in epochs:
+        assert store.index["id"].iloc[windows.order].is_unique
+        assert len(windows.order) == 30
+    assert set(epochs[0].order) != set(epochs[1].order)
+    assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
+    again = loop.Windows(store, SETTINGS, frozenset({"image", "blocks"}), 0)
+    np.testing.assert_array_equal(epochs[0][0][0], again[0][0])
+
+
+def test_rare_classes_weigh_as_much_as_common_ones(tmp_path):
+    store = planted(tmp_path, 48)
+    rare = store.select(np.flatnonzero((store.index["label"] == 0) | (store.index.index < 12)))
+    windows = loop.Windows(rare, SETTINGS, frozenset({"image", "blocks"}), 0)
+    labels, weights = [], []
+    for batch in range(len(windows)):
+        _, y, weight = windows[batch]
+        labels.append(y["image"][:, 0])
+        weights.append(weight["image"])
+    labels, weights = np.concatenate(labels), np.concatenate(weights)
+    share = rare.index["label"].mean()
+    np.testing.assert_allclose(weights[labels == 1], 0.5 / share, rtol=1e-5)
+    np.testing.assert_allclose(weights[labels == 0], 0.5 / (1 - share), rtol=1e-5)
+
+
+def test_predictions_do_not_depend_on_what_they_are_computed_with(trained, stores):
+    validation = stores[1]
+    together = loop.predict(trained.model, validation)
+    for position in (0, 1, 2):
+        alone = loop.predict(trained.model, validation.select(np.array([position])))
+        np.testing.assert_allclose(together.image[position], alone.image[0], atol=1e-4)
+        np.testing.assert_allclose(together.blocks[position], alone.blocks[0], atol=1e-4)
+        assert alone.blocks[0].shape == validation.targets(position).shape

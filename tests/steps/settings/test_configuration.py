@@ -1,0 +1,150 @@
+from typing import get_args
+
+import pytest
+import yaml
+
+from forgery_pyfunc.features import FAMILIES
+from steps.errors import SettingsError
+from steps.settings.configuration import PROJECT_ROOT, SHARED, ConfigurationManager
+from steps.settings.entities import SETTINGS, Features
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder with the project's own config.yaml and params.yaml, free to be changed."""
+    for name in ("config.yaml", "params.yaml"):
+        (tmp_path / name).write_text((PROJECT_ROOT / name).read_text("utf-8"), "utf-8")
+    return tmp_path
+
+
+def change(project, file, change):
+    content = yaml.safe_load((project / file).read_text("utf-8"))
+    change(content)
+    (project / file).write_text(yaml.safe_dump(content), "utf-8")
+
+
+def refusal(project, step="train", **overrides):
+    with pytest.raises(SettingsError) as caught:
+        ConfigurationManager(project).settings(step, overrides)
+    return str(caught.value)
+
+
+def test_settings_come_from_params_yaml_and_share_its_seed(project):
+    change(project, "params.yaml", lambda params: params.update(seed=7))
+    settings = ConfigurationManager(project).settings("train")
+    assert settings.seed == 7
+    assert (
+        settings.epochs == yaml.safe_load((project / "params.yaml").read_text())["train"]["epochs"]
+    )
+
+
+def test_an_override_replaces_the_value_and_an_empty_one_does_not(project):
+    manager = ConfigurationManager(project)
+    assert manager.settings("train", {"epochs": "3"}).epochs == 3
+    assert manager.settings("train", {"epochs": ""}).epochs == manager.settings("train").epochs
+
+
+def test_a_list_is_given_with_commas(project):
+    settings = ConfigurationManager(project).settings("preprocess", {"features": "residual, dct"})
+    assert settings.features == ("residual", "dct")
+
+
+def test_the_feature_families_are_those_that_there_are():
+    names = get_args(get_args(get_args(Features)[0])[0])
+    assert set(names) == set(FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ("residual,elo", "preprocess.features.1 is 'elo'; allowed: 'residual', 'copymove'"),
+        ("dct,dct", "allowed: each name once (feature families"),
+        ("ela,dct", "allowed: ela alone, or the others"),
+    ],
+)
+def test_feature_families_that_cannot_be_are_refused(project, given, allowed):
+    assert allowed in refusal(project, "preprocess", features=given)
+
+
+def test_a_truth_value_is_no_number(project):
+    change(project, "params.yaml", lambda params: params["train"].update(epochs=True))
+    assert "params.yaml: train.epochs is True; allowed: a number" in refusal(project)
+    change(project, "params.yaml", lambda params: params["train"].update(epochs=1))
+    change(project, "params.yaml", lambda params: params["evaluate"].update(robustness=True))
+    assert ConfigurationManager(project).settings("evaluate").robustness is True
+
+
+def test_settings_are_frozen(project):
+    settings = ConfigurationManager(project).settings("train")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.epochs = 1
+
+
+def test_a_misspelt_key_is_named_with_its_file_and_the_nearest_right_one(project):
+    change(project, "params.yaml", lambda params: params["train"].update(epoch=3))
+    message = refusal(project)
+    assert "params.yaml" in message
+    assert "train.epoch;" in message
+    assert "did you mean train.epochs?" in message
+
+
+def test_a_misspelt_section_is_named(project):
+    change(project, "params.yaml", lambda params: params.update(trian={}))
+    assert "did you mean train?" in refusal(project)
+
+
+def test_a_misspelt_path_in_config_yaml_is_named(project):
+    change(project, "config.yaml", lambda config: config["paths"].update(manifst="x"))
+    assert "config.yaml: unknown key paths.manifst" in refusal(project)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("epochs", "abc", "valid integer"),
+        ("epochs", "2.5", "valid integer"),
+        ("epochs", "0", "greater than or equal to 1"),
+        ("learning_rate", "-1", "greater than 0"),
+        ("network", "resnet", "'blocks' or 'classic'"),
+    ],
+)
+def test_a_bad_override_is_refused_with_what_is_allowed(project, key, value, allowed):
+    message = refusal(project, **{key: value})
+    assert message.startswith("-P: train.")
+    assert repr(value) in message
+    assert allowed in message
+
+
+def test_a_bad_value_in_the_file_is_blamed_on_the_file(project):
+    change(project, "params.yaml", lambda params: params["train"].update(epochs="many"))
+    assert refusal(project).startswith("params.yaml: train.epochs is 'many'")
+
+
+def test_a_missing_key_is_named(project):
+    change(project, "params.yaml", lambda params: params["train"].pop("epochs"))
+    assert "train.epochs is missing" in refusal(project)
+
+
+def test_an_unknown_override_is_refused(project):
+    assert "-P: unknown key train.epochz; did you mean train.epochs?" in refusal(
+        project, epochz="1"
+    )
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "params.yaml"])
+def test_a_missing_or_broken_file_is_named(project, file):
+    (project / file).write_text("a: [", "utf-8")
+    assert f"{file} is not valid YAML" in refusal(project)
+    (project / file).unlink()
+    assert f"{file} is missing" in refusal(project)
+
+
+def test_every_section_of_params_yaml_is_a_step_and_loads():
+    manager = ConfigurationManager()
+    for step in set(manager.params) - set(SHARED):
+        assert isinstance(manager.settings(step), SETTINGS[step])
+
+
+def test_the_workspace_can_be_moved(tmp_path):
+    workspace = ConfigurationManager().workspace(tmp_path)
+    assert workspace.path("manifest") == tmp_path / "data/manifest.parquet"

@@ -1,0 +1,187 @@
+"""The application as production runs it: under gunicorn with its own settings."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.webui.pictures import picture
+from tests.webui.servers import free_port, process
+
+ANSWER = json.dumps({"predictions": [{"verdict": "authentic", "probability": 0.1}]}).encode()
+
+
+class SlowScoring(BaseHTTPRequestHandler):
+    """Answers after a second, so that a request can be caught in flight."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(1)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(ANSWER)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(ANSWER)
+
+    def log_message(self, *parts):
+        """Silence."""
+
+
+@pytest.fixture(scope="module")
+def gunicorn(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, subprocess.Popen, Path]]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = tmp_path_factory.mktemp("gunicorn") / "web.log"
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:webui.server.gunicorn_settings"]
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowScoring) as scoring:
+        threading.Thread(target=scoring.serve_forever, args=(0.02,), daemon=True).start()
+        environment = {
+            "PORT": str(port),
+            "SCORING_URL": f"http://127.0.0.1:{scoring.server_port}",
+            "WEB_THREADS": "2",
+            "UPLOAD_STALL_SECONDS": "2",
+            "HEADER_SECONDS": "1",
+            "UPLOAD_SECONDS": "2",
+            "LOG_LEVEL": "DEBUG",
+        }
+        target = "webui.application:create_app()"
+        with process([*command, target], f"{url}/livez", log, **environment) as child:
+            yield url, child, log
+        scoring.shutdown()
+
+
+def connect(gunicorn) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(gunicorn[0].rpartition(":")[2])), timeout=8)
+
+
+UPLOAD = (
+    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+)
+
+
+def answer_to(url: str, start: bytes, byte: bytes = b"") -> bytes:
+    """What the server answers to these bytes, followed by `byte` again and again."""
+    port = int(url.rpartition(":")[2])
+    deadline = time.monotonic() + 8
+    with socket.create_connection(("127.0.0.1", port), timeout=0.3) as sender:
+        sender.sendall(start)
+        while time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                return sender.recv(4096)
+            with contextlib.suppress(ConnectionError):
+                sender.sendall(byte)
+    raise AssertionError("the server neither answered nor let go")
+
+
+@pytest.mark.parametrize(
+    ("start", "byte", "answer"),
+    [
+        (UPLOAD, b"", b"HTTP/1.1 408"),
+        (UPLOAD, b"x", b"HTTP/1.1 408"),
+        (b"GET /livez HTTP/1.1\r\nX-Long: ", b"x", b""),
+    ],
+    ids=["silent upload", "dribbled upload", "dribbled headers"],
+)
+def test_a_slow_sender_is_let_go(gunicorn, start, byte, answer):
+    assert answer_to(gunicorn[0], start, byte)[: len(answer) or None] == answer
+
+
+def test_a_dribbled_body_that_nobody_reads_holds_no_thread(gunicorn):
+    deadline = time.monotonic() + 12
+    with contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(connect(gunicorn)) for _ in range(2)]
+        for sender in senders:  # there are two threads
+            sender.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n")
+        time.sleep(0.2)
+        while time.monotonic() < deadline:
+            for sender in senders:
+                with contextlib.suppress(ConnectionError):
+                    sender.sendall(b"x")
+            with contextlib.suppress(requests.Timeout):
+                assert requests.get(f"{gunicorn[0]}/livez", timeout=0.3).ok
+                return
+    raise AssertionError("the threads wait for the rest of the bodies")
+
+
+def test_silent_connections_hold_no_thread(gunicorn):
+    with contextlib.ExitStack() as silent:
+        for _ in range(4):  # there are two threads
+            silent.enter_context(connect(gunicorn))
+        time.sleep(0.2)
+        assert requests.get(f"{gunicorn[0]}/livez", timeout=3).ok
+
+
+def test_peers_that_do_not_close_keep_nobody_waiting(gunicorn):
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(connect(gunicorn)) for _ in range(10)]
+        for sender in kept:
+            sender.sendall(b"nonsense\r\n\r\n")
+        assert all(sender.recv(4096).startswith(b"HTTP/1.1 400") for sender in kept)
+        assert requests.get(f"{gunicorn[0]}/livez", timeout=2).ok
+        assert all(sender.recv(1) == b"" for sender in kept)  # nothing more is said
+        time.sleep(7)  # they are let go in the end
+        kept[0].sendall(b"x")
+        time.sleep(0.2)
+        with pytest.raises(ConnectionError):
+            kept[0].sendall(b"x")
+
+
+def test_what_is_no_http_is_answered_in_the_one_shape(gunicorn):
+    head, _, body = answer_to(gunicorn[0], b"secret nonsense\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"X-Request-ID: " in head
+    assert json.loads(body)["error"]["code"] == "bad_request"
+    assert b"secret" not in body
+
+
+def test_shutdown_finishes_what_is_in_flight_and_every_line_of_the_log_is_json(gunicorn):
+    url, child, log = gunicorn
+    answers: list[requests.Response] = []
+    request = threading.Thread(
+        target=lambda: answers.append(
+            requests.post(f"{url}/predict", files={"file": picture(20)}, timeout=10)
+        )
+    )
+    with connect(gunicorn) as idle:
+        idle.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+        request.start()
+        time.sleep(0.4)
+        child.send_signal(signal.SIGTERM)
+        request.join()
+        child.wait(12)  # the grace is 30 s, and nobody needs them
+    assert answers[0].status_code == 200
+    assert answers[0].json()["predictions"][0]["verdict"] == "authentic"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["logger"].partition(".")[0] for line in lines} == {"gunicorn", "webui"}
+    line = next(line for line in lines if "verdicts" in line)
+    assert line["request_id"] == answers[0].headers["X-Request-ID"]
+    assert line["verdicts"] == ["authentic"]
+    assert line["upstream_milliseconds"] >= 1000
+
+
+def test_a_bad_setting_stops_the_start_with_one_sentence():
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-c",
+        "python:webui.server.gunicorn_settings",
+        "x:y",
+    ]
+    ended = subprocess.run(command, env={"PORT": "eighty"}, capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert "PORT is 'eighty': " in ended.stderr

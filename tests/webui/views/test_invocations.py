@@ -1,0 +1,180 @@
+import base64
+import json
+
+import pytest
+import requests
+
+from tests.webui.pictures import picture
+from webui.errors import ApiError
+from webui.views.invocations import read_images
+
+DARK, MIDDLE, BRIGHT = picture(20), picture(128), picture(240, "PNG")
+
+
+def text(image: bytes) -> str:
+    return base64.b64encode(image).decode()
+
+
+SPLIT = {"columns": ["image"], "data": [[text(DARK)]]}
+LAYOUTS = {
+    "dataframe_split": lambda images: {"columns": ["image"], "data": [[i] for i in images]},
+    "dataframe_records": lambda images: [{"image": i} for i in images],
+    "inputs": lambda images: {"image": images},
+    "instances": lambda images: [{"image": i} for i in images],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_scored_in_order(web, layout):
+    body = {layout: LAYOUTS[layout]([text(DARK), text(MIDDLE), text(BRIGHT)])}
+    answer = web.post("/invocations", json=body)
+    assert answer.status_code == 200
+    records = answer.json["predictions"]
+    assert [r["verdict"] for r in records] == ["authentic", "inconclusive", "forged"]
+    assert [r["format"] for r in records] == ["JPEG", "JPEG", "PNG"]
+    assert records[0]["heatmap"] is None
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_answer_is_the_scoring_servers_own(web, scoring_server, layout):
+    body = {
+        layout: LAYOUTS[layout]([text(DARK)]),
+        "params": {"threshold": 0.01, "heatmap": True},
+    }
+    answer = web.post("/invocations", json=body)
+    assert answer.json == requests.post(f"{scoring_server}/invocations", json=body).json()
+    assert answer.json["predictions"][0]["verdict"] == "forged"
+    assert base64.b64decode(answer.json["predictions"][0]["heatmap"]).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("layout", ["inputs", "instances"])
+def test_a_plain_list_stands_for_the_only_column(web, layout):
+    answer = web.post("/invocations", json={layout: [text(DARK)]})
+    assert answer.json["predictions"][0]["verdict"] == "authentic"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_split": {**SPLIT, "index": [7]}},
+        {"dataframe_split": {**SPLIT, "index": ["a"]}},
+        {"dataframe_split": {"columns": ["note", "image"], "data": [[{"a": [1]}, text(DARK)]]}},
+        {"dataframe_records": [{"image": text(DARK), "note": None}]},
+        {"instances": [{"image": text(DARK), "note": "x"}]},
+        {"inputs": {"image": [text(DARK)], "note": [[1, 2]]}},
+        {"inputs": [text(DARK)], "params": {"threshold": None}},
+        {"inputs": [text(DARK)], "params": {"threshold": 1}},
+        {"inputs": [text(DARK)], "params": {}},
+    ],
+)
+def test_what_a_client_may_send_beside_the_images_is_answered(web, body):
+    answer = web.post("/invocations", json=body)
+    assert answer.status_code == 200
+    assert answer.json["predictions"][0]["verdict"] == "authentic"
+
+
+def test_one_bad_image_never_spoils_the_others(web):
+    body = {"inputs": {"image": [text(DARK), text(b"no image at all"), text(BRIGHT)]}}
+    records = web.post("/invocations", json=body).json["predictions"]
+    assert [r["verdict"] for r in records] == ["authentic", None, "forged"]
+    assert records[1]["error"].startswith("broken_image: ")
+
+
+def test_no_readable_image_is_a_bad_request_that_names_the_reason(web):
+    body = {"inputs": {"image": [text(b"no image at all"), text(MIDDLE[:300])]}}
+    answer = web.post("/invocations", json=body)
+    assert answer.status_code == 400
+    assert answer.json["error"]["code"] == "no_readable_image"
+    assert "not_an_image" in answer.json["error"]["message"]
+    assert "Traceback" not in answer.text
+    assert text(b"no image at all") not in answer.text
+
+
+SECRET = "c2VjcmV0IHBheWxvYWQ"
+BAD_BODIES = [
+    ("bad_request", b"{not json " + SECRET.encode()),
+    ("bad_request", b'"' + SECRET.encode() + b'"'),
+    ("bad_request", b"[" * 100_000),
+    ("bad_request", b"\xff\xfe\xfa"),
+    ("bad_request", {}),
+    ("bad_request", {"prompt": SECRET}),
+    ("bad_request", {"inputs": {"image": [text(DARK)]}, "messages": []}),
+    ("bad_request", {"inputs": {"image": [text(DARK)]}, "instances": []}),
+    ("bad_request", {"inputs": {"image": SECRET}}),
+    ("bad_request", {"dataframe_split": {"columns": ["image"], "data": [[SECRET, 1]]}}),
+    ("missing_column", {"dataframe_split": {"columns": ["picture"], "data": [[SECRET]]}}),
+    ("missing_column", {"dataframe_split": {"columns": ["image", "image"], "data": []}}),
+    ("missing_column", {"dataframe_records": [{"picture": SECRET}]}),
+    ("missing_column", {"inputs": {"picture": [SECRET]}}),
+    ("missing_column", {"instances": [{"image": text(DARK)}, {}]}),
+    ("bad_request", {"instances": [{"image": text(DARK)}, {"image": text(DARK), "note": SECRET}]}),
+    ("bad_request", {"dataframe_split": {**SPLIT, "names": [SECRET]}}),
+    ("bad_request", {"dataframe_split": {**SPLIT, "index": [1, 2]}}),
+    ("bad_request", {"dataframe_split": {**SPLIT, "index": [[SECRET]]}}),
+    ("bad_request", {"dataframe_split": {"columns": ["image", 7], "data": [[text(DARK), 1]]}}),
+    ("bad_request", {"dataframe_split": {"columns": ["image", "a", "a"], "data": [[SECRET] * 3]}}),
+    ("bad_request", json.dumps({"instances": [{"image": text(DARK)}]}).encode("utf-16")),
+    ("bad_request", b"\xef\xbb\xbf" + json.dumps({"instances": [text(DARK)]}).encode()),
+    ("missing_file", {"instances": []}),
+    ("missing_file", {"inputs": {"image": []}}),
+    ("bad_base64", {"inputs": {"image": [SECRET]}}),
+    ("bad_base64", {"inputs": {"image": [text(DARK)[:-4] + "*" + text(DARK)[-4:]]}}),
+    ("bad_base64", {"inputs": {"image": [text(DARK) + "\n"]}}),
+    ("bad_base64", {"inputs": {"image": ["data:image/jpeg;base64," + text(DARK)]}}),
+    ("bad_base64", {"inputs": {"image": [None]}}),
+    ("bad_base64", {"dataframe_records": [{"image": 7}]}),
+    ("too_many_files", {"inputs": {"image": [text(DARK)] * 5}}),
+    *(
+        ("bad_parameter", {"inputs": {"image": [text(DARK)]}, "params": params})
+        for params in (
+            [SECRET],
+            {"treshold": 0.5},
+            {"threshold": SECRET},
+            {"threshold": True},
+            {"threshold": 1.5},
+            {"threshold": float("nan")},
+            {"threshold": -1},
+            {"threshold": -0.5},
+            {"heatmap": 1},
+            {"heatmap": "true"},
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "body"), BAD_BODIES)
+def test_bad_bodies_are_refused_here_without_an_echo(lonely, code, body):
+    """`lonely` has no scoring server: a refusal proves that nothing was sent on."""
+    lonely.application.config["SETTINGS"] = lonely.application.config["SETTINGS"].model_copy(
+        update={"max_files": 4}
+    )
+    data = body if isinstance(body, bytes) else json.dumps(body)
+    answer = lonely.post("/invocations", data=data, content_type="application/json")
+    assert answer.status_code == 400
+    assert set(answer.json) == {"error"}
+    assert answer.json["error"]["code"] == code
+    assert SECRET not in answer.text
+    assert len(answer.data) < 300
+
+
+def test_other_content_types_are_refused(lonely):
+    answer = lonely.post("/invocations", data="image\nabc", content_type="text/csv")
+    assert answer.status_code == 400
+    assert "application/json" in answer.json["error"]["message"]
+
+
+def test_a_body_beyond_the_limit_is_too_large(web):
+    body = {"inputs": {"image": ["A" * (5 * 2**20)]}}
+    answer = web.post("/invocations", json=body)
+    assert answer.status_code == 413
+    assert answer.json["error"] == {
+        "code": "too_large",
+        "message": "A request may hold at most 4 MiB.",
+    }
+
+
+def test_read_images_returns_the_decoded_bytes():
+    body = json.dumps({"instances": [{"image": text(DARK)}]}).encode()
+    assert read_images(body, max_files=1) == [DARK]
+    with pytest.raises(ApiError, match="exactly one of dataframe_split"):
+        read_images(b"{}", max_files=1)

@@ -1,0 +1,120 @@
+"""Gunicorn's threaded worker, made to let go of senders that take too long over a request.
+
+Gunicorn has no setting for it: its `timeout` is for workers, and the timeout of a socket starts
+anew with every byte. The base class is gunicorn's own code, so `tests/webui/test_gunicorn.py`
+tries every bound against the version in the lock.
+"""
+
+import contextlib
+import json
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http.errors import ParseException
+from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
+
+from webui.errors import ErrorAnswer, ErrorDetail
+from webui.server.deadlines import due, expire, met
+from webui.settings import Settings
+
+DROPPED_BYTES = 65_536
+"""How much is dropped at once of what still comes by a connection that is being closed."""
+
+
+class Worker(ThreadWorker):
+    """Waits for a first byte without a thread, for the headers so long, and so for the body."""
+
+    def init_process(self) -> None:
+        """Start to work; returns when the worker ends."""
+        self.header_seconds = Settings.from_environment().header_seconds
+        super().init_process()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Hand a connection to a thread once there is something to read."""
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        self._await(conn, self.on_pending_socket_readable)
+
+    def _await(self, conn: TConn, on_readable: Callable[[TConn, socket.socket], None]) -> None:
+        """Keep a connection until there is something to read, or `murder_pending` closes it."""
+        conn.set_timeout()
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(on_readable, conn))
+
+    def handle(self, conn: TConn) -> Any:
+        """Answer a request; its headers must be here in time."""
+        with due(conn.sock, time.monotonic() + self.header_seconds):
+            return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request whose headers are read; `PacedInput` bounds the body."""
+        met(conn.sock)
+        return super().handle_request(req, conn)
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Read to its end what is left of a body; gunicorn's bound starts anew with every KiB."""
+        deadline = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
+        with due(conn.sock, deadline):
+            kept = super()._keepalive_after(conn, keepalive)
+        return kept and time.monotonic() < deadline  # what may still come is no next request
+
+    def finish_request(self, conn: TConn, answered: Future[Any]) -> None:
+        """Keep a connection or part with it; gunicorn would wait here, in its only loop."""
+        kept = not answered.cancelled() and not answered.exception() and answered.result()
+        if kept and self.alive:
+            super().finish_request(conn, answered)
+            return
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # there is nobody left to part with
+            self._close(conn)
+        else:
+            self._await(conn, self.on_parting_socket_readable)
+
+    def on_parting_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Drop what still comes, which a reset would turn into a lost answer; then close."""
+        with contextlib.suppress(OSError):
+            if client.recv(DROPPED_BYTES):
+                return
+        self.poller.unregister(client)
+        self.pending_conns.remove(conn)
+        self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Look for the late every second at shutdown too, where gunicorn would not."""
+        super().wait_for_and_dispatch_events(min(timeout, 1.0))
+
+    def murder_pending(self) -> None:
+        """Let go of the late; gunicorn calls this every second."""
+        super().murder_pending()
+        expire()
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer what is no HTTP request in the shape of every other error."""
+        if not isinstance(exc, ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("no HTTP request: %s", type(exc).__name__)
+        message = "This is no HTTP request that is understood here."
+        error = ErrorAnswer(error=ErrorDetail(code="bad_request", message=message))
+        body = json.dumps(error.model_dump())
+        head = (
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            f"X-Request-ID: {uuid.uuid4().hex}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with contextlib.suppress(OSError):
+            util.write_nonblock(client, f"{head}{body}".encode())

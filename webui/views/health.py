@@ -1,0 +1,71 @@
+"""What operators ask: alive, ready, which version, and the figures for Prometheus."""
+
+from flask import Blueprint, Response, current_app
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict
+
+from forgery.client import ClientError
+from webui.errors import ApiError
+from webui.scoring.scoring import scoring
+from webui.views.openapi import describe
+
+blueprint = Blueprint("health", __name__)
+
+
+class Status(BaseModel):
+    """A short word about the state."""
+
+    status: str
+
+
+class Versions(BaseModel):
+    """Which versions answer; null where the scoring server has not said so."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    version: str
+    model_version: str | None
+    model_since: str | None
+    mlflow_version: str | None
+
+
+@blueprint.get("/livez")
+@describe({"application/json": Status}, tag="operation")
+def livez() -> dict[str, str]:
+    """Tell that this process answers, whatever the scoring server does."""
+    return Status(status="alive").model_dump()
+
+
+@blueprint.get("/readyz")
+@describe({"application/json": Status}, errors=["scoring_server_absent"], tag="operation")
+def readyz() -> dict[str, str]:
+    """Tell whether the scoring server answers a real image."""
+    if failure := scoring().probe.failing():
+        raise ApiError("scoring_server_absent", f"Not ready. {failure}")
+    return Status(status="ready").model_dump()
+
+
+@blueprint.get("/version")
+@describe({"application/json": Versions}, tag="operation")
+def versions() -> dict[str, str | None]:
+    """Tell the versions of this application, of the model and of its server."""
+    try:
+        mlflow_version = scoring().client.mlflow_version()
+        scoring().probe.failing()  # learns the model's version
+    except ClientError:
+        mlflow_version = None  # the versions of the rest are still worth telling
+    target = scoring().upstream.current()
+    return Versions(
+        version=current_app.config["VERSION"],
+        model_version=target.model_version or scoring().probe.model_version,
+        model_since=target.since,
+        mlflow_version=mlflow_version,
+    ).model_dump()
+
+
+@blueprint.get("/metrics")
+@describe({"text/plain": {"type": "string"}}, tag="operation")
+def metrics() -> Response:
+    """Give the counters in Prometheus' text format."""
+    registry = current_app.extensions["metrics"].registry
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

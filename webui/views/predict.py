@@ -1,0 +1,161 @@
+"""`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
+
+import logging
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
+
+from forgery.evidence.analysis import Analysis, analyse
+from forgery.records import FileRecord, Predictions, Record
+from forgery_pyfunc.errors import ForgeryError
+from webui.errors import STATUS_OF_CODE, ApiError, wants_html
+from webui.errors import answer as error_answer
+from webui.scoring.scoring import scoring
+from webui.scoring.turns import drawing
+from webui.uploads import Upload, read_uploads
+from webui.views.openapi import UPLOAD_ERRORS, describe
+
+blueprint = Blueprint("predict", __name__)
+
+logger = logging.getLogger(__name__)
+
+
+@blueprint.get("/")
+def index() -> str:
+    """Show the page."""
+    settings = current_app.config["SETTINGS"]
+    return render_template("index.html", limits=settings.limits, max_files=settings.max_files)
+
+
+THRESHOLD = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 1,
+    "description": "replaces the calibrated grey band",
+}
+FLAG = {"type": "boolean", "default": False}
+FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "format": "binary"},
+            "description": "JPEG, PNG, TIFF, BMP or WebP; one or many",
+        },
+        "threshold": THRESHOLD,
+        "heatmap": {**FLAG, "description": "draw the map of where"},
+        "location": {**FLAG, "description": "on the page: tell where the picture was taken"},
+    },
+}
+
+
+@blueprint.post("/predict")
+@describe(
+    {"application/json": Predictions, "text/html": {"type": "string"}},
+    body={"multipart/form-data": FORM},
+    errors=UPLOAD_ERRORS,
+)
+def predict() -> Response | str | tuple[Response | str, int]:
+    """Score the files of a form: JSON, or a page for a plain form post."""
+    uploads = read_uploads(current_app.config["SETTINGS"])
+    threshold = read_threshold(request.values.get("threshold"))
+    html = wants_html()
+    heatmap = html or read_flag("heatmap", request.values.get("heatmap"))
+    records = score_uploads(uploads, threshold, heatmap)
+    cards = draw_cards(uploads, records) if html else []
+    records = [card.record for card in cards] or records
+    status = 200
+    if all(record.error for record in records):
+        status = STATUS_OF_CODE.get(records[0].error_code or "", 422)
+    if html:
+        return show(cards), status
+    if status != 200:
+        code, message = records[0].error_code or "", records[0].error_message or ""
+        if len(records) > 1:
+            message = f"No file could be read; the first: {message}"
+        return error_answer(code, message, status)
+    return jsonify(Predictions(predictions=records).model_dump())
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the page shows of one file."""
+
+    record: FileRecord
+    analysis: Analysis | None
+
+
+def draw_cards(uploads: list[Upload], records: list[FileRecord]) -> list[Card]:
+    """Return verdict and evidence for every file, or why there is none."""
+    with_location = read_flag("location", request.values.get("location"))
+    return [
+        Card(record, None) if record.error else draw_card(upload, record, with_location)
+        for upload, record in zip(uploads, records, strict=True)
+    ]
+
+
+def draw_card(upload: Upload, record: FileRecord, with_location: bool) -> Card:
+    """Return the card of a file that has been scored; what goes wrong concerns this one alone."""
+    limits = current_app.config["SETTINGS"].limits
+    try:
+        with drawing().turn():
+            return Card(
+                record, analyse(record.filename, upload.data, record, limits, with_location)
+            )
+    except ForgeryError as error:
+        reason = f"{error.code}: {error}"
+    except Exception:
+        logger.exception("the evidence of a picture could not be drawn")
+        reason = "internal_error: This picture could not be analysed; it has been logged."
+    return Card(FileRecord(filename=record.filename, error=reason), None)
+
+
+def show(cards: list[Card]) -> str:
+    """Return the page with the cards."""
+    return render_template(
+        "results.html",
+        cards=cards,
+        token=g.request_id[:12],  # keeps ids apart when several answers meet in one page
+        feedback="feedback" in current_app.extensions,
+    )
+
+
+def score_uploads(
+    uploads: list[Upload], threshold: float | None, heatmap: bool
+) -> list[FileRecord]:
+    """Return one record per upload; only those that look like images are sent on."""
+    sound = [upload.data for upload in uploads if not upload.refusal]
+    answers = iter(scoring().score(sound, threshold, heatmap) if sound else [])
+    records = [
+        Record(error=upload.refusal) if upload.refusal else next(answers) for upload in uploads
+    ]
+    scoring().count(records)
+    return [
+        FileRecord(filename=upload.filename, **record.model_dump())
+        for upload, record in zip(uploads, records, strict=True)
+    ]
+
+
+def read_threshold(text: str | None) -> float | None:
+    """Return the threshold of a form or query, None where there is none."""
+    if not text:
+        return None
+    try:
+        threshold = float(text)
+    except ValueError:
+        threshold = -1.0
+    if not 0 <= threshold <= 1:
+        raise ApiError("bad_parameter", "threshold must be a number from 0 to 1.")
+    return threshold
+
+
+def read_flag(name: str, text: str | None) -> bool:
+    """Return the truth of a form's or query's flag; a missing one is false."""
+    words = {"": False, "false": False, "0": False, "true": True, "1": True, "on": True}
+    if text is None:
+        return False
+    if text.lower() not in words:
+        raise ApiError("bad_parameter", f"{name} must be true or false.")
+    return words[text.lower()]
