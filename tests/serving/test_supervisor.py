@@ -28,7 +28,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 PROGRAM = """
 import logging, sys
-from deploy import supervisor
+from serving import supervisor
 from serving.supervisor import Service, Supervisor
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stderr)
 supervisor.DRAIN_SECONDS = 1.0
@@ -38,7 +38,7 @@ sys.exit(Supervisor([{services}]).run())
 """
 ERRANDS = """
 import sys, threading, time, types
-from deploy import supervisor
+from serving import supervisor
 from serving.supervisor import Service, Supervisor
 eager = types.SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: time.sleep(1e-4))
 supervisor.time = eager  # looks for orphans all the time

@@ -33,7 +33,7 @@ pytestmark = [
 EPOCHS = 40
 TRAINING = f"""
 import logging, sys, time
-from steps import journal, tracking
+from steps.tracking import journal, runs
 from steps.settings.configuration import ConfigurationManager
 
 logging.basicConfig(level="INFO", format="%(message)s")
@@ -42,15 +42,15 @@ workspace = manager.workspace(sys.argv[1])
 journal.PATIENCE = float(sys.argv[2])
 journal.LONGEST_PAUSE = 1.0
 settings = manager.settings("train")
-tracking.configure("remote")
-with tracking.step_run("train", settings, workspace) as run:
+runs.configure("remote")
+with runs.step_run("train", settings, workspace) as run:
     sys.stdout.write(f"RUN {{run.info.run_id}}\\n")  # at once: others write to the same pipe
     sys.stdout.flush()
     for epoch in range(1, {EPOCHS} + 1):
-        tracking.log_metrics({{"loss": 1 / epoch, "val_loss": 2 / epoch}}, step=epoch)
+        runs.log_metrics({{"loss": 1 / epoch, "val_loss": 2 / epoch}}, step=epoch)
         time.sleep(0.1)
-    tracking.log_text("curves", "figures/curves.txt")
-    tracking.set_tags({{"done": "yes"}})
+    runs.log_text("curves", "figures/curves.txt")
+    runs.set_tags({{"done": "yes"}})
     print("TRAINED", flush=True)
 """
 QUICK = {
