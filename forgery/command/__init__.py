@@ -15,7 +15,7 @@ import click
 from jinja2 import Environment, PackageLoader
 
 from forgery.client import Client, ClientError
-from forgery.evidence.analysis import percent
+from forgery.evidence.verdict import percent
 from forgery.records import Record
 from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.imaging.decoding import Limits

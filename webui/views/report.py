@@ -24,7 +24,8 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from forgery.evidence.analysis import Analysis, percent
+from forgery.evidence.analysis import Analysis
+from forgery.evidence.verdict import percent
 from webui.views.analyze import ANALYZE_FORM, analyse_upload, read_one_upload
 from webui.views.openapi import UPLOAD_ERRORS, describe
 
