@@ -243,7 +243,7 @@ def write_csv(rows: Iterator[Row]) -> list[Row]:
 def write_html(rows: Iterator[Row]) -> list[Row]:
     """Write one self-contained page."""
     done = list(rows)
-    environment = Environment(loader=PackageLoader("forgery.command"), autoescape=True)
+    environment = Environment(loader=PackageLoader("forgery.report"), autoescape=True)
     environment.filters["percent"] = percent
     click.echo(environment.get_template("scan.html").render(rows=done))
     return done
