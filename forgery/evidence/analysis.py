@@ -11,7 +11,7 @@ from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
 from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, in_words
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY, Picture
-from forgery.records import Record
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.decoding import Limits, decode
 
 

@@ -1,9 +1,6 @@
 """A verdict in words: what page, command and report say about a record."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from forgery.records import Record
+from forgery_pyfunc.contract import Record
 
 EVEN = 0.5
 """Probability from which a picture is more likely forged than not, whatever the cuts say."""
@@ -17,7 +14,7 @@ LIMITS_OF_THE_METHOD = (
 )
 
 
-def in_words(record: "Record") -> tuple[str, str]:
+def in_words(record: Record) -> tuple[str, str]:
     """Return the verdict of a record as a headline, and a sentence on what it means."""
     if record.verdict == "forged":
         return (
@@ -37,7 +34,7 @@ def in_words(record: "Record") -> tuple[str, str]:
             "The traces in this picture fit together. This does not prove it genuine: careful or "
             "heavily recompressed forgeries leave few traces.",
         )
-    if record.reason and record.reason.startswith("too_small"):
+    if record.reason_code == "too_small":
         return (
             "Too small to judge",
             "The picture has too few pixels for the method. Look for a larger original.",

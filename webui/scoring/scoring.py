@@ -13,7 +13,7 @@ import requests
 from flask import current_app, g
 
 from forgery.client import Client, ClientError
-from forgery.records import Record
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging import jpeg
 from webui.observability import Metrics
 from webui.scoring.turns import Turns

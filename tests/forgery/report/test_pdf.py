@@ -3,8 +3,8 @@ import io
 from pypdf import PdfReader
 
 from forgery.evidence.analysis import analyse
-from forgery.records import Record
 from forgery.report.pdf import draw, report_name
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.decoding import Limits
 from forgery_pyfunc.imaging.jpeg import encode
 from tests.forgery.evidence.scenes import scene
