@@ -4,42 +4,17 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
 
 from forgery.client import Client, ClientError
-from forgery.command import main
+from forgery.scoring import ShippedDetector
+from forgery_pyfunc.imaging.jpeg import encode
+from tests.forgery.command.runner import forgery
+from tests.forgery.evidence.scenes import scene
 from tests.webui.pictures import picture
 from tests.webui.servers import free_port
-from webui.application import create_app
-from webui.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def front_end(settings: Settings) -> Iterator[str]:
-    """The URL of the application on a real port."""
-    server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "dark.jpg").write_bytes(picture(20))
-    (tmp_path / "deep" / "bright.PNG").write_bytes(picture(240, "PNG"))
-    (tmp_path / "notes.txt").write_text("not searched for")
-    return tmp_path
-
-
-def forgery(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_scan_searches_folders_and_exits_with_1_when_something_is_forged(scoring_server, folder):
@@ -114,12 +89,14 @@ def test_an_answer_that_fails_in_the_middle_is_a_row_and_the_scan_goes_on(
     ("error", "status"),
     [(KeyboardInterrupt(), 130), (RuntimeError("odd"), 2), (BrokenPipeError(), 2)],
 )
-def test_no_failure_looks_like_a_forgery(folder, monkeypatch, error, status):
+@pytest.mark.parametrize("scorer", [Client, ShippedDetector])
+def test_no_failure_looks_like_a_forgery(folder, monkeypatch, error, status, scorer):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(Client, "score", fail)
-    result = forgery("scan", "--html", folder)
+    monkeypatch.setattr(scorer, "score", fail)
+    url = ("--url", "http://127.0.0.1:9") if scorer is Client else ()
+    result = forgery("scan", "--html", folder, *url)
     assert result.exit_code == status
     assert result.stderr == ("Error: RuntimeError: odd\n" if status == 2 and error.args else "")
 
@@ -140,41 +117,49 @@ def test_sizes_are_for_the_server_to_judge(front_end, tmp_path):
     assert json.loads(result.stdout)["error"] == "too_large: A request may hold at most 4 MiB."
 
 
-def test_report_writes_a_pdf_beside_the_picture(front_end, folder):
-    result = forgery("report", folder / "dark.jpg", "--url", front_end)
-    assert result.exit_code == 0
-    assert (folder / "dark-report.pdf").read_bytes().startswith(b"%PDF-")
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A photograph, a file that is none and a picture that is too small for the method."""
+    (tmp_path / "a.jpg").write_bytes(encode(scene(256, 384), quality=90))
+    (tmp_path / "b.jpg").write_text("no picture")
+    (tmp_path / "c.png").write_bytes(picture(90, "PNG", 40, 40))
+    return tmp_path
 
 
-def test_report_on_a_bad_file_says_why(front_end, folder):
-    result = forgery("report", folder / "notes.txt", "--url", front_end)
+def test_without_a_url_the_shipped_detector_answers_in_this_process(photographs, monkeypatch):
+    monkeypatch.setattr(Client, "score", None)
+    monkeypatch.setenv("FORGERY_URL", "")
+    result = forgery("scan", "--json", photographs)
     assert result.exit_code == 2
-    assert "not a picture" in result.stderr
-    assert not (folder / "notes-report.pdf").exists()
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["verdict"] for row in rows] == ["authentic", None, "inconclusive"]
+    assert rows[0]["model_version"].startswith("release-")
+    assert rows[1]["error"].startswith("not_an_image: ")
+    assert forgery("scan", photographs / "a.jpg").exit_code == 0
+    assert forgery("scan", "--threshold", 0, photographs / "a.jpg").exit_code == 1
 
 
-def test_serve_refuses_a_bad_setting(monkeypatch):
-    monkeypatch.setenv("MAX_FILES", "many")
-    result = forgery("serve", "--port", 8099)
-    assert result.exit_code == 2
-    assert "MAX_FILES is 'many'" in result.stderr
+def test_a_url_in_the_environment_asks_that_server(scoring_server, folder, monkeypatch):
+    monkeypatch.setenv("FORGERY_URL", scoring_server)
+    row = json.loads(forgery("scan", "--json", folder / "dark.jpg").stdout)
+    assert row["model_version"] == "stand-in/1"
 
 
-def test_the_client_gives_typed_answers(front_end):
-    client = Client(front_end)
-    assert [r.verdict for r in client.score([picture(20), b"?"])] == ["authentic", None]
-    analysis = client.analyze("a.jpg", picture(240))
-    assert analysis.record.verdict == "forged"
-    assert analysis.evidence.facts.format == "JPEG"
-    with pytest.raises(ClientError, match="not a picture") as refusal:
-        client.analyze("a.jpg", b"hello")
-    assert refusal.value.code == "not_an_image"
+MODULES_AFTER = """
+import sys
+from forgery.command import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(*sys.modules)
+"""
 
 
-def test_the_command_needs_none_of_the_heavy_packages():
-    code = "import sys, forgery.command, webui.application; print(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    for name in ("tensorflow", "onnxruntime", "mlflow", "pandas", "forgery_lab", "steps"):
+def test_scoring_in_this_process_imports_what_it_needs_and_no_more(photographs):
+    command = [sys.executable, "-c", MODULES_AFTER, "scan", photographs / "a.jpg"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    modules = done.stdout.splitlines()[-1].split()
+    assert "onnxruntime" in modules
+    for name in ("mlflow", "tensorflow", "pandas", "pydantic", "requests", "jinja2", "reportlab"):
         assert name not in modules
+    assert not {"webui", "steps", "forgery_lab", "flask"} & set(modules)
