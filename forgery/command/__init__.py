@@ -18,7 +18,7 @@ from forgery.client import Client, ClientError
 from forgery.evidence.analysis import percent
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 from webui.settings import Settings
 from webui.uploads import refusal
 

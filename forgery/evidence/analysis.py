@@ -13,8 +13,9 @@ from forgery.evidence.file_facts import FileFacts, read_file_facts
 from forgery.evidence.traces import block_grid, jpeg_ghosts, noise_residual
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks
-from forgery_pyfunc.imaging.decoding import DecodedImage, Limits, decode, oriented
+from forgery_pyfunc.imaging.decoding import DecodedImage, decode, oriented
 from forgery_pyfunc.imaging.ela import error_levels
+from forgery_pyfunc.imaging.guards import Limits
 
 ELA_QUALITY = 90
 EVEN = 0.5

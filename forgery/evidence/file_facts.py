@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from forgery.evidence import pictures, traces
 from forgery.evidence.traces import Metadata
 from forgery_pyfunc.imaging.decoding import DecodedImage, oriented
-from forgery_pyfunc.imaging.jpeg import JpegHeader
+from forgery_pyfunc.imaging.jpeg_header import JpegHeader
 
 EDITORS = re.compile(
     r"photoshop|lightroom|gimp|affinity|paint|pixelmator|snapseed|picsart|facetune|acd|corel|canva",

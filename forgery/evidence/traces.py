@@ -13,14 +13,9 @@ from PIL import ExifTags, Image, ImageFilter
 
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, dct, residual
-from forgery_pyfunc.imaging.decoding import (
-    DecodedImage,
-    Limits,
-    StoredMetadata,
-    decode,
-    read_metadata,
-)
-from forgery_pyfunc.imaging.jpeg import ZIGZAG, JpegHeader, standard_table
+from forgery_pyfunc.imaging.decoding import DecodedImage, StoredMetadata, decode, read_metadata
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, JpegHeader, standard_table
 
 GHOST_QUALITIES = tuple(range(55, 100, 5))
 

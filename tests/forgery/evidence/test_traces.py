@@ -9,7 +9,8 @@ from PIL import ExifTags, Image
 from forgery.evidence import traces
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
-from forgery_pyfunc.imaging.jpeg import encode, read_header, standard_table
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import read_header, standard_table
 
 
 def scene(height: int = 256, width: int = 384, seed: int = 0) -> np.ndarray:
