@@ -34,7 +34,7 @@ def test_what_is_not_read_is_named(data, name, code, word):
     assert "JPEG, PNG, TIFF, BMP and WebP" in str(error)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("end", ["x", "<html>"])
 @pytest.mark.parametrize("filling", ["<!---->", "<!-- -->\n", "<!--"])
 def test_many_comments_are_told_apart_at_once(filling, end):
