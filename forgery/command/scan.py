@@ -18,7 +18,11 @@ from forgery_pyfunc.errors import ForgeryError
 @click.option("--json", "layout", flag_value="json", help="One JSON object per line.")
 @click.option("--csv", "layout", flag_value="csv", help="Comma-separated values with a header.")
 @click.option("--html", "layout", flag_value="html", help="One self-contained page.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Decide at this probability, without a grey band.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Decide at this probability, without a grey band.",
+)
 @click.option(
     "--url",
     envvar="FORGERY_URL",

@@ -14,7 +14,7 @@ from flask import current_app, g
 
 from forgery.client import Client, ClientError
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging import jpeg
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from webui.observability import Metrics
 from webui.scoring.turns import Turns
 from webui.settings import Settings
@@ -196,7 +196,7 @@ def probe_image() -> bytes:
     """Return a small JPEG that every sound model can score: a soft gradient, 128×128."""
     ramp = np.linspace(40, 215, 128)
     levels = (ramp[:, None] + ramp[None, :]) / 2
-    return jpeg.encode(np.repeat(levels[:, :, None], 3, axis=2).astype(np.uint8), quality=90)
+    return encode(np.repeat(levels[:, :, None], 3, axis=2).astype(np.uint8), quality=90)
 
 
 def scoring() -> Scoring:

@@ -10,7 +10,7 @@ import pytest
 
 from forgery.client import Client, ClientError
 from forgery.scoring import ShippedDetector
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.command.runner import forgery
 from tests.forgery.evidence.scenes import scene
 from tests.webui.pictures import picture
