@@ -11,8 +11,9 @@ from mlflow.exceptions import MlflowException
 from forgery_pyfunc.contract import VERSION_VARIABLE
 from forgery_pyfunc.detector import NETWORK_FILE
 from forgery_pyfunc.errors import ForgeryError
-from serving.errors import DeployError
-from serving.follow import Follower, write_pointer
+from serving.errors import ServiceError
+from serving.follow import Follower
+from serving.pointer import write_pointer
 from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
 from serving.supervisor import Service, Supervisor
 from steps.errors import SettingsError, first_line
@@ -97,7 +98,7 @@ def follower(
         try:
             return resolve(settings.model, workspace.registered_model)[1]
         except (ForgeryError, MlflowException) as error:
-            raise DeployError(first_line(error)) from error
+            raise ServiceError(first_line(error)) from error
 
     def prepare(wanted: str, port: int) -> Service:
         return scoring_service(f"models:/{wanted}", wanted, port)

@@ -151,12 +151,16 @@ def test_a_leaking_challenger_is_not_judged(released):
 def test_files_that_cannot_be_had_are_no_refusal(released):
     registry = released.registry
     lost = registry.create((released.root / "lost").as_uri(), None, {})
-    with pytest.raises(TrackingError, match=f"the files of version {number(lost)} cannot be had"):
+    with pytest.raises(
+        TrackingError, match=f"could not download the files of version {number(lost)}:"
+    ):
         released.promote()
     assert promotion.QUESTION_TAG not in registry.by_number(number(lost)).tags
     good, champion = released.register(3.1), registry.by_alias(CHAMPION)
     registry.client.set_registered_model_alias(registry.name, CHAMPION, lost.version)
-    with pytest.raises(TrackingError, match=f"the files of version {number(lost)} cannot be had"):
+    with pytest.raises(
+        TrackingError, match=f"could not download the files of version {number(lost)}:"
+    ):
         released.promote(version=str(good))
     assert promotion.QUESTION_TAG not in registry.by_number(good).tags
     released.promote(version=str(good), force="true", reason="its files are lost")
