@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.follow import write_pointer
+from serving.pointer import write_pointer
 from tests.webui.pictures import BROWSER, form, picture
 from webui.application import create_app
 from webui.settings import Settings
