@@ -72,7 +72,7 @@ def test_every_feature_family_of_the_registry_is_allowed(project):
         assert settings.features == (name,)
     *others, last = map(repr, FAMILIES)
     allowed = f"allowed: {', '.join(others)} or {last} (feature families"
-    assert allowed in refusal(project, PreprocessSettings, features="elo")
+    assert allowed in refusal(project, "preprocess", features="elo")
 
 
 @pytest.mark.parametrize(
