@@ -1,26 +1,19 @@
 """Reading multipart forms: which files came, which of them are worth sending on."""
 
-import contextlib
 import errno
-import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from flask import Request, current_app, request
-from werkzeug.exceptions import RequestTimeout
 from werkzeug.formparser import FormDataParser
 
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import Limits, check
 from webui.errors import ApiError
-from webui.server.deadlines import due
 from webui.settings import Settings
 
 FIELD = "file"
-GRACE_SECONDS = 30
-TOO_SLOW = "The upload took too long; please send it again."
 MAX_NAME = 120
 
 
@@ -117,66 +110,3 @@ def plain_name(filename: str) -> str:
     if len(name) > MAX_NAME:
         name = f"{name[: MAX_NAME - 20]}…{name[-19:]}"
     return name or "picture"
-
-
-class PacedInput:
-    """A request body that gives up on senders slower than a floor.
-
-    Silence is bounded by the socket's own timeout (see `gunicorn_settings`); this bounds those
-    who send a byte now and then, and the whole.
-    """
-
-    def __init__(
-        self, body: BinaryIO, settings: Settings, connection: socket.socket | None = None
-    ) -> None:
-        """Take over a body, and the connection it comes by, where the server tells."""
-        self.body = body
-        self.connection = connection
-        self.floor = settings.upload_floor_kb * 1024
-        self.started = time.monotonic()
-        self.last = self.started + settings.upload_seconds
-        self.received = 0
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes; raise RequestTimeout when the sender is too slow."""
-        return self._receive(self.body.read, size)
-
-    def readline(self, size: int = -1) -> bytes:
-        """Return one line of at most `size` bytes."""
-        return self._receive(self.body.readline, size)
-
-    def _receive(self, read: Callable[[int], bytes], size: int) -> bytes:
-        expected = self.received + size if size > 0 else float("inf")
-        try:
-            with self._due(self._deadline(expected)):
-                chunk = read(size)
-        except (TimeoutError, BlockingIOError) as error:  # as sockets report a long silence
-            raise RequestTimeout(TOO_SLOW) from error
-        self.received += len(chunk)
-        reached = self.received if chunk else expected  # after the end there is nothing to wait for
-        if time.monotonic() > self._deadline(reached):
-            raise RequestTimeout(TOO_SLOW)
-        return chunk
-
-    def _due(self, deadline: float) -> contextlib.AbstractContextManager[None]:
-        return due(self.connection, deadline) if self.connection else contextlib.nullcontext()
-
-    def _deadline(self, count: float) -> float:
-        """Return when so many bytes must be here."""
-        if not self.floor:
-            return self.last
-        return min(self.last, self.started + GRACE_SECONDS + count / self.floor)
-
-
-class Pacing:
-    """WSGI middleware that puts a `PacedInput` under every request."""
-
-    def __init__(self, application: Any, settings: Settings) -> None:
-        self.application = application
-        self.settings = settings
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer a request."""
-        connection = environ.get("gunicorn.socket")
-        environ["wsgi.input"] = PacedInput(environ["wsgi.input"], self.settings, connection)
-        return self.application(environ, start_response)

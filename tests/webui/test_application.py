@@ -54,7 +54,7 @@ def test_without_a_scoring_server_alive_but_not_ready(lonely):
 
 
 def test_the_probe_waits_not_long_and_nobody_waits_for_it(monkeypatch):
-    monkeypatch.setattr("webui.scoring.scoring.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("webui.scoring.probe.PROBE_SECONDS", 0.5)
     handler = type("Handler", (OddServer,), {"behaviour": "slow"})
     with ThreadingHTTPServer(("127.0.0.1", free_port()), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -7,10 +7,10 @@ from flask import Blueprint, current_app, request
 from forgery.evidence.analysis import ELA_QUALITY, VIEWS, Analysis, Evidence, analyse, gather
 from forgery.records import Record
 from webui.errors import ApiError
-from webui.scoring.scoring import scoring
+from webui.openapi import UPLOAD_ERRORS, UPSTREAM_ERRORS, describe
+from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import Upload, read_uploads
-from webui.views.openapi import UPLOAD_ERRORS, UPSTREAM_ERRORS, describe
 from webui.views.predict import FLAG, THRESHOLD, read_flag, read_threshold
 
 blueprint = Blueprint("analyze", __name__, url_prefix="/v1")

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from forgery.client import ClientError
 from webui.errors import ApiError
-from webui.scoring.scoring import scoring
-from webui.views.openapi import describe
+from webui.openapi import describe
+from webui.scoring.pool import scoring
 
 blueprint = Blueprint("health", __name__)
 

@@ -16,10 +16,10 @@ from forgery.client import error_of, read_records
 from forgery.records import Record
 from forgery_pyfunc.imaging.decoding import decode
 from webui.errors import ApiError
-from webui.scoring.scoring import scoring
+from webui.openapi import UPSTREAM_ERRORS, describe
+from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import refusal
-from webui.views.openapi import UPSTREAM_ERRORS, describe
 
 blueprint = Blueprint("invocations", __name__)
 

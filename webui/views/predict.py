@@ -10,10 +10,10 @@ from forgery.records import FileRecord, Predictions, Record
 from forgery_pyfunc.errors import ForgeryError
 from webui.errors import STATUS_OF_CODE, ApiError, wants_html
 from webui.errors import answer as error_answer
-from webui.scoring.scoring import scoring
+from webui.openapi import UPLOAD_ERRORS, describe
+from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import Upload, read_uploads
-from webui.views.openapi import UPLOAD_ERRORS, describe
 
 blueprint = Blueprint("predict", __name__)
 

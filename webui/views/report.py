@@ -25,8 +25,8 @@ from reportlab.platypus import (
 )
 
 from forgery.evidence.analysis import Analysis, percent
+from webui.openapi import UPLOAD_ERRORS, describe
 from webui.views.analyze import ANALYZE_FORM, analyse_upload, read_one_upload
-from webui.views.openapi import UPLOAD_ERRORS, describe
 
 blueprint = Blueprint("report", __name__, url_prefix="/v1")
 

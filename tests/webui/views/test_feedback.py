@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from tests.webui.pictures import form, picture
 from webui.application import create_app
+from webui.feedback_store import StoreError
 from webui.settings import Settings
-from webui.views.feedback import StoreError
 
 BRIGHT = picture(240)
 
