@@ -9,7 +9,7 @@ import requests
 from flask import current_app, g
 
 from forgery.client import Client, ClientError
-from forgery.records import Record
+from forgery_pyfunc.contract import Record
 from webui.observability import Metrics
 from webui.scoring.pointer import Upstream
 from webui.scoring.probe import Probe

@@ -12,14 +12,13 @@ from typing import Any
 from flask import Blueprint, current_app, request
 from pydantic import BaseModel
 
-from forgery.records import Record
+from forgery_pyfunc.contract import Record, read_flag
 from webui.errors import ApiError
 from webui.feedback_store import Box, Feedback, Label, Store
 from webui.openapi import UPLOAD_ERRORS, describe
 from webui.scoring.pool import scoring
 from webui.uploads import Upload
 from webui.views.analyze import ONE_FILE, raise_error, read_one_upload
-from webui.views.predict import read_flag
 
 blueprint = Blueprint("feedback", __name__, url_prefix="/v1")
 
