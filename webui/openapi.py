@@ -1,4 +1,11 @@
-"""`GET /openapi.json`: the OpenAPI document, generated from the views and their models."""
+"""The OpenAPI document, generated from the views and the models of their bodies and answers.
+
+Why by hand: flask-openapi3 4.3 was tried on `/predict` in November 2026. It needs an application
+class of its own, answers with 422 and a copy of the value that it refuses, reads no field of the
+query, refuses empty fields, and adds a model of its own for errors. Each of these needs a callback
+or a validator, and the answers by code, media type and header would still be written out per view.
+The models of bodies (`webui.forms`, `webui.layouts`) and answers are pydantic's all the same.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -15,7 +22,7 @@ from webui.errors import STATUS_OF_CODE, ErrorAnswer
 REFERENCE = "#/components/schemas/{model}"
 REQUEST_ID_HEADER = {
     "X-Request-ID": {
-        "description": "the request's own, where it is a sane one; finds it in the logs",
+        "description": "finds the request in the logs; a well-formed one is kept",
         "schema": {"type": "string"},
     }
 }
@@ -174,4 +181,4 @@ UPLOAD_ERRORS = (
     "no_room",
     *UPSTREAM_ERRORS,
 )
-"""What any view that takes files and scores them may answer."""
+"""Codes that any view which takes files and scores them may answer with."""

@@ -12,7 +12,6 @@ from forgery_pyfunc.contract import CodedMessage
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import Limits, check
 from webui.errors import ApiError
-from webui.settings import Settings
 
 FIELD = "file"
 MAX_NAME = 120
@@ -65,7 +64,7 @@ class Upload:
     refusal: CodedMessage | None
 
 
-def read_uploads(settings: Settings) -> list[Upload]:
+def read_uploads() -> list[Upload]:
     """Return the files of the current request, in order, checked by size and magic bytes.
 
     Raises:
@@ -79,7 +78,23 @@ def read_uploads(settings: Settings) -> list[Upload]:
     files = [file for file in request.files.getlist(FIELD) if file.filename]
     if not files:
         raise ApiError("missing_file", "Choose at least one picture first.")
-    return [_read(file.stream, file.filename or "", settings.limits) for file in files]
+    limits = current_app.config["SETTINGS"].limits
+    return [_read(file.stream, file.filename or "", limits) for file in files]
+
+
+def read_one_upload() -> Upload:
+    """Return the only file of the current request.
+
+    Raises:
+        ApiError: there is none, more than one, or one that is refused.
+    """
+    uploads = read_uploads()
+    if len(uploads) > 1:
+        raise ApiError("too_many_files", "Send one file at a time here.")
+    (upload,) = uploads
+    if upload.refusal:
+        raise ApiError(upload.refusal.code, upload.refusal.message)
+    return upload
 
 
 def _read(stream: Any, filename: str, limits: Limits) -> Upload:

@@ -1,10 +1,6 @@
-"""`POST /v1/feedback`: with consent, a picture, the answer and its correction are kept.
-
-The store is one SQLite file; `mlflow run . -e ingest -P source=feedback` makes training data of it.
-"""
+"""`POST /v1/feedback`: with consent, a picture, the answer and its correction are kept."""
 
 import hashlib
-import json
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -12,17 +8,16 @@ from typing import Any
 from flask import Blueprint, current_app, request
 from pydantic import BaseModel
 
-from forgery_pyfunc.contract import Record, read_flag
+from forgery_pyfunc.contract import Record
 from webui.errors import ApiError
-from webui.feedback_store import Box, Feedback, Label, Store
+from webui.feedback_store import Feedback, Label, Store
+from webui.forms import FeedbackForm
 from webui.openapi import UPLOAD_ERRORS, describe
 from webui.scoring.pool import scoring
-from webui.uploads import Upload
-from webui.views.analyze import ONE_FILE, raise_error, read_one_upload
+from webui.uploads import Upload, read_one_upload
+from webui.verdicts import raise_error
 
 blueprint = Blueprint("feedback", __name__, url_prefix="/v1")
-
-MAX_BOXES = 50
 
 
 class Receipt(BaseModel):
@@ -31,48 +26,21 @@ class Receipt(BaseModel):
     receipt: str
 
 
-FORM = {
-    "type": "object",
-    "required": ["file", "opinion", "consent"],
-    "additionalProperties": False,
-    "properties": {
-        "file": ONE_FILE,
-        "opinion": {"enum": ["right", "wrong", "where"]},
-        "label": {"enum": ["forged", "authentic"], "description": "the truth, where it is wrong"},
-        "boxes": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "description": "[[left, top, right, bottom], …] in fractions of width and height",
-        },
-        "consent": {
-            "const": "true",
-            "description": "the file, all its metadata included, may be kept and learnt from",
-        },
-    },
-}
-
-
 @blueprint.post("/feedback")
 @describe(
     {"application/json": Receipt},
-    body={"multipart/form-data": FORM},
+    body=FeedbackForm.body(),
     errors=[*UPLOAD_ERRORS, "consent_needed", "feedback_off", "feedback_full"],
     tag="feedback",
 )
 def feedback() -> dict[str, Any]:
     """Keep a picture and a person's judgement of the answer, with consent only."""
-    if not read_flag("consent", request.form.get("consent")):
-        raise ApiError("consent_needed", "Nothing was kept: tick the consent first.")
+    form = FeedbackForm.read(request.form)
     store = open_store()
-    opinion = request.form.get("opinion", "")
-    if opinion not in ("right", "wrong", "where"):
-        raise ApiError("bad_parameter", "opinion must be right, wrong or where.")
-    boxes = read_boxes(request.form.get("boxes", "[]")) if opinion == "where" else []
     upload = read_one_upload()
     (record,) = scoring().score([upload.data])  # the answer is this server's, not the sender's
     raise_error(record)
-    label = read_label(opinion, request.form.get("label"), record)
-    row = to_row(upload, record, opinion, label, boxes)
+    row = to_row(upload, record, form)
     receipt = row.receipt
     store.add(row)
     return Receipt(receipt=receipt).model_dump()
@@ -106,9 +74,7 @@ def open_store() -> Store:
     return store
 
 
-def to_row(
-    upload: Upload, record: Record, opinion: str, label: Label, boxes: list[Box]
-) -> Feedback:
+def to_row(upload: Upload, record: Record, form: FeedbackForm) -> Feedback:
     """Return the row that is kept."""
     return Feedback(
         receipt=secrets.token_urlsafe(18),
@@ -116,9 +82,9 @@ def to_row(
         sha256=hashlib.sha256(upload.data).hexdigest(),
         image=upload.data,
         format=record.format or "",
-        opinion=opinion,
-        label=label,
-        boxes=boxes,
+        opinion=form.opinion,
+        label=true_label(form, record),
+        boxes=form.boxes if form.opinion == "where" else [],
         verdict=record.verdict,
         probability=record.probability,
         model_version=record.model_version,
@@ -126,41 +92,17 @@ def to_row(
     )
 
 
-def read_label(opinion: str, given: str | None, record: Record) -> Label:
-    """Return the truth as the person sees it."""
-    if opinion == "where":
+def true_label(form: FeedbackForm, record: Record) -> Label:
+    """Return the truth as the person sees it.
+
+    Raises:
+        ApiError: `bad_parameter`: neither the person nor a confirmed verdict states it.
+    """
+    if form.opinion == "where":
         return "forged"
-    if given == "forged" or (not given and opinion == "right" and record.verdict == "forged"):
-        return "forged"
-    if given == "authentic" or (not given and opinion == "right" and record.verdict == "authentic"):
-        return "authentic"
+    if form.label:
+        return form.label
+    if form.opinion == "right" and record.verdict in ("forged", "authentic"):
+        return record.verdict
     message = "label must be forged or authentic: the answer alone does not tell which."
     raise ApiError("bad_parameter", message)
-
-
-def read_boxes(written: str) -> list[Box]:
-    """Return the rectangles of a form."""
-    try:
-        boxes = [tuple(map(_fraction, box)) for box in json.loads(written)]
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        boxes = []
-    if not 1 <= len(boxes) <= MAX_BOXES or not all(map(_is_box, boxes)):
-        message = (
-            f"boxes must hold 1 to {MAX_BOXES} rectangles [left, top, right, bottom] "
-            "in fractions from 0 to 1."
-        )
-        raise ApiError("bad_parameter", message)
-    return boxes  # type: ignore[return-value]
-
-
-def _fraction(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError("not a number")
-    return float(value)
-
-
-def _is_box(box: tuple[float, ...]) -> bool:
-    if len(box) != 4:
-        return False
-    left, top, right, bottom = box
-    return 0 <= left < right <= 1 and 0 <= top < bottom <= 1

@@ -5,7 +5,7 @@ import io
 import re
 from xml.sax.saxutils import escape
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 from PIL import Image as PillowImage
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
@@ -25,8 +25,10 @@ from reportlab.platypus import (
 )
 
 from forgery.evidence.analysis import Analysis, percent
+from webui.forms import AnalyzeForm
 from webui.openapi import UPLOAD_ERRORS, describe
-from webui.views.analyze import ANALYZE_FORM, analyse_upload, read_one_upload
+from webui.uploads import read_one_upload
+from webui.verdicts import analyse_upload
 
 blueprint = Blueprint("report", __name__, url_prefix="/v1")
 
@@ -52,12 +54,12 @@ HEADING = ParagraphStyle(
 @blueprint.post("/report")
 @describe(
     {"application/pdf": {"type": "string", "contentMediaType": "application/pdf"}},
-    body={"multipart/form-data": ANALYZE_FORM},
+    body=AnalyzeForm.body(),
     errors=UPLOAD_ERRORS,
 )
 def report() -> Response:
     """Give the analysis of one picture as a PDF: verdict, map, evidence, hash, model, limits."""
-    analysis = analyse_upload(read_one_upload())
+    analysis = analyse_upload(read_one_upload(), AnalyzeForm.read(request.values))
     answer = Response(draw(analysis, current_app.config["VERSION"]), mimetype="application/pdf")
     answer.headers["Content-Disposition"] = f'attachment; filename="{report_name(analysis)}"'
     return answer
