@@ -121,6 +121,16 @@ class Client:
             raise error_of(response)
         return response.text.strip()
 
+    def ping(self) -> None:
+        """Ask a scoring server whether its model is loaded; nothing is scored.
+
+        Raises:
+            ClientError: no server, no answer in time, or no model yet.
+        """
+        response = self._send("GET", "/ping")
+        if response.status_code != 200:
+            raise error_of(response)
+
     def close(self) -> None:
         """Close the pooled connections."""
         self.session.close()

@@ -28,7 +28,7 @@ class Upstream:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pointer = Path(settings.scoring_pointer) if settings.scoring_pointer else None
-        self.written: float | None = None
+        self.written: tuple[int, int] | None = None  # time and inode of the file that was read
         self.lock = threading.Lock()
         self.target = Target(self._client(settings.scoring_url))
 
@@ -37,7 +37,7 @@ class Upstream:
         if self.pointer is None:
             return self.target
         with self.lock:
-            written = self.pointer.stat().st_mtime_ns if self.pointer.is_file() else self.written
+            written = _version(self.pointer) or self.written
             if written != self.written:
                 named = json.loads(self.pointer.read_text("utf-8"))
                 client = self._client(named["url"])
@@ -52,3 +52,15 @@ class Upstream:
             self.settings.scoring_read_timeout,
             pool_size=self.settings.scoring_concurrency,
         )
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Return what differs between two contents of a file that is replaced as a whole.
+
+    The time alone does not: its clock ticks every few milliseconds.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_ino

@@ -15,9 +15,11 @@ PROBE_SECONDS = 5.0
 
 
 class Probe:
-    """Whether the scoring server answers a real image, asked at most every few seconds.
+    """Whether the scoring server answers a real image, which is asked at most every few seconds.
 
-    While one thread asks, the others are told what was found last.
+    The answer to the image is remembered, and told again only while the server still answers
+    `/ping`: when nobody is there to score, no remembered answer says otherwise. While one thread
+    asks, the others are told what was found last.
     """
 
     def __init__(self, upstream: Upstream, metrics: Metrics, cache_seconds: float) -> None:
@@ -26,18 +28,18 @@ class Probe:
         self.cache_seconds = cache_seconds
         self.lock = threading.Lock()
         self.image = probe_image()
-        self.checked = float("-inf")
         self.failure: str | None = "The scoring server has not been asked yet."
         self.client: Client | None = None
         self.model_version: str | None = None
+        self.remembered: str | None = None
+        self.remembered_until = float("-inf")
 
     def failing(self) -> str | None:
         """Return why the scoring server is not ready, or None when it is."""
-        if time.monotonic() - self.checked > self.cache_seconds and self.lock.acquire(False):
+        if self.lock.acquire(False):
             try:
                 self.failure = self._ask()
                 self.metrics.upstream_up.set(self.failure is None)
-                self.checked = time.monotonic()
             finally:
                 self.lock.release()
         return self.failure
@@ -46,8 +48,20 @@ class Probe:
         url = self.upstream.current().client.url
         if self.client is None or self.client.url != url:
             self.client = Client(url, PROBE_SECONDS, PROBE_SECONDS, pool_size=1)
+            self.remembered_until = float("-inf")
         try:
-            record = self.client.score([self.image], request_id="readyz")[0]
+            self.client.ping()
+        except ClientError as error:
+            self.remembered_until = float("-inf")  # whoever answers next is asked anew
+            return str(error)
+        if time.monotonic() > self.remembered_until:
+            self.remembered = self._score(self.client)
+            self.remembered_until = time.monotonic() + self.cache_seconds
+        return self.remembered
+
+    def _score(self, client: Client) -> str | None:
+        try:
+            record = client.score([self.image], request_id="readyz")[0]
         except ClientError as error:
             return str(error)
         self.model_version = record.model_version
