@@ -114,6 +114,10 @@ class Client:
             query = {"request_id": request_id}  # the scoring server logs the URL, not headers
         return self._send("POST", "/invocations", data=body, headers=headers, params=query)
 
+    def check(self) -> None:
+        """Raise `ClientError` unless a server answers."""
+        self.mlflow_version()
+
     def mlflow_version(self) -> str:
         """Return which MLflow the scoring server runs."""
         response = self._send("GET", "/version")

@@ -2,7 +2,8 @@
 
 from flask import current_app
 
-from forgery.evidence.analysis import ELA_QUALITY, Analysis, Evidence, analyse, gather
+from forgery.evidence.analysis import Analysis, Evidence, analyse, gather
+from forgery.evidence.views.method import ELA_QUALITY
 from forgery_pyfunc.contract import Record
 from webui.errors import ApiError
 from webui.forms import AnalyzeForm, EvidenceForm

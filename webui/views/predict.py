@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 
 from forgery.evidence.analysis import Analysis
-from forgery.records import FileRecord, Predictions
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
 from webui.errors import STATUS_OF_CODE, wants_html
 from webui.errors import answer as error_answer
 from webui.forms import PredictForm
 from webui.openapi import UPLOAD_ERRORS, describe
+from webui.records import FileRecord, Predictions
 from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
 from webui.verdicts import draw_analysis
