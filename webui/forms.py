@@ -142,7 +142,7 @@ class PredictForm(Form):
 
     threshold: Threshold = Field(None, description=CONTRACT["threshold"]["description"])
     heatmap: Flag = Field(False, description=CONTRACT["heatmap"]["description"])
-    location: Flag = Field(False, description="on the page: tell where the picture was taken")
+    location: Flag = Field(False, description="on the page: show where the picture was taken")
 
 
 class EvidenceForm(Form):
@@ -152,7 +152,9 @@ class EvidenceForm(Form):
         default_factory=lambda: list(VIEWS),
         description=f"comma-separated, of {', '.join(VIEWS)}; all by default",
     )
-    location: Flag = Field(False, description="tell where the picture was taken, if it says so")
+    location: Flag = Field(
+        False, description="show where the picture was taken, if the file states it"
+    )
     ela_quality: ElaQuality = ELA_QUALITY
 
 
@@ -160,7 +162,9 @@ class AnalyzeForm(Form):
     """The fields of `POST /v1/analyze` and `POST /v1/report`."""
 
     threshold: Threshold = Field(None, description=CONTRACT["threshold"]["description"])
-    location: Flag = Field(False, description="tell where the picture was taken, if it says so")
+    location: Flag = Field(
+        False, description="show where the picture was taken, if the file states it"
+    )
     ela_quality: ElaQuality = ELA_QUALITY
 
 
@@ -169,7 +173,9 @@ class FeedbackForm(Form):
 
     consent: Consent = Field(description="the file with all its metadata may be kept for training")
     opinion: Literal["right", "wrong", "where"]
-    label: Label | None = Field(None, description="the truth, where the answer does not tell it")
+    label: Label | None = Field(
+        None, description="the truth; required unless the verdict or the opinion determines it"
+    )
     boxes: Boxes | None = Field(
         None, description="[[left, top, right, bottom], …] in fractions of width and height"
     )

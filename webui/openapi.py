@@ -92,7 +92,7 @@ def document(app: Flask) -> dict[str, Any]:
         "info": {
             "title": "Forgery detector",
             "version": app.config["VERSION"],
-            "description": "Tells whether a picture has been forged, and where.",
+            "description": "Detects whether a picture has been forged, and where.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

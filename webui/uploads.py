@@ -1,4 +1,4 @@
-"""Reading multipart forms: which files came, which of them are worth sending on."""
+"""Reading multipart forms: which files came, which of them can be scored."""
 
 import errno
 from collections.abc import Callable
@@ -18,10 +18,10 @@ MAX_NAME = 120
 
 
 class FormRequest(Request):
-    """A request whose form is told from a damaged one, and that stops at too many files."""
+    """A request that refuses damaged forms, and forms with too many files."""
 
     def make_form_data_parser(self) -> FormDataParser:
-        """Return a parser that raises what it would otherwise take for an empty form."""
+        """Return a parser that raises an error for a damaged form, instead of an empty form."""
         parser = super().make_form_data_parser()
         parser.silent = False
         return parser
@@ -30,12 +30,12 @@ class FormRequest(Request):
         try:
             super()._load_form_data()
         except ValueError as error:
-            message = "The form is cut off or not well-formed; please send it again."
+            message = "The form is cut off or malformed; please send it again."
             raise ApiError("bad_request", message) from error
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            message = "There is no room for so many uploads at once; please try again shortly."
+            message = "The server has no space for more uploads; please try again shortly."
             raise ApiError("no_room", message) from error
 
     def _get_file_stream(

@@ -15,11 +15,11 @@ PROBE_SECONDS = 5.0
 
 
 class Probe:
-    """Whether the scoring server answers a real image, which is asked at most every few seconds.
+    """Whether the scoring server can score an image, which it is sent at most every few seconds.
 
-    The answer to the image is remembered, and told again only while the server still answers
-    `/ping`: when nobody is there to score, no remembered answer says otherwise. While one thread
-    asks, the others are told what was found last.
+    The outcome is remembered and reported again only while the server still answers `/ping`: no
+    remembered outcome hides that nobody can score. While one thread asks, the others get the last
+    outcome.
     """
 
     def __init__(self, upstream: Upstream, metrics: Metrics, cache_seconds: float) -> None:
@@ -52,7 +52,7 @@ class Probe:
         try:
             self.client.ping()
         except ClientError as error:
-            self.remembered_until = float("-inf")  # whoever answers next is asked anew
+            self.remembered_until = float("-inf")  # the next process that answers is tested anew
             return str(error)
         if time.monotonic() > self.remembered_until:
             self.remembered = self._score(self.client)

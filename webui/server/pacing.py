@@ -20,14 +20,14 @@ TOO_SLOW = "The upload took too long; please send it again."
 class PacedInput:
     """A request body that gives up on senders slower than a floor.
 
-    Silence is bounded by the socket's own timeout (see `gunicorn_settings`); this bounds those
-    who send a byte now and then, and the whole.
+    Silence is bounded by the socket's own timeout (see `gunicorn_settings`); this bounds senders of
+    a byte now and then, and the whole upload.
     """
 
     def __init__(
         self, body: BinaryIO, settings: Settings, connection: socket.socket | None = None
     ) -> None:
-        """Take over a body, and the connection it comes by, where the server tells."""
+        """Wrap a body, and the connection it comes from, where the server names it."""
         self.body = body
         self.connection = connection
         self.floor = settings.upload_floor_kb * 1024

@@ -58,7 +58,7 @@ def feedback() -> dict[str, Any]:
 def forget(receipt: str) -> dict[str, Any]:
     """Delete a picture and its judgement that were kept under a receipt."""
     if not open_store().delete(receipt):
-        raise ApiError("not_found", "Nothing is kept under this receipt.")
+        raise ApiError("not_found", "There is no feedback with this receipt.")
     return Receipt(receipt=receipt).model_dump()
 
 
@@ -70,7 +70,7 @@ def open_store() -> Store:
     """
     store = current_app.extensions.get("feedback")
     if store is None:
-        raise ApiError("feedback_off", "Feedback is not kept here.")
+        raise ApiError("feedback_off", "This server does not collect feedback.")
     return store
 
 
@@ -104,5 +104,5 @@ def true_label(form: FeedbackForm, record: Record) -> Label:
         return form.label
     if form.opinion == "right" and record.verdict in ("forged", "authentic"):
         return record.verdict
-    message = "label must be forged or authentic: the answer alone does not tell which."
+    message = "label must be forged or authentic: the verdict does not determine it."
     raise ApiError("bad_parameter", message)

@@ -73,7 +73,7 @@ def draw_cards(uploads: list[Upload], records: list[FileRecord], with_location: 
 
 
 def draw_card(upload: Upload, record: FileRecord, with_location: bool) -> Card:
-    """Return the card of a file that has been scored; what goes wrong concerns this one alone."""
+    """Return the card of a file that has been scored; an error concerns this file alone."""
     try:
         return Card(record, draw_analysis(upload, record, with_location))
     except ForgeryError as error:
@@ -81,7 +81,7 @@ def draw_card(upload: Upload, record: FileRecord, with_location: bool) -> Card:
     except Exception:
         logger.exception("the evidence of a picture could not be drawn")
         reason = CodedMessage(
-            "internal_error", "This picture could not be analysed; it has been logged."
+            "internal_error", "This picture could not be analysed; the error has been logged."
         )
     return Card(FileRecord(filename=record.filename, error=str(reason)), None)
 
