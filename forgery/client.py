@@ -28,7 +28,7 @@ class ClientError(ForgeryError):
 
     `code` is `scoring_server_absent`, `scoring_server_late`, `scoring_server_busy` or
     `scoring_server_failed`, or the code that the front end answered with; `status` is that of the
-    answer, None where there is none or it is 200 and not understood.
+    answer, None where there is none or it is 200 with a malformed body.
     """
 
     code = "scoring_server_failed"
@@ -95,7 +95,7 @@ class Client:
         try:
             return Analysis.model_validate_json(response.content)
         except ValidationError as error:
-            raise ClientError("The server gave an answer that is not understood.") from error
+            raise ClientError("The answer of the server is malformed.") from error
 
     def report(self, filename: str, image: bytes, with_location: bool = False) -> bytes:
         """Return a PDF report on one encoded image; only the front end knows how.
@@ -178,7 +178,7 @@ def read_records(body: bytes, expected: int) -> list[Record]:
     try:
         records = RECORDS.validate_python(json.loads(body)["predictions"])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise ClientError("The scoring server gave an answer that is not understood.") from error
+        raise ClientError("The answer of the scoring server is malformed.") from error
     if len(records) != expected:
         raise ClientError(f"The scoring server answered {len(records)} of {expected} images.")
     return records

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
-from forgery_pyfunc.imaging.decoding import Limits, check
+from forgery_pyfunc.imaging.decoding import check
+from forgery_pyfunc.imaging.guards import Limits
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 """What a folder is searched for; files that are named themselves are always read."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from forgery_pyfunc.contract import Parameters, Record
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 
 logger = logging.getLogger(__name__)
 

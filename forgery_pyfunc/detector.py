@@ -16,7 +16,8 @@ from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ImageError, ModelError
 from forgery_pyfunc.features import SMALLEST_SIDE, extract
-from forgery_pyfunc.imaging.decoding import DecodedImage, Limits, decode, oriented
+from forgery_pyfunc.imaging.decoding import DecodedImage, decode, oriented
+from forgery_pyfunc.imaging.guards import Limits
 
 FORMAT = 1
 """Version of the folder's layout; a detector of another format is refused."""

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from forgery_pyfunc.errors import ForgeryError
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 
 MEBIBYTE = 2**20
 

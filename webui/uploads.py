@@ -10,7 +10,8 @@ from werkzeug.formparser import FormDataParser
 
 from forgery_pyfunc.contract import CodedMessage
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import Limits, check
+from forgery_pyfunc.imaging.decoding import check
+from forgery_pyfunc.imaging.guards import Limits
 from webui.errors import ApiError
 
 FIELD = "file"

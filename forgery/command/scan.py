@@ -18,7 +18,11 @@ from forgery_pyfunc.errors import ForgeryError
 @click.option("--json", "layout", flag_value="json", help="One JSON object per line.")
 @click.option("--csv", "layout", flag_value="csv", help="Comma-separated values with a header.")
 @click.option("--html", "layout", flag_value="html", help="One self-contained page.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Replaces the grey band.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Decide at this probability, without a grey band.",
+)
 @click.option(
     "--url",
     envvar="FORGERY_URL",
@@ -37,7 +41,7 @@ def scan(
     files = list(find_files(paths))
     if not files:
         suffixes = ", ".join(sorted(SUFFIXES))
-        raise Failure(f"There is no picture; folders are searched for {suffixes}.")
+        raise Failure(f"No pictures found; folders are searched for {suffixes}.")
     try:
         scanned = LAYOUTS[layout or "text"](scan_files(scorer(url), files, threshold))
     except ForgeryError as error:

@@ -12,7 +12,8 @@ from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, in_words
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY, Picture
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging.decoding import Limits, decode
+from forgery_pyfunc.imaging.decoding import decode
+from forgery_pyfunc.imaging.guards import Limits
 
 
 class View(BaseModel):

@@ -20,7 +20,8 @@ from PIL import Image
 from forgery_lab.errors import DataError
 from forgery_lab.progress import Progress
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import decode, oriented, sniff
+from forgery_pyfunc.imaging.decoding import decode, oriented
+from forgery_pyfunc.imaging.sniffing import sniff
 
 FOLDERS = {"authentic": "Au", "forged": "Tp"}
 """Where a picture goes, by the truth as a person sees it: the values of the column `label`."""

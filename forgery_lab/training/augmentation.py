@@ -7,7 +7,7 @@ import numpy as np
 
 from forgery_lab.errors import DataError
 from forgery_lab.training.losses import UNKNOWN
-from forgery_pyfunc.imaging.jpeg import ZIGZAG
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG
 
 FORGED_CROPS = 0.7
 """Share of a forgery's crops that are laid over a forged block; the others fall anywhere."""

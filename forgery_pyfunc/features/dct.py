@@ -14,7 +14,7 @@ import numpy as np
 
 from forgery_pyfunc.features import blocks
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import ZIGZAG, standard_table
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
 
 FREQUENCIES = 20
 CLIP = 5

@@ -24,7 +24,7 @@ import numpy as np
 
 from forgery_pyfunc.features import blocks, dct
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import ZIGZAG
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG
 
 FREQUENCIES = 40
 BANDS = {"lowest": 0, "low": 5, "middle": 14, "high": 27}

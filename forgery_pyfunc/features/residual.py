@@ -23,7 +23,7 @@ import numpy as np
 
 from forgery_pyfunc.features import blocks
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import standard_table
+from forgery_pyfunc.imaging.jpeg_header import standard_table
 
 LUMA_QUALITIES = (98, 95, 92, 90, 87, 84, 80, 75, 68, 60)
 CHROMA_QUALITIES = (92, 80)

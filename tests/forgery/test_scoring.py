@@ -12,8 +12,8 @@ from forgery.client import Client
 from forgery.scoring import SHIPPED, ShippedDetector
 from forgery_pyfunc.contract import ParameterError
 from forgery_pyfunc.errors import ModelError
-from forgery_pyfunc.imaging.decoding import Limits
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import scene
 from tests.webui.conftest import model_server
 from tests.webui.pictures import encode as encode_as

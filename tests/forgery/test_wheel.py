@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import scene
 from tests.webui.servers import ROOT
 
@@ -26,7 +26,7 @@ from forgery.command import main
 from forgery.evidence.analysis import analyse
 from forgery.report.pdf import draw
 from forgery.scoring import ShippedDetector
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 
 data = Path(sys.argv[1]).read_bytes()
 record = ShippedDetector().score([data], heatmap=True)[0]

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from forgery.client import Client, ClientError
-from forgery_pyfunc.imaging import jpeg
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from webui.observability import Metrics
 from webui.scoring.pointer import Upstream
 
@@ -72,4 +72,4 @@ def probe_image() -> bytes:
     """Return a small JPEG that every sound model can score: a soft gradient, 128×128."""
     ramp = np.linspace(40, 215, 128)
     levels = (ramp[:, None] + ramp[None, :]) / 2
-    return jpeg.encode(np.repeat(levels[:, :, None], 3, axis=2).astype(np.uint8), quality=90)
+    return encode(np.repeat(levels[:, :, None], 3, axis=2).astype(np.uint8), quality=90)

@@ -7,7 +7,7 @@ import numpy as np
 from forgery.evidence.views.block_grid import block_grid
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, dct
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import ZIGZAG, standard_table
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
 
 _LARGEST_SAMPLE = 20_000  # blocks whose coefficients are counted
 _EARLIER_QUALITIES = (*range(40, 99, 2), 99, 100)

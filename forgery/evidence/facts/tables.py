@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, Field
 
-from forgery_pyfunc.imaging.jpeg import JpegHeader, standard_table
+from forgery_pyfunc.imaging.jpeg_header import JpegHeader, standard_table
 
 # Table hashes of files in which Photoshop itself states the quality (image resource 0x0406).
 _PHOTOSHOP_TABLES = {

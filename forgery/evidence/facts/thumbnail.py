@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 from forgery.evidence import pictures
 from forgery.evidence.facts.metadata import exif_directory
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import DecodedImage, Limits, decode, oriented, read_metadata
+from forgery_pyfunc.imaging.decoding import DecodedImage, decode, oriented, read_metadata
+from forgery_pyfunc.imaging.guards import Limits
 
 _SAME_PICTURE = 0.82
 _SIDE = 64

@@ -10,7 +10,7 @@ from forgery.evidence.local_means import local_means
 from forgery.evidence.views.method import Drawing, Picture, ViewMethod
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import standard_table
+from forgery_pyfunc.imaging.jpeg_header import standard_table
 
 QUALITIES = tuple(range(55, 100, 5))
 

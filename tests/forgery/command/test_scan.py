@@ -10,7 +10,7 @@ import pytest
 
 from forgery.client import Client, ClientError
 from forgery.scoring import ShippedDetector
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.command.runner import forgery
 from tests.forgery.evidence.scenes import scene
 from tests.webui.pictures import picture
@@ -64,7 +64,7 @@ def test_a_folder_without_pictures_is_a_failure_with_one_sentence(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     result = forgery("scan", tmp_path)
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: There is no picture; folders are searched for .bmp,")
+    assert result.stderr.startswith("Error: No pictures found; folders are searched for .bmp,")
 
 
 def test_an_answer_that_fails_in_the_middle_is_a_row_and_the_scan_goes_on(

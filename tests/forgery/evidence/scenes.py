@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 
 def scene(height: int = 256, width: int = 384, seed: int = 0) -> np.ndarray:

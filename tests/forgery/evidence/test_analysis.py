@@ -6,8 +6,8 @@ import numpy as np
 from forgery.evidence.analysis import draw_view, gather
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import Drawing, Picture, ViewMethod
-from forgery_pyfunc.imaging.decoding import Limits
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import png, saved, scene
 
 

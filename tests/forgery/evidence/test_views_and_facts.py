@@ -6,7 +6,7 @@ from forgery.evidence.views.block_grid import block_grid
 from forgery.evidence.views.ghosts import jpeg_ghosts
 from forgery.evidence.views.noise import noise_residual
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import png, scene
 
 

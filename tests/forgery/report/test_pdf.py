@@ -5,8 +5,8 @@ from pypdf import PdfReader
 from forgery.evidence.analysis import analyse
 from forgery.report.pdf import draw, report_name
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging.decoding import Limits
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import scene
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from forgery.evidence.facts.compressions import compressions
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import png, saved, scene
 
 

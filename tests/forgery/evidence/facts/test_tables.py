@@ -1,5 +1,6 @@
 from forgery.evidence.facts.tables import table_origin
-from forgery_pyfunc.imaging.jpeg import encode, read_header, standard_table
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import read_header, standard_table
 from tests.forgery.evidence.scenes import scene
 
 

@@ -3,7 +3,7 @@ from PIL import Image
 
 from forgery.evidence.facts.thumbnail import compare_thumbnail
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import exif_with_thumbnail, scene, with_exif
 
 
