@@ -1,12 +1,10 @@
-from typing import get_args
-
 import pytest
 import yaml
 
 from forgery_pyfunc.features import FAMILIES
 from steps.errors import SettingsError
 from steps.settings.configuration import PROJECT_ROOT, SHARED, ConfigurationManager
-from steps.settings.entities import SETTINGS, Features
+from steps.settings.entities import SETTINGS
 
 
 @pytest.fixture
@@ -49,9 +47,13 @@ def test_a_list_is_given_with_commas(project):
     assert settings.features == ("residual", "dct")
 
 
-def test_the_feature_families_are_those_that_there_are():
-    names = get_args(get_args(get_args(Features)[0])[0])
-    assert set(names) == set(FAMILIES)
+def test_every_feature_family_of_the_registry_is_allowed(project):
+    for name in FAMILIES:
+        settings = ConfigurationManager(project).settings("preprocess", {"features": name})
+        assert settings.features == (name,)
+    *others, last = map(repr, FAMILIES)
+    allowed = f"allowed: {', '.join(others)} or {last} (feature families"
+    assert allowed in refusal(project, "preprocess", features="elo")
 
 
 @pytest.mark.parametrize(
