@@ -78,7 +78,7 @@ function wireMarking(article, form) {
     const [left, top, right, bottom] = ["left", "top", "right", "bottom"].map((name) => Number(form.elements[name].value) / 100);
     const box = rectangle([left, top], [right, bottom]);
     if (add(box)) draw(layers.appendChild(document.createElement("div")), box);
-    else note.textContent = "Type four different numbers from 0 to 100.";
+    else note.textContent = "Enter the edges of a rectangle in percent, from 0 to 100.";
   });
   return boxes;
 }
