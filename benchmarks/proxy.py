@@ -18,7 +18,7 @@ import requests
 from forgery_lab.export import pyfunc
 from forgery_lab.forgeries import scenes
 from forgery_pyfunc.imaging.jpeg_encoder import encode
-from serving.follow import write_pointer
+from serving.pointer import write_pointer
 from serving.services import LOOPBACK, scoring_server, web_page
 from serving.supervisor import Service, answers
 

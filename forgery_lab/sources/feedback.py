@@ -1,6 +1,6 @@
 """The feedback store of the web page as a CASIA-style folder to train on.
 
-The store is written by `webui.views.feedback`, whose table documents the columns; the rooms share
+The store is written by `webui.feedback_store`, whose table documents the columns; the rooms share
 nothing else. Only pictures given with consent are read. Where two people contradict each other, the
 picture stands in both classes here, so that ingestion leaves it out and says so.
 """

@@ -8,10 +8,16 @@ import pytest
 
 from forgery_lab.evaluation import report
 from forgery_pyfunc.detector import read_description
-from steps import promote, register
+from steps.pipeline import promotion, registration
 from steps.registry.model_registry import CHALLENGER, DIGEST_TAG, Registry
 from steps.settings.configuration import ConfigurationManager
-from steps.settings.entities import RegisterSettings
+from steps.settings.entities import PromoteSettings
+
+
+@pytest.fixture
+def gate():
+    """What `params.yaml` asks of a champion."""
+    return ConfigurationManager().settings(PromoteSettings)
 
 
 @pytest.fixture
@@ -37,8 +43,8 @@ def change(path, part, **values):
 
 def tags(workspace):
     folder = workspace.path("detector")
-    own = register.scores(register.evaluation_of(folder, workspace))
-    return {**register.facts(folder), **own, **register.provenance_of_training(workspace)}
+    own = registration.scores(registration.evaluation_of(folder, workspace))
+    return {**registration.facts(folder), **own, **registration.provenance_of_training(workspace)}
 
 
 def test_figures_of_this_detector_become_tags(workspace):
@@ -58,43 +64,44 @@ def test_figures_of_protocol_a_that_stand_beside_do_not(workspace):
 
 
 def test_a_first_start_that_was_stopped_before_the_gate_is_taken_up(
-    workspace, detector_folder, tracking_store, monkeypatch
+    workspace, gate, detector_folder, tracking_store, monkeypatch
 ):
-    monkeypatch.setattr(register, "SHIPPED", detector_folder)
+    monkeypatch.setattr(registration, "SHIPPED", detector_folder)
     shutil.rmtree(workspace.path("evaluation"))
     judged = []
 
-    def gate(settings, _):
-        judged.append(settings.version)
+    def promote(settings, _):
+        judged.append((settings.version, settings.stage, settings.margin, settings.force))
         if len(judged) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(promote, "run", gate)
+    monkeypatch.setattr(promotion, "promote", promote)
+    gate = gate.model_copy(update={"margin": 0.5, "stage": "Staging", "force": True})
     with pytest.raises(KeyboardInterrupt):
-        register.ensure_champion(workspace)
-    register.ensure_champion(workspace)
-    assert judged == [1, 1]
+        registration.ensure_champion(gate, workspace)
+    registration.ensure_champion(gate, workspace)
+    assert judged == [(1, "Production", 0.5, False)] * 2
     registry = Registry(workspace.registered_model)
     assert len(registry.versions()) == 1
     registry.move(registry.by_number(1), "Production", {})
-    register.ensure_champion(workspace)
-    assert judged == [1, 1]
+    registration.ensure_champion(gate, workspace)
+    assert judged == [(1, "Production", 0.5, False)] * 2
 
 
 def test_a_detector_that_is_registered_already_is_the_challenger_again(
-    workspace, detector_folder, tracking_store, monkeypatch
+    workspace, gate, detector_folder, tracking_store, monkeypatch
 ):
-    monkeypatch.setattr(register, "ensure_champion", lambda _: None)
+    monkeypatch.setattr(registration, "ensure_champion", lambda *_: None)
     registry = Registry(workspace.registered_model)
-    known = {DIGEST_TAG: register.detector_digest(workspace.path("detector"))}
+    known = {DIGEST_TAG: registration.detector_digest(workspace.path("detector"))}
     for version_tags in (known, {}):
         with mlflow.start_run() as run:
             registry.create(f"runs:/{run.info.run_id}/model", run.info.run_id, version_tags)
-    register.run(RegisterSettings(detector=None), workspace)
+    registration.register_detector(None, gate, workspace)
     assert registry.by_alias(CHALLENGER).version == 1
     registry.move(registry.by_number(1), "Production", {})
     registry.challenge(registry.by_number(2))
-    register.run(RegisterSettings(detector=None), workspace)
+    registration.register_detector(None, gate, workspace)
     assert registry.by_alias(CHALLENGER).version == 2
 
 

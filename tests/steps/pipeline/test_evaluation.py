@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from forgery_lab.evaluation import report
-from steps import evaluate
+from steps.pipeline import evaluation
 from steps.settings.configuration import ConfigurationManager
 from tests.conftest import write_pictures
 
@@ -41,7 +41,7 @@ def test_protocol_a_is_taken_from_the_same_network_and_features_alone(
         "protocols": {}, "baselines": {}, "left_out": [], "notes": [],
         "model": {"network": "blocks", "features": ["dct"]}, "data": {"digest": "d"},
     }  # fmt: skip
-    merged = evaluate.with_protocol_a(found, with_figures_of_a(**model))
+    merged = evaluation.with_protocol_a(found, with_figures_of_a(**model))
     assert ("A" in merged["protocols"]) == is_taken
 
 

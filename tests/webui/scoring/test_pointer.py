@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.follow import write_pointer
-from webui.scoring.scoring import Upstream
+from serving.pointer import write_pointer
+from webui.scoring.pointer import Upstream
 from webui.settings import Settings
 
 
