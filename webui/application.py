@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
-from forgery.evidence.analysis import percent
+from forgery.evidence.verdict import percent
 from webui import errors, observability
 from webui.observability import Metrics
 from webui.scoring.scoring import Scoring

@@ -4,7 +4,9 @@ from typing import Any
 
 from flask import Blueprint, current_app, request
 
-from forgery.evidence.analysis import ELA_QUALITY, VIEWS, Analysis, Evidence, analyse, gather
+from forgery.evidence.analysis import Analysis, Evidence, analyse, gather
+from forgery.evidence.views import VIEWS
+from forgery.evidence.views.method import ELA_QUALITY
 from forgery_pyfunc.contract import Parameters, Record, read_flag
 from webui.errors import ApiError
 from webui.scoring.scoring import scoring

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 
 from forgery.evidence.analysis import Analysis, analyse
-from forgery.records import FileRecord, Predictions
 from forgery_pyfunc.contract import CodedMessage, Parameters, Record, read_flag
 from forgery_pyfunc.errors import ForgeryError
 from webui.errors import STATUS_OF_CODE, wants_html
 from webui.errors import answer as error_answer
+from webui.records import FileRecord, Predictions
 from webui.scoring.scoring import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import Upload, read_uploads
