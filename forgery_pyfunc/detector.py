@@ -1,4 +1,4 @@
-"""A trained detector as it stands on disk, and the way from bytes to an answer."""
+"""A trained detector, as it is stored on disk, and the way from bytes to an answer."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ MANIFEST_FILE = "training_manifest.parquet"
 
 @dataclass(frozen=True)
 class Logits:
-    """What the network says of one image, before calibration.
+    """The network's output for one image, before calibration.
 
     Attributes:
         image: of the image being forged.
@@ -62,7 +62,7 @@ class Detector:
 
         Args:
             folder: as `train` writes it.
-            version: what `model_version` shall say; by default the detector's name and the
+            version: the `model_version` of its answers; by default the detector's name and the
                 first digits of the network's SHA-256.
 
         Raises:
@@ -76,7 +76,9 @@ class Detector:
         except FileNotFoundError as error:
             raise ModelError(f"{folder} has no {NETWORK_FILE}") from error
         except Exception as error:  # ONNX Runtime's errors share no public base class
-            raise ModelError(f"{folder / NETWORK_FILE} is no ONNX network: {error}") from error
+            raise ModelError(
+                f"{folder / NETWORK_FILE} is not a valid ONNX network: {error}"
+            ) from error
         digest = hashlib.sha256(network).hexdigest()[:8]
         return cls(
             session,
@@ -109,7 +111,7 @@ class Detector:
         Args:
             data: an encoded image.
             threshold: replaces both thresholds of the calibration.
-            with_heatmap: whether to draw the map of where, where the network has one.
+            with_heatmap: whether to draw the heat map, where the network has one.
             limits: of size; by default those of `Limits()`.
 
         Raises:
@@ -156,12 +158,14 @@ class Detector:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Return what `detector.json` says; raise `ModelError` where it is not as it must be."""
+    """Return the content of `detector.json`; raise `ModelError` where it is missing or invalid."""
     path = folder / DESCRIPTION_FILE
     try:
         description = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"{folder} is no detector: it has no {DESCRIPTION_FILE}") from error
+        raise ModelError(
+            f"{folder} is not a detector folder: it has no {DESCRIPTION_FILE}"
+        ) from error
     except ValueError as error:
         raise ModelError(f"{path} is not valid JSON: {error}") from error
     missing = {"format", "name", "network", "features", "calibration"} - set(description)
@@ -183,7 +187,7 @@ def _reason_against_size(image: DecodedImage) -> CodedMessage | None:
 
 
 def _session_options() -> onnxruntime.SessionOptions:
-    """One thread per request: the server runs requests side by side, and the network is small."""
+    """Return options of one thread: the server runs requests side by side on a small network."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -1,4 +1,4 @@
-"""The map of where: block probabilities as a picture of the image's size."""
+"""The heat map: block probabilities as a picture of the image's size."""
 
 import io
 

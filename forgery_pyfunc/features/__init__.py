@@ -18,7 +18,7 @@ FAMILIES = {
 
 
 def extract(image: DecodedImage, families: Sequence[str]) -> np.ndarray:
-    """float32[h, w, C]: the channels of the families, in their order; finite, mostly within ±8.
+    """Return float32[h, w, C], the families' channels in their order; finite, mostly within ±8.
 
     h = H // 8 and w = W // 8 for families on blocks; the remainder at the right and bottom edge is
     left out. A family of a fixed size, "ela", stands alone.
@@ -37,7 +37,7 @@ def extract(image: DecodedImage, families: Sequence[str]) -> np.ndarray:
 
 
 def channels(families: Sequence[str]) -> list[str]:
-    """Names of the channels that `extract` gives, "family:channel", in order."""
+    """Return the names of the channels that `extract` gives, "family:channel", in order."""
     _check(families)
     return [f"{name}:{channel}" for name in families for channel in FAMILIES[name].channels]
 

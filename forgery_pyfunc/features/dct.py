@@ -26,7 +26,7 @@ _PLACES = ZIGZAG[1 : FREQUENCIES + 1]
 
 
 def extract(image: DecodedImage) -> np.ndarray:
-    """float32[H // 8, W // 8, 40]: the channels named in `CHANNELS`, tile by tile."""
+    """Return float32[H // 8, W // 8, 40], the channels named in `CHANNELS`, tile by tile."""
     steps = luma_table(image).ravel()[_PLACES].astype(np.float32)
     rows, columns = blocks.grid(image.height, image.width)
     features = np.empty((rows, columns, len(CHANNELS)), np.float32)
@@ -41,14 +41,14 @@ def extract(image: DecodedImage) -> np.ndarray:
 
 
 def luma_table(image: DecodedImage) -> np.ndarray:
-    """The luma quantisation table of the file, int[8, 8], or where it has none that of 95."""
+    """Return the file's luma quantisation table, int[8, 8]; without one, that of quality 95."""
     if image.jpeg is not None and has_luma_table(image):
         return image.jpeg.luma_table
     return standard_table(SAVE_QUALITY)
 
 
 def has_luma_table(image: DecodedImage) -> bool:
-    """Whether `luma` is a component that the file itself quantised."""
+    """Return whether `luma` is a component that the file itself quantised."""
     if image.jpeg is None or image.mode not in ("RGB", "L"):
         return False
     stored_as_rgb = image.jpeg.adobe_transform == 0 and "JFIF" not in image.jpeg.markers
@@ -56,7 +56,7 @@ def has_luma_table(image: DecodedImage) -> bool:
 
 
 def _mirrored(channel: str, axis: int) -> tuple[str, int]:
-    """A DCT coefficient of odd frequency changes its sign."""
+    """Return the channel; a DCT coefficient of odd frequency changes its sign."""
     kind, _, place = channel.rpartition(".")
     frequency = divmod(int(ZIGZAG[int(place)]), blocks.SIZE)[axis]
     return channel, -1 if kind == "level" and frequency % 2 else 1

@@ -13,7 +13,7 @@ CHANNELS = ["ela.red", "ela.green", "ela.blue"]
 
 
 def extract(image: DecodedImage) -> np.ndarray:
-    """float32[128, 128, 3]: pixel ELA at quality 90, resized as usual, 32 levels being 1.
+    """Return float32[128, 128, 3], pixel ELA at quality 90, resized as usual, 32 levels being 1.
 
     The usual way stretches every image to its own maximum; this does not.
     """

@@ -72,13 +72,13 @@ class DecodedImage:
     def part(self, rows: slice, columns: slice) -> "DecodedImage":
         """Return a part of the image; its JPEG grid stays if it starts at multiples of 16."""
         pixels, luma = (
-            np.ascontiguousarray(one[rows, columns]) for one in (self.pixels, self.luma)
+            np.ascontiguousarray(plane[rows, columns]) for plane in (self.pixels, self.luma)
         )
         return replace(self, pixels=pixels, luma=luma)
 
 
 def decode(data: bytes, limits: Limits | None = None) -> DecodedImage:
-    """The image that `data` holds, first frame, as it is stored.
+    """Return the image that `data` holds, its first frame, as it is stored.
 
     Raises:
         ImageError: `empty_image`, `too_large`, `not_an_image`, `unsupported_format`,
@@ -115,7 +115,7 @@ def check(data: bytes, limits: Limits | None = None) -> None:
 
 
 def _check(data: bytes, limits: Limits) -> tuple[str, JpegHeader | None]:
-    """The format of a file whose size, kind and, of a JPEG, header are sound, and that header."""
+    """Return format and JPEG header of a file whose size, kind and header are accepted."""
     guards.check_bytes(data, limits)
     name = sniff(data)
     if name not in _PLUGINS:
@@ -162,7 +162,7 @@ def _decode(data: bytes, name: str, header: JpegHeader | None, limits: Limits) -
         )
     if header is not None and _ends_early(data, header, luma):
         raise ImageError(
-            "The JPEG is cut off: the lower part of its picture is missing.", "broken_image"
+            "The JPEG is cut off: the lower part of the image is missing.", "broken_image"
         )
     return DecodedImage(pixels, luma, name, mode, orientation, header, frames)
 
@@ -181,7 +181,7 @@ class StoredMetadata:
 
 
 def read_metadata(data: bytes) -> StoredMetadata:
-    """What a file that `decode` has accepted carries beside its pixels; no pixel is decoded."""
+    """Return what a file that `decode` accepts holds beside its pixels; no pixel is decoded."""
     name = sniff(data)
     if name not in _PLUGINS:
         raise refusal(name)
@@ -191,14 +191,14 @@ def read_metadata(data: bytes) -> StoredMetadata:
         xmp = stored.info.get("xmp") or stored.info.get("XML:com.adobe.xmp") or b""
     except ImageError:
         raise
-    except Exception:  # Metadata are often damaged, and the picture sound all the same.
+    except Exception:  # Metadata are often damaged, while the image itself is sound.
         return StoredMetadata(Image.Exif(), b"", b"", damaged=True)
     exif_bytes = stored.info.get("exif", b"").removeprefix(b"Exif\0\0")
     return StoredMetadata(exif, exif_bytes, xmp.encode() if isinstance(xmp, str) else xmp)
 
 
 def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
-    """A view of `array` [H, W, ...] turned as EXIF `orientation` 1 … 8 asks a viewer to."""
+    """Return a view of `array` [H, W, ...] turned as EXIF `orientation` 1 … 8 asks for."""
     turns: dict[int, Callable[[np.ndarray], np.ndarray]] = {
         2: lambda a: a[:, ::-1],
         3: lambda a: a[::-1, ::-1],
@@ -212,7 +212,7 @@ def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    """The decoder's own words, on one line and without a stop."""
+    """Return the decoder's own words, on one line and without a full stop."""
     text = " ".join(str(error).split()).rstrip(".")
     return text[:120] or type(error).__name__
 
@@ -220,8 +220,8 @@ def _reason(error: Exception) -> str:
 def _check_jpeg(header: JpegHeader) -> None:
     if header.precision != 8 or header.process.startswith(("lossless", "other")):
         raise ImageError(
-            f"The JPEG is {header.process} with {header.precision} bits; 8-bit baseline and "
-            "progressive ones are read.",
+            f"The JPEG is {header.process} with {header.precision} bits; supported are 8-bit "
+            "baseline and progressive JPEGs.",
             "unsupported_format",
         )
     if not header.complete:
@@ -257,13 +257,13 @@ def _count_pages(stored: ImageFile.ImageFile) -> int:
 def _orientation(stored: ImageFile.ImageFile) -> int:
     try:
         value = stored.getexif().get(ORIENTATION_TAG, 1)
-    except Exception:  # Metadata are often damaged, and the picture sound all the same.
+    except Exception:  # Metadata are often damaged, while the image itself is sound.
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _rgb(stored: Image.Image, header: JpegHeader | None) -> np.ndarray:
-    """uint8[H, W, 3] of a loaded Pillow image of any mode."""
+    """Return uint8[H, W, 3] of a loaded Pillow image of any mode."""
     if stored.mode.startswith(("I", "F")):
         return np.repeat(_to_8_bits(np.asarray(stored))[..., None], 3, 2)
     if stored.mode == "CMYK" and header is not None and header.adobe_transform is None:
@@ -271,7 +271,7 @@ def _rgb(stored: Image.Image, header: JpegHeader | None) -> np.ndarray:
         stored = Image.fromarray(255 - np.asarray(stored), "CMYK")
     if stored.mode == "LAB":
         raise ImageError(
-            "The TIFF is in CIELAB colours; grey, RGB, CMYK and palette are read.",
+            "The TIFF is in CIELAB colours; supported are grey, RGB, CMYK and palette.",
             "unsupported_format",
         )
     if stored.has_transparency_data:
@@ -282,7 +282,7 @@ def _rgb(stored: Image.Image, header: JpegHeader | None) -> np.ndarray:
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """uint8 of deeper grey: the full scale is the least of 1 (fractions), 2^8, 2^16 and 2^32 - 1.
+    """Return uint8 of deeper grey; full scale: the least of 1 (fractions), 2^8, 2^16 and 2^32 - 1.
 
     Integers of 16 bits always count as 16-bit, however dark.
     """
@@ -296,14 +296,14 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
 
 
 def _jpeg_luma(data: bytes) -> np.ndarray:
-    """uint8[H, W]: the luma component as libjpeg reconstructs it, with no way through RGB."""
+    """Return uint8[H, W], the luma component as libjpeg reconstructs it, without going via RGB."""
     stored = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     stored.draft("L", None)
     return np.asarray(stored)
 
 
 def _ends_early(data: bytes, header: JpegHeader, luma: np.ndarray) -> bool:
-    """Whether picture data are missing although the end marker is there.
+    """Return whether image data are missing although the end marker is there.
 
     libjpeg fills what is missing with mid-grey. Where the last pixel is mid-grey, zeros put before
     the end marker tell the cases apart: a whole picture stays as it is, a cut one takes them for

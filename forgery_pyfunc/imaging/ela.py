@@ -11,7 +11,7 @@ _PART = 32768
 
 
 def error_levels(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
-    """uint8[H, W, 3]: absolute difference between an image and itself after one JPEG save.
+    """Return uint8[H, W, 3], the absolute difference between an image and its JPEG save.
 
     The save is 4:2:0 with the standard tables at `quality`. Not stretched: a bright error level in
     one image means the same in another.

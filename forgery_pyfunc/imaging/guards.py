@@ -35,7 +35,7 @@ def check_bytes(data: bytes, limits: Limits) -> None:
         raise ImageError("The file is empty (0 bytes).", "empty_image")
     if len(data) > limits.max_bytes:
         allowed = f"{limits.max_bytes / 2**20:.3g} MB"
-        raise ImageError(f"The file has more than {allowed}, the most that is read.", "too_large")
+        raise ImageError(f"The file is larger than {allowed}, the limit.", "too_large")
 
 
 def check_pixels(width: int, height: int, limits: Limits) -> None:
@@ -43,7 +43,7 @@ def check_pixels(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
         raise ImageError(
             f"The image declares {width} × {height} = {width * height / 1e6:.4g} million pixels; "
-            f"at most {limits.max_pixels / 1e6:.4g} million are read.",
+            f"the limit is {limits.max_pixels / 1e6:.4g} million.",
             "too_many_pixels",
         )
 
@@ -56,7 +56,7 @@ def check_canvas(data: bytes, limits: Limits) -> None:
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height from a WebP header (RFC 9649), None when it is damaged."""
+    """Return width and height from a WebP header (RFC 9649), None when it is damaged."""
     kind = data[12:16]
     if kind == b"VP8X" and len(data) >= 30:
         return (
@@ -102,7 +102,7 @@ def check_directories(data: bytes) -> None:
         if count > MAX_ENTRIES or entries > MAX_ENTRIES_IN_ALL:
             raise ImageError(
                 f"The TIFF has more than {MAX_ENTRIES} entries in a directory, "
-                f"or {MAX_ENTRIES_IN_ALL} in all.",
+                f"or {MAX_ENTRIES_IN_ALL} in total.",
                 "broken_image",
             )
         position = number(position + count_size + count * entry_size, link_size)

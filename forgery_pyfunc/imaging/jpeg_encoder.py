@@ -16,7 +16,7 @@ def encode(
     tables: Sequence[Sequence[int]] | None = None,
     subsampling: str = "4:2:0",
 ) -> bytes:
-    """A baseline JPEG file with a fresh header: the one JPEG encoder of the project (Pillow's).
+    """Return a baseline JPEG file with a fresh header.
 
     Args:
         pixels: uint8[H, W, 3] RGB or uint8[H, W] grey.

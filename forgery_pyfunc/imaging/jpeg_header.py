@@ -127,7 +127,7 @@ class JpegHeader:
 
 
 def standard_table(quality: int, chroma: bool = False) -> np.ndarray:
-    """int64[8, 8]: the table libjpeg uses at `quality` 1 … 100 (jpeg_set_quality, baseline)."""
+    """Return libjpeg's table at `quality` 1 … 100 (jpeg_set_quality, baseline), int64[8, 8]."""
     if not 1 <= quality <= 100:
         raise ValueError(f"quality: got {quality}, allowed is 1 to 100")
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
@@ -140,9 +140,9 @@ def _log_standard_tables() -> np.ndarray:
 
 
 def estimate_quality(luma_table: Sequence[int]) -> tuple[int, bool]:
-    """The IJG quality whose luma table is nearest in mean absolute log ratio, and if it is equal.
+    """Return the IJG quality whose luma table is nearest, and whether it is equal.
 
-    `luma_table` has 64 values, row by row.
+    Nearest in the mean absolute logarithm of ratios. `luma_table` has 64 values, row by row.
     """
     table = np.maximum(np.asarray(luma_table, np.float64), 1)
     distances = np.abs(_log_standard_tables() - np.log(table)).mean(1)
@@ -176,7 +176,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
         met, stray = met + 1, stray + filling.start() - 1 - position
         if met > guards.MAX_SEGMENTS or stray > guards.MAX_STRAY_BYTES:
             raise ImageError(
-                f"The JPEG has more than {guards.MAX_SEGMENTS} segments, or much between them.",
+                f"The JPEG has more than {guards.MAX_SEGMENTS} segments, or more than "
+                f"{guards.MAX_STRAY_BYTES // 2**20} MiB of stray bytes between them.",
                 "broken_image",
             )
         marker = filling[0][0]
@@ -195,8 +196,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
         position += length
         yield marker, payload, position
         if marker == 0xDA:
-            found = _END_OF_ENTROPY.search(data, position)
-            position = found.start() if found else len(data)
+            ending = _END_OF_ENTROPY.search(data, position)
+            position = ending.start() if ending else len(data)
 
 
 def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -216,17 +217,17 @@ def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]
 
 
 def _collect(data: bytes) -> _Segments:
-    found = _Segments(tables={}, scans=[])
+    segments = _Segments(tables={}, scans=[])
     markers: dict[str, None] = {}
     for marker, payload, position in _segments(data):
         if marker == 0xDB:
             for number, table in _quantisation_tables(payload):
-                found.tables[number] = table
+                segments.tables[number] = table
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            found.frame = found.frame or (marker, payload)
-        elif marker == 0xDA and found.scans is not None:
-            found.scans.append(payload)
-            if len(found.scans) > guards.MAX_SCANS:
+            segments.frame = segments.frame or (marker, payload)
+        elif marker == 0xDA and segments.scans is not None:
+            segments.scans.append(payload)
+            if len(segments.scans) > guards.MAX_SCANS:
                 raise ImageError(
                     f"The JPEG has more than {guards.MAX_SCANS} scans.", "broken_image"
                 )
@@ -241,15 +242,15 @@ def _collect(data: bytes) -> _Segments:
             name = next(names, f"APP{marker - 0xE0}")
             markers[name] = None
             if name == "Adobe" and len(payload) >= 12:
-                found.adobe_transform = payload[11]
+                segments.adobe_transform = payload[11]
         elif marker == _EOI:
-            found.end = position
-    found.markers = tuple(markers)
-    return found
+            segments.end = position
+    segments.markers = tuple(markers)
+    return segments
 
 
 def _all_scans_present(scans: list[bytes], component_ids: list[int]) -> bool:
-    """Whether the passes of a progressive file bring every coefficient down to its last bit."""
+    """Return whether a progressive file's passes bring every coefficient to its last bit."""
     missing = {number: np.ones(64, bool) for number in component_ids}
     for scan in scans:
         count = scan[0] if scan else 0
@@ -263,29 +264,29 @@ def _all_scans_present(scans: list[bytes], component_ids: list[int]) -> bool:
 
 
 def read_header(data: bytes) -> JpegHeader:
-    """The header of a JPEG file, from its bytes alone; no pixel is decoded.
+    """Return the header of a JPEG file, from its bytes alone; no pixel is decoded.
 
     Raises:
         ImageError: `broken_image` when a marker that every JPEG needs is missing or damaged.
     """
     if data[:2] != b"\xff\xd8":
-        raise ImageError("The file does not begin like a JPEG.", "not_an_image")
-    found = _collect(data)
-    if found.frame is None or not found.scans:
-        raise ImageError("The JPEG ends before its picture data begin.", "broken_image")
-    marker, frame = found.frame
+        raise ImageError("The file does not start with a JPEG marker.", "not_an_image")
+    segments = _collect(data)
+    if segments.frame is None or not segments.scans:
+        raise ImageError("The JPEG ends before its image data begin.", "broken_image")
+    marker, frame = segments.frame
     if len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
         raise ImageError("The JPEG's frame header is damaged.", "broken_image")
     precision, height, width, count = struct.unpack_from(">BHHB", frame)
     parts = [frame[6 + 3 * i : 9 + 3 * i] for i in range(count)]
-    tables = tuple(found.tables[part[2]] for part in parts if part[2] in found.tables)
+    tables = tuple(segments.tables[part[2]] for part in parts if part[2] in segments.tables)
     if not count or len(tables) < count:
         raise ImageError("The JPEG lacks a quantisation table.", "broken_image")
     factors = tuple((part[1] >> 4, part[1] & 15) for part in parts)
     process = _PROCESSES.get(marker, "other")
-    complete = found.end is not None and (
+    complete = segments.end is not None and (
         not process.startswith("progressive")
-        or _all_scans_present(found.scans, [part[0] for part in parts])
+        or _all_scans_present(segments.scans, [part[0] for part in parts])
     )
     quality, standard = estimate_quality(tables[0])
     return JpegHeader(
@@ -299,11 +300,11 @@ def read_header(data: bytes) -> JpegHeader:
         standard=standard,
         subsampling=_name_subsampling(factors),
         table_hash=hashlib.sha256(np.array(tables, "<u2").tobytes()).hexdigest()[:16],
-        markers=found.markers,
-        adobe_transform=found.adobe_transform,
-        scans=len(found.scans),
+        markers=segments.markers,
+        adobe_transform=segments.adobe_transform,
+        scans=len(segments.scans),
         complete=complete,
-        end=found.end or len(data),
+        end=segments.end or len(data),
     )
 
 

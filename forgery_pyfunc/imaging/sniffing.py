@@ -5,7 +5,7 @@ import struct
 
 from forgery_pyfunc.errors import ImageError
 
-ALLOWED = "JPEG, PNG, TIFF, BMP and WebP are read"
+SUPPORTED = "supported are JPEG, PNG, TIFF, BMP and WebP"
 
 _MAGIC = [
     (b"\xff\xd8\xff", "JPEG"),
@@ -36,7 +36,7 @@ _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
     b"crx ": "RAW",
 }
-_PICTURES_NOT_READ = {
+_UNSUPPORTED_PICTURES = {
     "GIF": "a GIF image",
     "HEIC": "a HEIC image (the iPhone's own format)",
     "AVIF": "an AVIF image",
@@ -49,7 +49,7 @@ _PICTURES_NOT_READ = {
     "RAW": "a camera raw file",
     "PostScript": "a PostScript document",
 }
-_NO_PICTURES = {
+_OTHER_FILES = {
     "HTML": "a web page (HTML)",
     "XML": "an XML document",
     "ZIP": "a ZIP archive",
@@ -65,7 +65,7 @@ _HTML = re.compile(
 
 
 def sniff(data: bytes) -> str | None:
-    """The name of the format that the first bytes show, or None when they show nothing known.
+    """Return the format that the first bytes show, None where they show none that is known.
 
     "JPEG", "PNG", "TIFF", "BMP" and "WEBP" are those that `decode` reads; others, such as "HEIC",
     "GIF", "SVG", "PDF", "HTML" or "text", are named so that a refusal can say what it met.
@@ -85,7 +85,7 @@ def sniff(data: bytes) -> str | None:
 
 
 def _sniff_text(start: bytes) -> str | None:
-    """Tell apart SVG, HTML, XML and other text; None when the bytes are no text."""
+    """Return which of SVG, HTML, XML and other text it is; None when the bytes are no text."""
     encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = start.decode(encoding, "replace").lstrip().lower()
     # A cut through the last character may leave one replacement character at the end.
@@ -100,12 +100,12 @@ def _sniff_text(start: bytes) -> str | None:
 
 def refusal(name: str | None) -> ImageError:
     """Return the error of a file of a kind that `decode` does not read."""
-    if name in _PICTURES_NOT_READ:
+    if name in _UNSUPPORTED_PICTURES:
         return ImageError(
-            f"The file is {_PICTURES_NOT_READ[name]}; {ALLOWED}.", "unsupported_format"
+            f"The file is {_UNSUPPORTED_PICTURES[name]}; {SUPPORTED}.", "unsupported_format"
         )
-    if name in _NO_PICTURES:
+    if name in _OTHER_FILES:
         return ImageError(
-            f"The file is {_NO_PICTURES[name]}, not a picture; {ALLOWED}.", "not_an_image"
+            f"The file is {_OTHER_FILES[name]}, not a picture; {SUPPORTED}.", "not_an_image"
         )
-    return ImageError(f"The file is no picture that is known here; {ALLOWED}.", "not_an_image")
+    return ImageError(f"Unrecognised image format; {SUPPORTED}.", "not_an_image")

@@ -23,7 +23,7 @@ from tests.pyfunc.imaging.images import refusal
         (b"PK\3\4" + bytes(50), "ZIP", "not_an_image", "ZIP"),
         ("Grüße aus Köln".encode(), "text", "not_an_image", "text"),
         (b"\0\0\0\x18ftypisom" + bytes(50), "MP4", "not_an_image", "video"),
-        (bytes(range(255, 0, -1)), None, "not_an_image", "known"),
+        (bytes(range(255, 0, -1)), None, "not_an_image", "Unrecognised image format"),
     ],
 )
 def test_what_is_not_read_is_named(data, name, code, word):
