@@ -33,7 +33,7 @@ def reason_against(image: DecodedImage) -> CodedMessage | None:
     The image is at least 8 pixels wide and high.
     """
     rows, columns = blocks.grid(image.height, image.width)
-    luma = image.luma[: 8 * rows, : 8 * columns]
+    luma = image.luma[: blocks.SIZE * rows, : blocks.SIZE * columns]
     contrast = _contrast(luma)
     one_tone = float((contrast == 0).mean())
     if one_tone > MOST_ONE_TONE:
@@ -64,9 +64,9 @@ def reason_against(image: DecodedImage) -> CodedMessage | None:
 def _contrast(luma: np.ndarray) -> np.ndarray:
     """Return how far apart the tones of each block are, uint8[rows, columns]."""
     rows, columns = blocks.grid(*luma.shape)
-    across = luma.reshape(rows, 8, 8 * columns)
-    highest = across.max(1).reshape(rows, columns, 8).max(2)
-    lowest = across.min(1).reshape(rows, columns, 8).min(2)
+    across = luma.reshape(rows, blocks.SIZE, blocks.SIZE * columns)
+    highest = across.max(1).reshape(rows, columns, blocks.SIZE).max(2)
+    lowest = across.min(1).reshape(rows, columns, blocks.SIZE).min(2)
     return highest - lowest
 
 

@@ -15,8 +15,9 @@ from forgery_pyfunc import applicability, borders, heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ImageError, ModelError
-from forgery_pyfunc.features import SMALLEST_SIDE, extract
-from forgery_pyfunc.imaging.decoding import DecodedImage, Limits, decode, oriented
+from forgery_pyfunc.features import SMALLEST_SIDE, blocks, extract
+from forgery_pyfunc.imaging.decoding import DecodedImage, decode, oriented
+from forgery_pyfunc.imaging.guards import Limits
 
 FORMAT = 1
 """Version of the folder's layout; a detector of another format is refused."""
@@ -90,10 +91,10 @@ class Detector:
         answers = dict(
             zip(self.outputs, self.session.run(None, {"features": features}), strict=True)
         )
-        blocks = answers.get("blocks")
+        logits = answers.get("blocks")
         return Evidence(
             logit=float(answers["image"].item()),
-            blocks=None if blocks is None else blocks[0, :, :, 0],
+            blocks=None if logits is None else logits[0, :, :, 0],
         )
 
     def score(
@@ -128,7 +129,7 @@ class Detector:
         t_lo, t_hi = self.calibration.band(threshold)
         levels = None
         if with_heatmap and evidence.blocks is not None:
-            corner = rows.start // heatmap.BLOCK, columns.start // heatmap.BLOCK
+            corner = rows.start // blocks.SIZE, columns.start // blocks.SIZE
             levels = self._heatmap(image, evidence.blocks, corner)
         return replace(
             record,
@@ -143,12 +144,12 @@ class Detector:
         """Return the record of an image that could not be scored."""
         return Record(model_version=self.version, error=str(CodedMessage.of(error)))
 
-    def _heatmap(self, image: DecodedImage, blocks: np.ndarray, corner: tuple[int, int]) -> str:
+    def _heatmap(self, image: DecodedImage, logits: np.ndarray, corner: tuple[int, int]) -> str:
         """Return the map of an image whose blocks from a corner on have these logits; else 0."""
-        probabilities = np.zeros((image.height // heatmap.BLOCK, image.width // heatmap.BLOCK))
-        (top, left), (rows, columns) = corner, blocks.shape
+        probabilities = np.zeros(blocks.grid(image.height, image.width))
+        (top, left), (rows, columns) = corner, logits.shape
         window = np.s_[top : top + rows, left : left + columns]
-        probabilities[window] = self.calibration.block_probabilities(blocks)
+        probabilities[window] = self.calibration.block_probabilities(logits)
         levels = heatmap.render(probabilities, image.width, image.height)
         png = heatmap.to_png(oriented(levels, image.orientation))
         return base64.b64encode(png).decode("ascii")

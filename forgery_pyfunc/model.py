@@ -28,7 +28,9 @@ from forgery_pyfunc.contract import (
 )
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError, ModelError
-from forgery_pyfunc.imaging.decoding import FORMATS, Limits, sniff
+from forgery_pyfunc.imaging.decoding import FORMATS
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.sniffing import sniff
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from forgery_pyfunc.features import FAMILIES
+
 
 def split_commas(value: Any) -> Any:
     """Return the parts of a list that is given as text, as `-P` does, separated by commas."""
@@ -30,14 +32,22 @@ def split_commas(value: Any) -> Any:
 def _stand_together(families: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(families)) < len(families):
         raise ValueError("each name once")
-    if len(families) > 1 and "ela" in families:
-        raise ValueError("ela alone, or the others")
+    alone = [name for name in families if not FAMILIES[name].on_blocks]
+    if alone and len(families) > 1:
+        raise ValueError(f"{alone[0]} alone, or the others")
     return families
+
+
+def _is_family(name: str) -> str:
+    if name not in FAMILIES:
+        *others, last = (repr(family) for family in FAMILIES)
+        raise ValueError(f"{', '.join(others)} or {last}")
+    return name
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 Features = Annotated[
-    tuple[Literal["residual", "copymove", "dct", "double_jpeg", "ela"], ...],
+    tuple[Annotated[str, AfterValidator(_is_family)], ...],
     BeforeValidator(split_commas),
     AfterValidator(_stand_together),
     Field(min_length=1, description="feature families, separated by commas"),

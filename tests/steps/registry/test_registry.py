@@ -13,8 +13,8 @@ from steps.registry.model_registry import (
     CHAMPION,
     STAGE_TAG,
     Registry,
-    retry_on_conflict,
     number,
+    retry_on_conflict,
 )
 from steps.settings.configuration import PROJECT_ROOT
 from steps.tracking.runs import existing_run

@@ -1,4 +1,4 @@
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import pytest
 import yaml
@@ -16,7 +16,6 @@ from steps.settings.entities import (
     SETTINGS,
     Entity,
     EvaluateSettings,
-    Features,
     PreprocessSettings,
     TrainSettings,
     is_number,
@@ -67,9 +66,13 @@ def test_a_list_is_given_with_commas(project):
     assert settings.features == ("residual", "dct")
 
 
-def test_the_feature_families_are_those_that_there_are():
-    names = get_args(get_args(get_args(Features)[0])[0])
-    assert set(names) == set(FAMILIES)
+def test_every_feature_family_of_the_registry_is_allowed(project):
+    for name in FAMILIES:
+        settings = ConfigurationManager(project).settings(PreprocessSettings, {"features": name})
+        assert settings.features == (name,)
+    *others, last = map(repr, FAMILIES)
+    allowed = f"allowed: {', '.join(others)} or {last} (feature families"
+    assert allowed in refusal(project, "preprocess", features="elo")
 
 
 @pytest.mark.parametrize(

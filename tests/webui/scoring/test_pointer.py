@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from serving.pointer import write_pointer
-from webui.scoring.scoring import Upstream
+from webui.scoring.pointer import Upstream
 from webui.settings import Settings
 
 

@@ -1,5 +1,4 @@
 import contextlib
-import hashlib
 import io
 
 import numpy as np
@@ -9,32 +8,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.jpeg import (
-    ZIGZAG,
-    encode,
-    estimate_quality,
-    read_header,
-    standard_table,
-)
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, estimate_quality, read_header, standard_table
 
 
 def picture() -> np.ndarray:
     rows, columns = np.mgrid[:64, :96]
     wave = 40 + rows * columns * 5 % 97 + np.abs(columns % 40 - 20) * 4
     return np.stack([wave, 255 - wave, (rows * columns) % 256], -1).astype(np.uint8)
-
-
-def test_golden_bytes():
-    """A change here means that a new Pillow saves differently: retrain before a release."""
-    digests = [
-        hashlib.sha256(encode(picture(), **options)).hexdigest()[:16]
-        for options in (
-            {"quality": 90},
-            {"quality": 70, "subsampling": "4:4:4"},
-            {"tables": [range(1, 65), range(2, 66)]},
-        )
-    ]
-    assert digests == ["b3ce0f503ff77fc1", "e3c8099eb8915360", "41402244569d51f4"]
 
 
 def test_zigzag_begins_and_ends_as_the_standard_says():
@@ -94,31 +75,6 @@ def test_thumbnail_tables_are_not_taken_for_the_image_s():
     output = io.BytesIO()
     Image.fromarray(picture()).save(output, "JPEG", quality=90, exif=exif)
     assert read_header(output.getvalue()).quality == 90
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"quality": 0},
-        {"quality": 101},
-        {"quality": 90, "tables": [[1] * 64]},
-        {"tables": [[1] * 63]},
-        {"tables": [[0] * 64]},
-        {"tables": []},
-        {"quality": 90, "subsampling": "4:1:1"},
-    ],
-)
-def test_bad_parameters_are_named(options):
-    with pytest.raises(ValueError, match=r"quality|tables|subsampling"):
-        encode(picture(), **options)
-
-
-def test_bad_pixels_are_named():
-    with pytest.raises(ValueError, match="pixels: got float64"):
-        encode(picture() / 255.0, quality=90)
-    with pytest.raises(ValueError, match="sides from 1 to 65500"):
-        encode(np.zeros((8, 65501), np.uint8), quality=90)
 
 
 def test_a_table_that_ends_within_a_number_is_an_image_error():

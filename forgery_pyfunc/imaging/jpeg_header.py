@@ -1,17 +1,16 @@
-"""JPEG headers read without decoding a pixel, and the one JPEG encoder of the project."""
+"""JPEG headers, read without decoding a pixel, and the standard quantisation tables."""
 
 import functools
 import hashlib
-import io
 import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from forgery_pyfunc.errors import ImageError
+from forgery_pyfunc.imaging import guards
 
 # ITU-T T.81, Annex K: the example tables that the Independent JPEG Group's library scales.
 ANNEX_K_LUMA = np.array(
@@ -75,12 +74,6 @@ _APPLICATION_MARKS = [
     (0xED, b"Photoshop 3.0\0", "Photoshop"),
     (0xEE, b"Adobe", "Adobe"),
 ]
-LARGEST_SIDE = 65500  # that libjpeg saves
-MAX_SCANS = 100
-
-# Real files have some dozens, and next to nothing in between; floods of either cost much time.
-_MAX_SEGMENTS = 10_000
-_MAX_STRAY_BYTES = 2**20
 _TABLES_PER_SEGMENT = 4  # ITU-T T.81 has four places for them
 
 _END_OF_ENTROPY = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -181,9 +174,9 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
         if filling is None:
             return
         met, stray = met + 1, stray + filling.start() - 1 - position
-        if met > _MAX_SEGMENTS or stray > _MAX_STRAY_BYTES:
+        if met > guards.MAX_SEGMENTS or stray > guards.MAX_STRAY_BYTES:
             raise ImageError(
-                f"The JPEG has more than {_MAX_SEGMENTS} segments, or much between them.",
+                f"The JPEG has more than {guards.MAX_SEGMENTS} segments, or much between them.",
                 "broken_image",
             )
         marker = filling[0][0]
@@ -233,8 +226,10 @@ def _collect(data: bytes) -> _Segments:
             found.frame = found.frame or (marker, payload)
         elif marker == 0xDA and found.scans is not None:
             found.scans.append(payload)
-            if len(found.scans) > MAX_SCANS:
-                raise ImageError(f"The JPEG has more than {MAX_SCANS} scans.", "broken_image")
+            if len(found.scans) > guards.MAX_SCANS:
+                raise ImageError(
+                    f"The JPEG has more than {guards.MAX_SCANS} scans.", "broken_image"
+                )
         elif marker == 0xFE:
             markers["COM"] = None
         elif 0xE0 <= marker <= 0xEF:
@@ -321,55 +316,3 @@ def _name_subsampling(factors: tuple[tuple[int, int], ...]) -> str:
         if name:
             return name
     return ",".join(f"{h}x{v}" for h, v in factors)
-
-
-def encode(
-    pixels: np.ndarray,
-    quality: int | None = None,
-    tables: Sequence[Sequence[int]] | None = None,
-    subsampling: str = "4:2:0",
-) -> bytes:
-    """A baseline JPEG file with a fresh header: the one JPEG encoder of the project (Pillow's).
-
-    Args:
-        pixels: uint8[H, W, 3] RGB or uint8[H, W] grey.
-        quality: IJG quality 1 … 100. Exactly one of `quality` and `tables` must be given.
-        tables: quantisation tables (luma, chroma), each 64 values 1 … 255 row by row; one table
-            serves both.
-        subsampling: "4:4:4", "4:2:2" or "4:2:0"; without effect on grey.
-
-    Raises:
-        ValueError: a parameter is outside what is allowed.
-    """
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
-        raise ValueError(
-            f"pixels: got {pixels.dtype}{list(pixels.shape)}, allowed is uint8[H, W, 3] or [H, W]"
-        )
-    if max(pixels.shape[:2]) > LARGEST_SIDE or not pixels.size:
-        raise ValueError(
-            f"pixels: got {list(pixels.shape)}, allowed are sides from 1 to {LARGEST_SIDE}"
-        )
-    if (quality is None) == (tables is None):
-        raise ValueError(f"quality, tables: got {quality} and {tables}, exactly one is needed")
-    if quality is not None and not 1 <= quality <= 100:
-        raise ValueError(f"quality: got {quality}, allowed is 1 to 100")
-    if subsampling not in ("4:4:4", "4:2:2", "4:2:0"):
-        raise ValueError(f"subsampling: got {subsampling!r}, allowed is 4:4:4, 4:2:2 or 4:2:0")
-    options: dict = {} if pixels.ndim == 2 else {"subsampling": subsampling}
-    if tables is None:
-        options["quality"] = quality
-    else:
-        options["qtables"] = _checked_tables(tables, grey=pixels.ndim == 2)
-    output = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(output, "JPEG", **options)
-    return output.getvalue()
-
-
-def _checked_tables(tables: Sequence[Sequence[int]], grey: bool) -> list[list[int]]:
-    checked = [[int(value) for value in np.asarray(table).ravel()] for table in tables]
-    for table in checked:
-        if len(table) != 64 or not all(1 <= value <= 255 for value in table):
-            raise ValueError(f"tables: got {table}, allowed are 64 values from 1 to 255")
-    if not checked:
-        raise ValueError("tables: got none, one or more are needed")
-    return checked[:1] if grey else checked[:2]
