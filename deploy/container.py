@@ -1,6 +1,6 @@
-"""What the container runs: `python -m deploy.container`.
+"""The process that the container runs: `python -m deploy.container`.
 
-Reads its settings, sees to the model, and supervises the scoring server and the web page. It
+Reads its settings, prepares the model, and supervises the scoring server and the web page. It
 imports nothing heavy, because it lives as long as the service does.
 """
 
@@ -30,9 +30,9 @@ BAKED_MODEL = Path("/opt/model")
 PLACES = ("model", "model-1")
 """Folders for fetched models: one is served, into the other the next one is fetched."""
 REFUSED = 2
-"""Exit status after one sentence that says why."""
+"""Exit status after one sentence with the reason."""
 SCRATCH_BYTES = 64 * 2**20
-"""What uploads, gunicorn and a fetched model need at least in the temporary folder."""
+"""Least free space in the temporary folder: for uploads, gunicorn and a fetched model."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Settings:
 def whole_number(
     environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int
 ) -> int:
-    """Return a variable as a number; raise `ServiceError` where it is none or out of bounds."""
+    """Return a variable as a number; raise `ServiceError` where it is not one, or out of bounds."""
     text = environment.get(name) or str(default)
     if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
         raise ServiceError(
@@ -117,7 +117,7 @@ def follower(
     workers: int,
     pointer: Path,
 ) -> Follower:
-    """Return what changes over whenever the alias moves."""
+    """Return the follower, which switches to the new version whenever the alias moves."""
 
     def fetch(command: list[str]) -> int:
         return supervisor.finish(Service("fetch", command))
@@ -149,7 +149,7 @@ def prepare_model(
     folder = Path(tempfile.gettempdir()) / place
     status = finish([sys.executable, "-m", "deploy.model", uri, str(folder)])
     if status == REFUSED:
-        sys.exit(REFUSED)  # it has said why
+        sys.exit(REFUSED)  # the process has printed the reason
     if status:
         raise ServiceError(f"fetching the model {uri} ended with status {status}")
     return folder
@@ -168,7 +168,7 @@ def check_scratch() -> None:
     free = status.f_bavail * status.f_frsize
     if free < SCRATCH_BYTES:
         raise ServiceError(
-            f"no disk: {folder} has {free >> 20} MiB left; needed are {SCRATCH_BYTES >> 20} MiB"
+            f"no disk: {folder} has {free >> 20} MiB left; {SCRATCH_BYTES >> 20} MiB are needed"
         )
 
 

@@ -1,8 +1,8 @@
 """Serves whatever version a registry's alias points at, and changes over without losing a request.
 
 A scoring server with the new version is started beside the running one. Once it answers, the page
-is pointed at it, through a file that the page reads; the old one finishes what it has and is
-stopped. A version that does not come up is left alone, and the old one goes on.
+is pointed at it, through a file that the page reads; the old one finishes its requests and is
+stopped. Where the new version does not start, the old one goes on serving.
 """
 
 import logging
@@ -23,11 +23,11 @@ from serving.supervisor import DRAIN_SECONDS, Service, Supervisor, answers
 logger = logging.getLogger("follow")
 
 POLL_SECONDS = 5.0
-"""How often the registry is asked."""
+"""Time between two questions to the registry."""
 GRACE_SECONDS = 3.0
 """Between the change and the old server's end: time for requests that are just being sent."""
 RETRY_SECONDS = 300.0
-"""After which a version that did not come up is tried again."""
+"""Time after which a version that did not start is tried again."""
 
 
 def free_port() -> int:
@@ -58,7 +58,7 @@ class Follower:
     prepare: Callable[[str, int], Service]
     pointer: Path
     refused: dict[str, float] = field(default_factory=dict)
-    complaint: str = ""
+    last_error: str = ""
 
     def start(self) -> None:
         """Watch until the process ends."""
@@ -69,14 +69,14 @@ class Follower:
             time.sleep(POLL_SECONDS)
             try:
                 version = self.newest()
-                self.complaint = ""
+                self.last_error = ""
                 if version != self.version and not self._was_refused(version):
                     self._change(version)
-            except Exception as error:  # whatever it is, the service must not stop following
-                if str(error) != self.complaint:  # once, not every few seconds
+            except Exception as error:  # of any kind: following must go on
+                if str(error) != self.last_error:  # once, not every few seconds
                     unknown = None if isinstance(error, ServiceError) else error
                     logger.warning("%s goes on serving: %s", self.version, error, exc_info=unknown)
-                self.complaint = str(error)
+                self.last_error = str(error)
 
     def _was_refused(self, version: str) -> bool:
         return time.monotonic() < self.refused.get(version, -math.inf) + RETRY_SECONDS
@@ -101,13 +101,13 @@ class Follower:
         self._retire(old)
 
     def _bring_up(self, new: Service, version: str) -> None:
-        """Start a server and wait for its answer; raise where none comes."""
+        """Start a server and wait for its answer; raise `ServiceError` where none comes."""
         self.supervisor.start_beside(new)
         deadline = time.monotonic() + new.start_seconds
         while not answers(new.ping):
             ended = new.process is None or new.process.poll() is not None
             if ended or time.monotonic() > deadline or self.supervisor.stopping:
-                raise ServiceError(f"the scoring server with {version} did not come up")
+                raise ServiceError(f"the scoring server with {version} did not start")
             time.sleep(0.2)
 
     def _retire(self, service: Service) -> None:

@@ -7,10 +7,10 @@ from serving.errors import ServiceError
 
 
 def champion_by_rest(model_uri: str) -> Callable[[], str]:
-    """Return what asks an MLflow server for the version of `models:/NAME@ALIAS`, without MLflow.
+    """Return a function that asks an MLflow server for the version of `models:/NAME@ALIAS`.
 
     Raises:
-        ServiceError: the URI has no alias, or `MLFLOW_TRACKING_URI` is no http server.
+        ServiceError: the URI has no alias, or `MLFLOW_TRACKING_URI` is not an http server.
     """
     name, at, alias = model_uri.removeprefix("models:/").partition("@")
     server = os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -27,7 +27,7 @@ def champion_by_rest(model_uri: str) -> Callable[[], str]:
 
 def ask_alias(server: str, name: str, alias: str) -> str:
     """Return NAME/VERSION of an alias; raise `ServiceError` where the server does not say."""
-    import requests  # here, since only a follower pays for it
+    import requests  # here: only a follower needs it
 
     user = os.environ.get("MLFLOW_TRACKING_USERNAME")
     secret = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
@@ -40,7 +40,7 @@ def ask_alias(server: str, name: str, alias: str) -> str:
         )
         if answer.ok:
             return f"{name}/{answer.json()['model_version']['version']}"
-        said = f"status {answer.status_code}"
+        reason = f"status {answer.status_code}"
     except (requests.RequestException, ValueError, KeyError) as error:
-        said = type(error).__name__
-    raise ServiceError(f"{server} does not say which version has the alias {alias}: {said}")
+        reason = type(error).__name__
+    raise ServiceError(f"{server} does not say which version has the alias {alias}: {reason}")

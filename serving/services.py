@@ -26,7 +26,7 @@ def scoring_server(
     ]  # fmt: skip
     path = f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # mlflow calls uvicorn
     # Without PYTHONPATH the model runs the code that was logged with it, never this tree's.
-    # A worker per core leaves no core for threads of matrix products, which wait actively.
+    # A worker per core leaves no core for threads of matrix products, which busy-wait.
     settings = {"PATH": path, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", **(environment or {})}
     return Service("scoring", command, settings, ping=f"http://{LOOPBACK}:{port}/ping")
 
@@ -56,7 +56,7 @@ def check_port_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise ServiceError(
-                f"port {port} of {host} cannot be used ({error.strerror}); choose another one"
+                f"port {port} of {host} cannot be used ({error.strerror}); choose another port"
             ) from error
 
 

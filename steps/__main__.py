@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run_step(step: str, options: dict[str, str]) -> None:
-    """Run one step in its MLflow run; raise `ForgeryError` for all that a user can mend."""
+    """Run one step in its MLflow run; raise `ForgeryError` for all that a user can correct."""
     manager = ConfigurationManager()
     workspace = manager.workspace(options.pop(WORKSPACE, None))
     settings = manager.settings(entity_of(step), options)

@@ -1,4 +1,4 @@
-"""The whole way, or a part of it, as child runs of one parent run."""
+"""The whole pipeline, or a part of it, as child runs of one parent run."""
 
 import logging
 import os
@@ -79,7 +79,7 @@ def new_folder(folder: Path) -> Path:
 
 
 def link_outputs(workspace: Workspace, folder: Path) -> None:
-    """Give a part of the way the outputs of the steps before it.
+    """Give a part of the pipeline the outputs of the steps before it.
 
     Hard links do: steps replace their outputs and never write into them. On another file system
     they are copies.

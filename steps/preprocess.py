@@ -24,12 +24,12 @@ def run(settings: PreprocessSettings, workspace: Workspace) -> None:
 
 
 def say_masks(learnt: pd.DataFrame) -> None:
-    """Warn where forgeries to learn from have no mask that can be used."""
+    """Warn where forgeries of the training side have no usable mask."""
     known = learnt.loc[learnt["label"] == 1, "mask_path"].notna()
     if not known.any():
         logger.warning(
             "no forgery to learn from has a mask: the network learns from labels alone, and its "
-            "map of where is weak and not calibrated"
+            "heat map is weak and not calibrated"
         )
     elif not known.all():
         logger.warning(
@@ -50,8 +50,8 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
     write_whole(report, json.dumps(found.report, indent=1) + "\n")
     write_whole(workspace.path("splits"), found.frame.to_parquet())
     runs.log_artifact(report)
-    for said in found.report["beyond_tolerance"]:
-        logger.warning("the split is out of balance: %s", said)
+    for imbalance in found.report["beyond_tolerance"]:
+        logger.warning("the split is not balanced: %s", imbalance)
     for side, count in found.frame["split"].value_counts().items():
         runs.log_metrics({f"images.{side}": count})
         logger.info("%s: %d images", side, count)

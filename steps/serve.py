@@ -29,7 +29,7 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
     """Serve until stopped.
 
     Raises:
-        ForgeryError: there is no such model, a port is taken, or a service keeps dying.
+        ForgeryError: there is no such model, a port is in use, or a service keeps failing.
     """
     if not settings.model:
         ensure_version(settings.promote, workspace)
@@ -48,14 +48,14 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
             follower(settings, workspace, supervisor, version, pointer).start()
         logger.info("serving %s on http://%s:%d", version or uri, LOOPBACK, settings.port)
         if supervisor.run():
-            raise ForgeryError("a service kept dying; the lines above say why")
+            raise ForgeryError("a service kept failing; the lines above give the reason")
 
 
 def ensure_version(gate: PromoteSettings, workspace: Workspace) -> None:
-    """Fill an empty registry with the shipped detector; show the workspace's own to the gate.
+    """Register the shipped detector in an empty registry; submit the workspace's to the gate.
 
-    That one was trained here, or `dvc pull` brought it. Where it is new to the registry it becomes
-    a challenger, and the champion if the gate lets it; else the champion stays.
+    The latter was trained here or came with `dvc pull`. Where it is new to the registry it becomes
+    a challenger, and the champion if it passes the gate.
     """
     registration.ensure_champion(gate, workspace)
     detector, registry = workspace.path("detector"), Registry(workspace.registered_model)
@@ -83,10 +83,10 @@ def follower(
     version: str,
     pointer: Path,
 ) -> Follower:
-    """Return what changes over whenever the alias moves.
+    """Return the follower, which switches to the new version whenever the alias moves.
 
     Raises:
-        SettingsError: the model is no alias.
+        SettingsError: the model is not given by an alias.
     """
     if not version:
         raise SettingsError(

@@ -52,7 +52,7 @@ Features = Annotated[
     AfterValidator(_stand_together),
     Field(min_length=1, description="feature families, separated by commas"),
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**32, description="where all randomness comes from")]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="seed of all random choices")]
 Protocols = Annotated[
     tuple[Literal["A", "B", "C", "C-shift", "C-scale", "control"], ...],
     BeforeValidator(split_commas),
@@ -173,7 +173,7 @@ class PreprocessSettings(StepSettings):
     step: ClassVar[str] = "preprocess"
     seed: Seed
     split: Literal["source", "random"] = Field(
-        description="source: no source photograph on two sides; random: as most papers do"
+        description="source: no source photograph on two sides; random: as in most papers"
     )
     train_fraction: Share = Field(description="share of the images to learn from")
     validation_fraction: Share = Field(
@@ -184,7 +184,7 @@ class PreprocessSettings(StepSettings):
     )
     draws: int = Field(ge=1, le=20, description="matched histories drawn for every image")
     rescaled: int = Field(
-        ge=0, le=20, description="further ones with a change of scale before the last save"
+        ge=0, le=20, description="further histories with a change of scale before the last save"
     )
     features: Features
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
@@ -233,7 +233,10 @@ class EvaluateSettings(StepSettings):
     extra: Names = Field((), description="protocol E: name:path,name:path")
     against: str = Field("", description="URI of a model to compare with, on identical images")
     folds: int = Field(
-        0, ge=0, le=20, description="train anew per source-disjoint fold, judge out of fold; 0: no"
+        0,
+        ge=0,
+        le=20,
+        description="train a model per source-disjoint fold and judge out of fold; 0: do not",
     )
     overrides: Names = Field(
         (), description="settings of the folds' models: train.epochs=2,preprocess.draws=1"
@@ -243,7 +246,7 @@ class EvaluateSettings(StepSettings):
 
 
 class AuditSettings(StepSettings):
-    """How much of the label of a data set can be told without looking at the pictures."""
+    """How much of a data set's labels can be predicted without looking at the images."""
 
     step: ClassVar[str] = "audit"
     seed: Seed
@@ -291,14 +294,16 @@ class PromoteSettings(StepSettings):
     margin: float = Field(
         ge=0, le=1, description="AUC by which a challenger may be worse than the champion"
     )
-    least_sources: int = Field(
-        ge=1, description="source photographs below which the evidence is insufficient"
-    )
+    least_sources: int = Field(ge=1, description="fewest source photographs that count as evidence")
     false_alarms: float = Field(
         ge=0, le=1, description="share of authentic frozen images that may be called forged"
     )
-    calibration_error: float = Field(ge=0, le=1, description="the largest, bias corrected")
-    latency_ratio: float = Field(gt=0, description="the challenger's time over the champion's")
+    calibration_error: float = Field(
+        ge=0, le=1, description="largest calibration error, bias corrected"
+    )
+    latency_ratio: float = Field(
+        gt=0, description="largest ratio of the challenger's time to the champion's"
+    )
     megabytes: float = Field(gt=0, description="the largest size of a model")
 
 
@@ -339,13 +344,13 @@ class ServeSettings(StepSettings):
     scoring_port: int = Field(5001, ge=1, le=65535, description="of the scoring server, loopback")
     follow: bool = Field(False, description="change over when the alias moves to another version")
     overrides: Names = Field(
-        (), description="settings of the gate for a detector that is new: promote.margin=0.1"
+        (), description="settings of the gate for a new detector: promote.margin=0.1"
     )
     promote: PromoteSettings = Field(exclude=True)
 
 
 class MainSettings(StepSettings):
-    """The whole way, or a part of it, as child runs of one parent run."""
+    """The whole pipeline, or a part of it, as child runs of one parent run."""
 
     step: ClassVar[str] = "main"
     steps: Names = Field(

@@ -96,7 +96,7 @@ def test_the_right_model_is_taken(tmp_path: Path) -> None:
         (IMAGE, RECORD[:1], "python_function", "does not answer with probability"),
         ([], RECORD, "python_function", "it takes no columns"),
         ([{"type": "tensor", "tensor-spec": {}}], RECORD, "python_function", "wrong signature"),
-        (IMAGE, RECORD, "keras", "is no pyfunc"),
+        (IMAGE, RECORD, "keras", "is not a pyfunc"),
     ],
 )
 def test_a_wrong_model_is_named(
