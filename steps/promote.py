@@ -5,15 +5,16 @@ import json
 import logging
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
+from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.progress import shown
 from forgery_lab.promotion import gate
-from forgery_lab.promotion.gate import Candidate, Judgement, Limits
+from forgery_lab.promotion.gate import Judgement, PromotionLimits
 from forgery_pyfunc.errors import ForgeryError
 from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.ingest import frozen_set
@@ -105,9 +106,10 @@ def objection(
     )
 
 
-def limits(settings: PromoteSettings) -> Limits:
-    """Return what a challenger has to keep."""
-    return Limits(**{name: getattr(settings, name) for name in Limits.__dataclass_fields__})
+def limits(settings: PromoteSettings) -> PromotionLimits:
+    """Return the limits that a challenger has to meet."""
+    names = (field.name for field in fields(PromotionLimits))
+    return PromotionLimits(**{name: getattr(settings, name) for name in names})
 
 
 def refusal(version: ModelVersion, reason: str) -> GateRefusedError:
@@ -125,7 +127,8 @@ def judge(
     """Return what the gate says; without a champion, soundness is enough.
 
     Raises:
-        TrackingError: the files of one of the two cannot be had, which is no fault of a model.
+        TrackingError: the files of one of the two could not be downloaded, which is no fault of
+            a model.
     """
     frozen = frozen_set(settings, workspace)
     with ExitStack() as stack:
@@ -142,23 +145,25 @@ def judge(
     return judgement
 
 
-def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> Candidate:
+def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> DetectorFolder:
     """Return a version in a folder of its own, which lives as long as the stack.
 
     Raises:
-        TrackingError: its files cannot be had.
+        TrackingError: its files could not be downloaded.
     """
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     name = f"version {number(version)}"
     try:
         path = Path(mlflow.artifacts.download_artifacts(registry.uri(version), dst_path=folder))
     except Exception as error:  # artefact stores raise what they like
-        raise TrackingError(f"the files of {name} cannot be had: {first_line(error)}") from error
+        raise TrackingError(
+            f"could not download the files of {name}: {first_line(error)}"
+        ) from error
     if not (path / "MLmodel").is_file():  # MLflow takes what is gone for a model without files
         raise TrackingError(
-            f"the files of {name} cannot be had: there are none at {version.source}"
+            f"could not download the files of {name}: there are none at {version.source}"
         )
-    return Candidate(name, path)
+    return DetectorFolder(path, name)
 
 
 def log(judgement: Judgement) -> None:

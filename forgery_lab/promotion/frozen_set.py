@@ -45,12 +45,12 @@ def ensure(folder: Path, source: str, digest: str, progress: Progress | None = N
     Args:
         folder: where it is kept.
         source: whatever `sources.fetch` takes: a folder, an archive, a URL.
-        digest: that its manifest must have.
+        digest: expected of the set's manifest.
         progress: called with the files done and their number.
 
     Raises:
-        DataError: the source cannot be had, overlaps with the folder, or its manifest has another
-            digest; what was there before is as it was.
+        DataError: the source could not be fetched, overlaps with the folder, or its manifest has
+            another digest; what was there before is as it was.
     """
     found = _kept(folder, digest)
     if found:
