@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
 from forgery_pyfunc.detector import CARD_FILE, FIGURES_FILE, Detector
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from steps.settings.configuration import SHIPPED, ConfigurationManager
 from steps.settings.entities import EvaluateSettings
 
@@ -63,7 +62,7 @@ def on_photographs(folder: Path, detector: Path) -> list[ElsewhereFigures]:
     for photo in photographs.find(folder).to_dict("records"):
         held_out = photo["sha256"] not in seen
         for rendition, data in _renditions(Path(photo["path"])).items():
-            verdict = loaded.score(data)["verdict"]
+            verdict = loaded.score(data).verdict
             row = {"origin": photo["origin"], "rendition": rendition, "verdict": verdict}
             rows += [{**row, "which": "all"}] + [{**row, "which": "held out"}] * held_out
     groups = pd.DataFrame(rows).groupby(["origin", "rendition", "which"])["verdict"]
@@ -100,7 +99,7 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, help="by default as `evaluate`")
     parser.add_argument("--write", action="store_true", help="into the detector's card, too")
     given = parser.parse_args()
-    evaluating = cast(EvaluateSettings, ConfigurationManager().settings("evaluate"))
+    evaluating = ConfigurationManager().settings(EvaluateSettings)
     options = Options(
         seed=SEED,
         draws=given.draws or evaluating.draws,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from serving.errors import DeployError
+from serving.errors import ServiceError
 
 logger = logging.getLogger("model")
 
@@ -22,7 +22,7 @@ OUTPUTS = {"verdict", "probability"}
 
 
 def check(folder: Path) -> None:
-    """Raise `DeployError` unless the folder holds an MLflow model with the right signature."""
+    """Raise `ServiceError` unless the folder holds an MLflow model with the right signature."""
     description = folder / "MLmodel"
     try:
         model = yaml.safe_load(description.read_text("utf-8"))
@@ -30,23 +30,23 @@ def check(folder: Path) -> None:
         inputs = json.loads(signature.get("inputs") or "[]")
         outputs = {column.get("name") for column in json.loads(signature.get("outputs") or "[]")}
     except FileNotFoundError as error:
-        raise DeployError(
+        raise ServiceError(
             f"there is no model in {folder}; build the image with MODEL_PATH or MODEL_URI, "
             "or start it with MODEL_URI"
         ) from error
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DeployError(f"{description} is not the description of an MLflow model") from error
+        raise ServiceError(f"{description} is not the description of an MLflow model") from error
     if "python_function" not in flavors:
-        raise DeployError(f"the model in {folder} is no pyfunc; it has {sorted(flavors)}")
+        raise ServiceError(f"the model in {folder} is no pyfunc; it has {sorted(flavors)}")
     columns = [(column.get("name"), column.get("type")) for column in inputs]
     if columns != [("image", "binary")]:
         found = ", ".join(f"{name} ({kind})" for name, kind in columns) or "no columns"
-        raise DeployError(
+        raise ServiceError(
             f"the model in {folder} has the wrong signature: it takes {found}; "
             "needed is one column, image (binary)"
         )
     if missing := OUTPUTS - outputs:
-        raise DeployError(
+        raise ServiceError(
             f"the model in {folder} has the wrong signature: it does not answer with "
             f"{', '.join(sorted(missing))}"
         )
@@ -56,7 +56,7 @@ def fetch(uri: str, folder: Path) -> None:
     """Write the model of a URI into a new folder and check it.
 
     Raises:
-        DeployError: it cannot be had (no such model, server absent, no space), or is no model
+        ServiceError: it cannot be had (no such model, server absent, no space), or is no model
             that this service can serve.
     """
     # A roll-out waits for this: fail in seconds, not after MLflow's minutes of retries.
@@ -74,7 +74,7 @@ def fetch(uri: str, folder: Path) -> None:
             shutil.copytree(fetched, folder, dirs_exist_ok=True)
     except Exception as error:  # MLflow and its stores raise whatever they like
         reason = " ".join(str(error).split())[:300]
-        raise DeployError(
+        raise ServiceError(
             f"the model {uri} could not be fetched from {server}: {reason}"
         ) from error
     check(folder)
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
             check(Path(folder))
         else:
             fetch(source, Path(folder))
-    except DeployError as error:
+    except ServiceError as error:
         logger.critical("%s", error)
         return 2
     return 0

@@ -12,14 +12,15 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from requests.adapters import HTTPAdapter
 
 from forgery.evidence.analysis import Analysis
-from forgery.records import Record
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.errors import ForgeryError
 
 JSON = "application/json"
+RECORDS = TypeAdapter(list[Record])
 
 
 class ClientError(ForgeryError):
@@ -27,7 +28,7 @@ class ClientError(ForgeryError):
 
     `code` is `scoring_server_absent`, `scoring_server_late`, `scoring_server_busy` or
     `scoring_server_failed`, or the code that the front end answered with; `status` is that of the
-    answer, None where there is none or it is 200 and not understood.
+    answer, None where there is none or it is 200 with a malformed body.
     """
 
     code = "scoring_server_failed"
@@ -94,7 +95,7 @@ class Client:
         try:
             return Analysis.model_validate_json(response.content)
         except ValidationError as error:
-            raise ClientError("The server gave an answer that is not understood.") from error
+            raise ClientError("The answer of the server is malformed.") from error
 
     def report(self, filename: str, image: bytes, with_location: bool = False) -> bytes:
         """Return a PDF report on one encoded image; only the front end knows how.
@@ -113,12 +114,26 @@ class Client:
             query = {"request_id": request_id}  # the scoring server logs the URL, not headers
         return self._send("POST", "/invocations", data=body, headers=headers, params=query)
 
+    def check(self) -> None:
+        """Raise `ClientError` unless a server answers."""
+        self.mlflow_version()
+
     def mlflow_version(self) -> str:
         """Return which MLflow the scoring server runs."""
         response = self._send("GET", "/version")
         if response.status_code != 200:
             raise error_of(response)
         return response.text.strip()
+
+    def ping(self) -> None:
+        """Ask a scoring server whether its model is loaded; nothing is scored.
+
+        Raises:
+            ClientError: no server, no answer in time, or no model yet.
+        """
+        response = self._send("GET", "/ping")
+        if response.status_code != 200:
+            raise error_of(response)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -161,9 +176,9 @@ def read_records(body: bytes, expected: int) -> list[Record]:
         ClientError: the body is not that of the contract, or has another number of records.
     """
     try:
-        records = [Record.model_validate(entry) for entry in json.loads(body)["predictions"]]
+        records = RECORDS.validate_python(json.loads(body)["predictions"])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise ClientError("The scoring server gave an answer that is not understood.") from error
+        raise ClientError("The answer of the scoring server is malformed.") from error
     if len(records) != expected:
         raise ClientError(f"The scoring server answered {len(records)} of {expected} images.")
     return records

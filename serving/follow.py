@@ -5,20 +5,18 @@ is pointed at it, through a file that the page reads; the old one finishes what 
 stopped. A version that does not come up is left alone, and the old one goes on.
 """
 
-import json
 import logging
 import math
-import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from serving.errors import DeployError
+from serving.errors import ServiceError
+from serving.pointer import write_pointer
 from serving.services import LOOPBACK
 from serving.supervisor import DRAIN_SECONDS, Service, Supervisor, answers
 
@@ -30,18 +28,6 @@ GRACE_SECONDS = 3.0
 """Between the change and the old server's end: time for requests that are just being sent."""
 RETRY_SECONDS = 300.0
 """After which a version that did not come up is tried again."""
-
-
-def write_pointer(path: Path, port: int, version: str) -> None:
-    """Point the page at a scoring server; the file appears whole."""
-    content = {
-        "url": f"http://{LOOPBACK}:{port}",
-        "model_version": version,
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content), "utf-8")
-    partial.replace(path)
 
 
 def free_port() -> int:
@@ -59,9 +45,9 @@ class Follower:
         supervisor: whose services are exchanged.
         serving: the scoring server that runs.
         version: that it serves, as `newest` names it.
-        newest: returns the version that should be served; raises `DeployError` where the
+        newest: returns the version that should be served; raises `ServiceError` where the
             registry does not say.
-        prepare: returns a scoring server for a version on a port; may raise `DeployError`.
+        prepare: returns a scoring server for a version on a port; may raise `ServiceError`.
         pointer: the file that the page reads.
     """
 
@@ -88,7 +74,7 @@ class Follower:
                     self._change(version)
             except Exception as error:  # whatever it is, the service must not stop following
                 if str(error) != self.complaint:  # once, not every few seconds
-                    unknown = None if isinstance(error, DeployError) else error
+                    unknown = None if isinstance(error, ServiceError) else error
                     logger.warning("%s goes on serving: %s", self.version, error, exc_info=unknown)
                 self.complaint = str(error)
 
@@ -121,7 +107,7 @@ class Follower:
         while not answers(new.ping):
             ended = new.process is None or new.process.poll() is not None
             if ended or time.monotonic() > deadline or self.supervisor.stopping:
-                raise DeployError(f"the scoring server with {version} did not come up")
+                raise ServiceError(f"the scoring server with {version} did not come up")
             time.sleep(0.2)
 
     def _retire(self, service: Service) -> None:
@@ -131,43 +117,3 @@ class Follower:
             time.sleep(0.1)
         service.signal(signal.SIGKILL)
         self.supervisor.beside.remove(service)
-
-
-def champion_by_rest(model_uri: str) -> Callable[[], str]:
-    """Return what asks an MLflow server for the version of `models:/NAME@ALIAS`, without MLflow.
-
-    Raises:
-        DeployError: the URI has no alias, or `MLFLOW_TRACKING_URI` is no http server.
-    """
-    name, at, alias = model_uri.removeprefix("models:/").partition("@")
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not at or not model_uri.startswith("models:/"):
-        raise DeployError(
-            f"MODEL_URI is {model_uri!r}; to follow the registry it must be models:/NAME@ALIAS"
-        )
-    if not server.startswith("http"):
-        raise DeployError(
-            f"MLFLOW_TRACKING_URI is {server!r}; to follow the registry it must be http(s)://…"
-        )
-    return lambda: ask_alias(server, name, alias)
-
-
-def ask_alias(server: str, name: str, alias: str) -> str:
-    """Return NAME/VERSION of an alias; raise `DeployError` where the server does not say."""
-    import requests  # here, since only a follower pays for it
-
-    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
-    secret = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
-    try:
-        answer = requests.get(
-            f"{server.rstrip('/')}/api/2.0/mlflow/registered-models/alias",
-            params={"name": name, "alias": alias},
-            auth=(user, secret) if user else None,
-            timeout=10,
-        )
-        if answer.ok:
-            return f"{name}/{answer.json()['model_version']['version']}"
-        said = f"status {answer.status_code}"
-    except (requests.RequestException, ValueError, KeyError) as error:
-        said = type(error).__name__
-    raise DeployError(f"{server} does not say which version has the alias {alias}: {said}")

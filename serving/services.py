@@ -6,7 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
-from serving.errors import DeployError
+from serving.errors import ServiceError
 from serving.supervisor import DRAIN_SECONDS, Service
 
 LOOPBACK = "127.0.0.1"
@@ -49,13 +49,13 @@ def web_page(host: str, port: int, scoring_port: int, pointer: Path) -> Service:
 
 
 def check_port_free(host: str, port: int) -> None:
-    """Raise `DeployError` where the port cannot be listened on."""
+    """Raise `ServiceError` where the port cannot be listened on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise DeployError(
+            raise ServiceError(
                 f"port {port} of {host} cannot be used ({error.strerror}); choose another one"
             ) from error
 

@@ -21,6 +21,7 @@ from forgery_lab.evaluation.results import (
     RobustnessPoint,
 )
 from forgery_lab.evaluation.trials import WHERE_COLUMNS
+from forgery_pyfunc.contract import CodedMessage
 
 TEXTURE = "txt"
 """CASIA's category of textures, reported apart: geometric copy-moves fill it."""
@@ -71,7 +72,7 @@ def figures(
         sources=len(set(host(kept))),
         draws=len(draws),
         not_scored=int(missed["sha256"].nunique()),
-        why_not_scored=sorted({str(e).split(":")[0] for e in missed["error"].dropna()}),
+        why_not_scored=sorted({CodedMessage.parse(e).code for e in missed["error"].dropna()}),
         metrics={},
         parts={},
     )

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 SIZE = 8
+"""Pixels on a side of a JPEG block, and so of a cell of features and heat map."""
+
 # Block rows and columns of a tile: small enough for the cache, even so that 4:2:0 chroma fits.
 TILE_ROWS = 16
 TILE_COLUMNS = 128

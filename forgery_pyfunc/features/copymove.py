@@ -27,6 +27,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from forgery_pyfunc.features import blocks
+from forgery_pyfunc.features.family import Family, unchanged
 from forgery_pyfunc.imaging.decoding import DecodedImage
 
 CHANNELS = [
@@ -388,3 +389,13 @@ def _votes(matches: _Matches, voting: np.ndarray) -> np.ndarray:
     near = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     votes[voting] = sum(ballot[reach_down + down + i, reach_right + right + j] for i, j in near)
     return votes
+
+
+FAMILY = Family(
+    name="copymove",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="D. Cozzolino, G. Poggi & L. Verdoliva, Efficient dense-field copy-move forgery "
+    "detection, IEEE TIFS 2015",
+    mirror=unchanged,
+)

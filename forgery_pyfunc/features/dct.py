@@ -13,8 +13,9 @@ would give it.
 import numpy as np
 
 from forgery_pyfunc.features import blocks
+from forgery_pyfunc.features.family import Family
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import ZIGZAG, standard_table
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
 
 FREQUENCIES = 20
 CLIP = 5
@@ -52,3 +53,20 @@ def has_luma_table(image: DecodedImage) -> bool:
         return False
     stored_as_rgb = image.jpeg.adobe_transform == 0 and "JFIF" not in image.jpeg.markers
     return image.mode == "L" or not stored_as_rgb
+
+
+def _mirrored(channel: str, axis: int) -> tuple[str, int]:
+    """A DCT coefficient of odd frequency changes its sign."""
+    kind, _, place = channel.rpartition(".")
+    frequency = divmod(int(ZIGZAG[int(place)]), blocks.SIZE)[axis]
+    return channel, -1 if kind == "level" and frequency % 2 else 1
+
+
+FAMILY = Family(
+    name="dct",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="M.-J. Kwon, I.-J. Yu, S.-H. Nam & H.-K. Lee, CAT-Net: Compression Artifact Tracing "
+    "Network for Detection and Localization of Image Splicing, WACV 2021",
+    mirror=_mirrored,
+)

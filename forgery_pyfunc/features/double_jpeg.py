@@ -23,8 +23,9 @@ import functools
 import numpy as np
 
 from forgery_pyfunc.features import blocks, dct
+from forgery_pyfunc.features.family import Family, unchanged
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import ZIGZAG
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG
 
 FREQUENCIES = 40
 BANDS = {"lowest": 0, "low": 5, "middle": 14, "high": 27}
@@ -118,3 +119,13 @@ def _smoothing() -> np.ndarray:
         line = np.stack([near, near * (sizes - size)], 1)
         weights[size, 1:-1] = np.linalg.pinv(line)[0] * near
     return weights
+
+
+FAMILY = Family(
+    name="double_jpeg",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="Z. Lin, J. He, X. Tang & C.-K. Tang, Fast, automatic and fine-grained tampered JPEG "
+    "image detection via DCT coefficient analysis, Pattern Recognition 2009",
+    mirror=unchanged,
+)

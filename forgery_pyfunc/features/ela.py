@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from forgery_pyfunc.features.family import Family
 from forgery_pyfunc.imaging.decoding import DecodedImage
 from forgery_pyfunc.imaging.ela import error_levels
 
@@ -18,3 +19,13 @@ def extract(image: DecodedImage) -> np.ndarray:
     """
     levels = Image.fromarray(error_levels(image.pixels, QUALITY))
     return np.asarray(levels.resize((SIZE, SIZE), Image.Resampling.BILINEAR), np.float32) / 32
+
+
+FAMILY = Family(
+    name="ela",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="N. Krawetz, A Picture's Worth: Digital Image Analysis and Forensics, Black Hat 2007",
+    mirror=None,
+    side=SIZE,
+)

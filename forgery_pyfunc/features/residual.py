@@ -22,8 +22,9 @@ import functools
 import numpy as np
 
 from forgery_pyfunc.features import blocks
+from forgery_pyfunc.features.family import Family
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import standard_table
+from forgery_pyfunc.imaging.jpeg_header import standard_table
 
 LUMA_QUALITIES = (98, 95, 92, 90, 87, 84, 80, 75, 68, 60)
 CHROMA_QUALITIES = (92, 80)
@@ -192,3 +193,25 @@ def _against_mean(steps: np.ndarray) -> np.ndarray:
     """float32[h, w, 8]: log strength of eight places against the mean of the eight."""
     logs = np.log(steps / 8 + 0.25)
     return logs - logs.mean(2, keepdims=True)
+
+
+def _mirrored(channel: str, axis: int) -> tuple[str, int]:
+    """A step K pixels right of a block's edge comes to lie 8 - K pixels right of one.
+
+    Of a block's two edges the grid's first channel knows one, which becomes the other.
+    """
+    kind, _, place = channel.rpartition(".")
+    if kind == ("grid.row", "grid.column")[axis]:
+        return f"{kind}.{-int(place) % blocks.SIZE}", 1
+    return channel, 1
+
+
+FAMILY = Family(
+    name="residual",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="J. Fridrich & J. Kodovský, Rich Models for Steganalysis of Digital Images, IEEE TIFS "
+    "2012; N. Krawetz, A Picture's Worth, Black Hat 2007; W. Li, Y. Yuan & N. Yu, Passive "
+    "detection of doctored JPEG image via block artifact grid extraction, Signal Processing 2009",
+    mirror=_mirrored,
+)

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from forgery_pyfunc.imaging.jpeg import LARGEST_SIDE, encode
+from forgery_pyfunc.imaging.jpeg_encoder import LARGEST_SIDE, encode
 
 _PART = 32768
 

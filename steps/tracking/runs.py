@@ -32,7 +32,7 @@ from forgery_lab.files import write_whole
 from forgery_pyfunc.errors import ForgeryError
 from steps.errors import GateRefusedError, TrackingError, first_line
 from steps.settings.configuration import PROJECT_ROOT, Workspace
-from steps.settings.entities import Entity
+from steps.settings.entities import StepSettings
 from steps.tracking import journal
 from steps.tracking.journal import Journal
 from steps.tracking.system_metrics import Sampler
@@ -71,21 +71,21 @@ def choose_store() -> None:
 
 @contextmanager
 def step_run(
-    step: str, settings: Entity, workspace: Workspace, unfinished: Unfinished | None = None
+    settings: StepSettings, workspace: Workspace, unfinished: Unfinished | None = None
 ) -> Iterator[Run]:
     """Open the step's MLflow run, log its resolved settings and note the run's id on success.
 
-    Settings are logged as `train.epochs`, since `mlflow run` logs the bare names itself. Where
-    `unfinished` names a run that was killed, that one goes on, and the new one says so in a tag.
+    Where `unfinished` names a run that was killed, that one goes on, and the new one says so in a
+    tag.
     """
+    step = settings.step
     with started(workspace, run_name=step) as opened, ExitStack() as stack:
         run = opened
         stack.enter_context(_sampled(run))
         try:
             if unfinished:
                 run = _continued(unfinished(settings, workspace), workspace, stack) or opened
-            values = settings.model_dump()
-            log_params({f"{step}.{key}": value for key, value in values.items()})
+            log_settings(settings)
             set_tags({"step": step, **provenance(workspace)})
             yield run
         except (ForgeryError, MlflowException, OSError) as error:
@@ -145,6 +145,11 @@ def current_run() -> Run:
 def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
     """Log metrics to the active run."""
     _log(metrics={name: float(value) for name, value in values.items()}, step=step or 0)
+
+
+def log_settings(settings: StepSettings) -> None:
+    """Log settings as `train.epochs`: `mlflow run` logs the bare names itself."""
+    log_params({f"{settings.step}.{key}": value for key, value in settings.model_dump().items()})
 
 
 def log_params(values: Mapping[str, Any]) -> None:

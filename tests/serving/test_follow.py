@@ -3,12 +3,13 @@
 import json
 import logging
 import sys
+import threading
 import time
 
 import pytest
 
 from serving import follow
-from serving.errors import DeployError
+from serving.errors import ServiceError
 from serving.follow import Follower
 from serving.supervisor import Service, Supervisor
 from tests.webui.servers import free_port
@@ -33,12 +34,12 @@ def follower(tmp_path, monkeypatch):
     )
     yield one
     supervisor.stopping = True
-    time.sleep(0.3)
+    wait_until(lambda: not any("_watch" in thread.name for thread in threading.enumerate()))
     for service in [*supervisor.services, *supervisor.beside]:
         service.signal(9)
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -46,7 +47,7 @@ def wait_until(condition, seconds=60):
 
 
 def test_it_goes_on_after_an_error_of_any_kind(follower, caplog):
-    answers = iter([RuntimeError("odd"), DeployError("down"), KeyError("x")])
+    answers = iter([RuntimeError("odd"), ServiceError("down"), KeyError("x")])
 
     def newest():
         error = next(answers, None)

@@ -1,4 +1,4 @@
-"""The detector in `release/`: what a clone has before anything was trained."""
+"""The detector in `forgery/shipped/`: what a clone has before anything was trained."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from forgery_lab.sources import photographs
 from forgery_lab.training import networks  # noqa: F401, registers its layers
 from forgery_pyfunc.detector import KERAS_FILE, NETWORK_FILE, Detector, read_description
 from steps import release
-from steps.register import detector_digest
+from steps.pipeline.registration import detector_digest
 from steps.settings.configuration import SHIPPED
 from tests.conftest import encoded, picture, training_manifest, write_detector
 from tests.deploy.engine import listening
@@ -67,8 +67,8 @@ def test_it_answers_with_a_map_and_the_same_each_time():
     detector = Detector.load(SHIPPED)
     first, second = (detector.score(encoded(picture(384, 256)), None, True) for _ in range(2))
     assert first == second
-    assert 0 <= first["probability"] <= 1
-    assert first["heatmap"]
+    assert 0 <= first.probability <= 1
+    assert first.heatmap
 
 
 def test_registering_the_first_detector_makes_the_shipped_one_the_champion(clone, tmp_path):
@@ -81,7 +81,7 @@ def test_registering_the_first_detector_makes_the_shipped_one_the_champion(clone
     challenger = store.get_model_version_by_alias("forgery-detector", "challenger")
     assert (int(champion.version), champion.tags["detector"]) == (1, "release")
     assert (int(challenger.version), challenger.tags["detector"]) == (2, "means")
-    again = clone.step("register", "--detector", "release")
+    again = clone.step("register", "--detector", "forgery/shipped")
     assert "this detector is version 1 of forgery-detector already" in again
 
 

@@ -200,7 +200,7 @@ def test_a_registry_restored_from_a_backup_is_one_piece(registry, new_version, t
 
 PROMOTE = """
 import sys
-from steps.registry import Registry
+from steps.registry.model_registry import Registry
 registry = Registry("forgery-detector")
 version = registry.by_number(int(sys.argv[1]))
 print("ready", flush=True)
