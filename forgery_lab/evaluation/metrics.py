@@ -58,7 +58,7 @@ _RESAMPLES_AT_ONCE = 200
 
 @dataclass(frozen=True)
 class ScoredImages:
-    """What a model said of n images.
+    """Scores and decisions of a model on n images.
 
     Attributes:
         label: bool[n], whether the image is forged.
@@ -236,11 +236,11 @@ def compare(
     for a, b in zip(first, second, strict=True):
         if not (np.array_equal(a.label, b.label) and np.array_equal(a.source, b.source)):
             raise ValueError("two models can be compared on identical images only")
-    mine, other = _resample(first, resamples, seed), _resample(second, resamples, seed)
+    before, after = _resample(first, resamples, seed), _resample(second, resamples, seed)
     points = [(measure(a), measure(b)) for a, b in zip(first, second, strict=True)]
     differences = {}
     for name in METRICS:
-        samples = other[name] - mine[name]
+        samples = after[name] - before[name]
         defined = samples[~np.isnan(samples)]
         tails = ((defined <= 0).mean(), (defined >= 0).mean()) if len(defined) else (1.0, 1.0)
         differences[name] = Difference(

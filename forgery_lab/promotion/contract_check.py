@@ -28,8 +28,8 @@ def faults(model: Path, ask: Ask) -> list[str]:
     """
     golden = [pyfunc.input_example()["image"][0]]
     first = ask(golden)[0]
-    said = [*_signature(model), *_record(first)]
-    return said or [*_same(ask, golden, first)]
+    found = [*_signature(model), *_record(first)]
+    return found or [*_same(ask, golden, first)]
 
 
 def odd_value(record: dict[str, Any]) -> str | None:

@@ -88,8 +88,8 @@ def _kept(folder: Path, digest: str) -> FrozenSet | None:
 
 def _refuse_overlap(source: str, folder: Path) -> None:
     """Raise where replacing the folder would take the source with it, or a part of it."""
-    mine, theirs = folder.resolve(), Path(source).resolve()
-    if theirs.exists() and (mine.is_relative_to(theirs) or theirs.is_relative_to(mine)):
+    target, origin = folder.resolve(), Path(source).resolve()
+    if origin.exists() and (target.is_relative_to(origin) or origin.is_relative_to(target)):
         raise DataError(
             f"the frozen test set {source} and the folder in which it is kept, {folder}, overlap; "
             "keep your photographs elsewhere, and name that place as frozen in params.yaml"

@@ -208,8 +208,9 @@ def _seen(model: DetectorFolder, frozen: FrozenSet) -> str:
     counts = codes[codes != ""].value_counts()
     if counts.empty:
         return ""
-    said = ", ".join(f"{count} as {code}" for code, count in counts.items())
-    return f"{model.name} learnt from {counts.sum()} images that touch the frozen test set ({said})"
+    by_code = ", ".join(f"{count} as {code}" for code, count in counts.items())
+    touching = f"{counts.sum()} images that touch the frozen test set ({by_code})"
+    return f"{model.name} learnt from {touching}"
 
 
 def trials(frozen: FrozenSet, seed: int, draws: int) -> list[Trial]:
@@ -228,11 +229,11 @@ def answers(
             batch = shown[start : start + scoring.BATCH]
             images = [trial.rendition() for trial in batch]
             found = pool.map(lambda ask, images=images: ask(images), asks)
-            for mine, records in zip(rows, found, strict=True):
-                mine += [prediction(*pair) for pair in zip(batch, records, strict=True)]
+            for of_model, records in zip(rows, found, strict=True):
+                of_model += [prediction(*pair) for pair in zip(batch, records, strict=True)]
             if progress:
                 progress(start + len(batch), len(shown))
-    return [pd.DataFrame(mine, columns=[*PREDICTION_COLUMNS]) for mine in rows]
+    return [pd.DataFrame(of_model, columns=[*PREDICTION_COLUMNS]) for of_model in rows]
 
 
 def latencies(asks: Sequence[Ask], shown: Sequence[Trial]) -> list[float]:

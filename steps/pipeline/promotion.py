@@ -48,7 +48,7 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
     if objections and not settings.force:
         raise refusal(version, "; ".join(objections))
     if version.tags.get(QUESTION_TAG) == asked and not settings.force:
-        before = version.tags.get(REFUSAL_TAG, "the gate said no")
+        before = version.tags.get(REFUSAL_TAG, "refused by the gate")
         raise refusal(version, f"{before} (as judged before)")
     try:
         judgement = judge(settings, workspace, registry, version, champion)
@@ -146,8 +146,8 @@ def judge(
             )
     if champion is None and judgement.passed:
         scores = {key: value for key, value in version.tags.items() if key.startswith("metric.")}
-        said = ", ".join(f"{key} {value}" for key, value in sorted(scores.items())) or "unknown"
-        logger.warning("there is no champion to compare with; scores of this version: %s", said)
+        known = ", ".join(f"{key} {value}" for key, value in sorted(scores.items())) or "unknown"
+        logger.warning("there is no champion to compare with; scores of this version: %s", known)
     return judgement
 
 
