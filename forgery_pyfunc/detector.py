@@ -31,15 +31,15 @@ CARD_FILE = "model_card.md"
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Logits:
     """What the network says of one image, before calibration.
 
     Attributes:
-        logit: of the image being forged.
+        image: of the image being forged.
         blocks: float32[h, w] logits per 8×8 block, or None where the network has no map.
     """
 
-    logit: float
+    image: float
     blocks: np.ndarray | None
 
 
@@ -88,15 +88,15 @@ class Detector:
             version or f"{description['name']}-{digest}",
         )
 
-    def evidence(self, image: DecodedImage) -> Evidence:
+    def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""
         features = extract(image, self.features)[np.newaxis]
         answers = dict(
             zip(self.outputs, self.session.run(None, {"features": features}), strict=True)
         )
         logits = answers.get("blocks")
-        return Evidence(
-            logit=float(answers["image"].item()),
+        return Logits(
+            image=float(answers["image"].item()),
             blocks=None if logits is None else logits[0, :, :, 0],
         )
 
@@ -127,13 +127,13 @@ class Detector:
         inner = image.part(rows, columns)
         if reason := applicability.reason_against(inner):
             return replace(record, verdict="inconclusive", reason=str(reason))
-        evidence = self.evidence(inner)
-        probability = self.calibration.probability(evidence.logit, inner.width * inner.height)
+        logits = self.logits(inner)
+        probability = self.calibration.probability(logits.image, inner.width * inner.height)
         t_lo, t_hi = self.calibration.band(threshold)
         levels = None
-        if with_heatmap and evidence.blocks is not None:
+        if with_heatmap and logits.blocks is not None:
             corner = rows.start // blocks.SIZE, columns.start // blocks.SIZE
-            levels = self._heatmap(image, evidence.blocks, corner)
+            levels = self._heatmap(image, logits.blocks, corner)
         return replace(
             record,
             verdict=self.calibration.verdict(probability, threshold),

@@ -83,8 +83,10 @@ def _sampled_coefficients(luma: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return float32[n, places]: coefficients of evenly chosen blocks."""
     rows, columns = blocks.grid(*luma.shape)
     step = max(1, int(np.sqrt(rows * columns / _LARGEST_SAMPLE)))
-    chosen = luma[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8)[::step, :, ::step]
-    plane = chosen.reshape(8 * chosen.shape[0], 8 * chosen.shape[2])
+    size = blocks.SIZE
+    whole = luma[: size * rows, : size * columns].reshape(rows, size, columns, size)
+    chosen = whole[::step, :, ::step]
+    plane = chosen.reshape(size * chosen.shape[0], size * chosen.shape[2])
     return blocks.dct(plane.astype(np.float32) - 128)[:, places]
 
 
