@@ -24,7 +24,10 @@ FORMAT = 1
 
 DESCRIPTION_FILE = "detector.json"
 NETWORK_FILE = "network.onnx"
+KERAS_FILE = "network.keras"
 MANIFEST_FILE = "training_manifest.parquet"
+FIGURES_FILE = "figures.json"
+CARD_FILE = "model_card.md"
 
 
 @dataclass(frozen=True)

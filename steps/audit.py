@@ -18,7 +18,8 @@ def run(settings: AuditSettings, workspace: Workspace) -> None:
     folder = settings.output or workspace.path("audit")
     audit.write(folder, found)
     for finding in found.findings:
-        runs.log_metrics({f"auc.{finding.rule}": finding.auc["value"]})
+        if finding.auc.value is not None:
+            runs.log_metrics({f"auc.{finding.rule}": finding.auc.value})
     runs.set_tags({"verdict": found.telling})
     runs.log_artifacts(folder, "audit")
     logger.info("%s", found.verdict)

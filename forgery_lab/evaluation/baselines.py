@@ -172,7 +172,7 @@ def predict(
         seed: of the boosted trees.
 
     Raises:
-        ValueError: `name` is no baseline.
+        ValueError: `name` is not a baseline.
     """
     if name not in BASELINES:
         raise ValueError(f"baseline {name!r} is unknown; allowed: {', '.join(BASELINES)}")
@@ -203,7 +203,7 @@ def boosted_trees(
 ) -> np.ndarray:
     """Return float64[n]: probabilities of gradient-boosted trees with balanced classes.
 
-    With no feature that varies they know nothing and say one half.
+    Without a feature that varies, the probability is one half.
     """
     if not len(test):
         return np.zeros(0)

@@ -3,22 +3,37 @@
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
 
 import mlflow
 import pandas as pd
 
 from forgery_lab.data import folders
-from forgery_lab.evaluation import model_card, protocols, report
-from forgery_lab.evaluation.protocols import Judged, Options
+from forgery_lab.evaluation import (
+    conditions,
+    mistakes,
+    model_card,
+    protocols,
+    report,
+    results,
+    summary,
+)
+from forgery_lab.evaluation.mistakes import ShownImages
+from forgery_lab.evaluation.protocols import Options, Predictions
+from forgery_lab.evaluation.results import (
+    Comparison,
+    DataFacts,
+    ElsewhereFigures,
+    Evaluation,
+    ModelFacts,
+)
 from forgery_lab.export import pyfunc
+from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
-from forgery_pyfunc.detector import MANIFEST_FILE, read_description
+from forgery_pyfunc.detector import CARD_FILE, FIGURES_FILE
 from steps.errors import SettingsError
 from steps.pipeline import folds
 from steps.settings.configuration import Workspace
@@ -27,17 +42,7 @@ from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Subject:
-    """A model to judge: its MLflow folder, what its detector says of itself, what it learnt from.
-
-    Either of the last two is None for a model that was not made by this project.
-    """
-
-    folder: Path
-    description: dict[str, Any] | None
-    training: pd.DataFrame | None
+OWN = "the detector of this workspace"
 
 
 def evaluate(settings: EvaluateSettings, workspace: Workspace) -> None:
@@ -46,7 +51,7 @@ def evaluate(settings: EvaluateSettings, workspace: Workspace) -> None:
         seed=settings.seed,
         draws=settings.draws,
         resamples=settings.bootstrap,
-        protocols=settings.protocols,
+        conditions=tuple(conditions.named(name) for name in settings.protocols),
         robustness=settings.robustness,
         tracking_uri=mlflow.get_tracking_uri(),
     )
@@ -60,26 +65,32 @@ def evaluate(settings: EvaluateSettings, workspace: Workspace) -> None:
     with subject(settings.model, workspace) as model, folds.models() as trained:
         if settings.folds:
             recipe = folds.Recipe(settings.preprocess, settings.train)
-            judged = folds.judge(settings.folds, recipe, workspace, options, trained)
+            predictions = folds.judge(settings.folds, recipe, workspace, options, trained)
         else:
-            judged = judge(model, workspace, options)
-        found = protocols.summarise(judged, options)
-        found["model"] = about(model, settings.model, settings.folds)
-        found["data"] = about_data(workspace)
-        found = with_protocol_a(found, workspace)
-        found["elsewhere"] = [
-            judge_elsewhere(model, name, folder, options) for name, folder in others.items()
-        ]
+            predictions = judge(model, workspace, options)
+        evaluation = summary.summarise(predictions, options).model_copy(
+            update={
+                "model": about(model, settings.model, settings.folds),
+                "data": about_data(workspace),
+            }
+        )
+        evaluation = with_protocol_a(evaluation, workspace).model_copy(
+            update={
+                "elsewhere": [
+                    judge_elsewhere(model, name, folder, options) for name, folder in others.items()
+                ]
+            }
+        )
         if settings.against:
-            found |= compare(judged, found, settings.against, workspace, options)
-        examples = protocols.examples(judged, workspace.path("raw"), options)
-        write(found, judged, examples, workspace)
-        write_card(found, model, workspace)
-    log(found, workspace)
+            evaluation = compared(predictions, evaluation, settings.against, workspace, options)
+        images = mistakes.worst_and_best(predictions, workspace.path("raw"), options)
+        write(evaluation, predictions, images, workspace)
+        write_card(evaluation, model, workspace)
+    log(evaluation, workspace)
 
 
 @contextmanager
-def subject(uri: str, workspace: Workspace) -> Iterator[Subject]:
+def subject(uri: str, workspace: Workspace) -> Iterator[DetectorFolder]:
     """Yield the model at `uri`, or the detector of the workspace as a model."""
     with tempfile.TemporaryDirectory() as name:
         if uri:
@@ -87,19 +98,13 @@ def subject(uri: str, workspace: Workspace) -> Iterator[Subject]:
         else:
             folder = Path(name) / "model"
             pyfunc.save_model(workspace.path("detector"), folder)
-        manifests = list(folder.glob(f"artifacts/*/{MANIFEST_FILE}"))
-        detectors = list(folder.glob("artifacts/*/detector.json"))
-        yield Subject(
-            folder,
-            read_description(detectors[0].parent) if detectors else None,
-            pd.read_parquet(manifests[0]) if manifests else None,
-        )
+        yield DetectorFolder(folder, uri or OWN)
 
 
-def judge(model: Subject, workspace: Workspace, options: Options) -> Judged:
+def judge(model: DetectorFolder, workspace: Workspace, options: Options) -> Predictions:
     """Return what the model and the baselines say of the test images."""
     return protocols.judge(
-        model.folder,
+        model.path,
         pd.read_parquet(workspace.path("splits")),
         workspace.path("raw"),
         model.training,
@@ -118,115 +123,127 @@ def named_folder(entry: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def judge_elsewhere(model: Subject, name: str, folder: Path, options: Options) -> dict[str, Any]:
+def judge_elsewhere(
+    model: DetectorFolder, name: str, folder: Path, options: Options
+) -> ElsewhereFigures:
     """Return the figures of protocol E on one other data set."""
     with shown(f"reading {name}", "files") as progress:
         rows, refused = folders.elsewhere(folder, options.workers, progress)
     with shown(f"scoring {name}", "images") as progress:
-        found = protocols.judge_elsewhere(
-            model.folder, name, rows, folder, model.training, options, progress
+        figures = protocols.judge_elsewhere(
+            model.path, name, rows, folder, model.training, options, progress
         )
-    return {**found, "could_not_be_read": len(refused)}
+    return figures.model_copy(update={"could_not_be_read": len(refused)})
 
 
-def compare(
-    judged: Judged, found: Mapping[str, Any], uri: str, workspace: Workspace, options: Options
-) -> dict[str, Any]:
-    """Return how the model differs from the one at `uri`, on images that both may be judged by.
+def compared(
+    predictions: Predictions,
+    evaluation: Evaluation,
+    uri: str,
+    workspace: Workspace,
+    options: Options,
+) -> Evaluation:
+    """Return the evaluation with how the model differs from the one at `uri`.
 
-    Where there are none, the note that says why.
+    Where no image may judge both, with the note that says why.
     """
     with subject(uri, workspace) as other:
-        theirs = judge(other, workspace, options)
-    conditions = protocols.compare_models(theirs, judged, options)
-    if conditions:
-        return {"comparison": {"name": uri, "conditions": conditions}}
-    why = protocols.why_not_compared(judged, "the model", theirs, uri)
-    return {"notes": [*found["notes"], f"there is no comparison with {uri}: {why}"]}
+        of_other = judge(other, workspace, options)
+    differences = summary.compare_models(of_other, predictions, options)
+    if differences:
+        comparison = Comparison(name=uri, conditions=differences)
+        return evaluation.model_copy(update={"comparison": comparison})
+    why = summary.why_not_compared(predictions, "the model", of_other, uri)
+    notes = [*evaluation.notes, f"there is no comparison with {uri}: {why}"]
+    return evaluation.model_copy(update={"notes": notes})
 
 
-def about(model: Subject, uri: str, number: int = 0) -> dict[str, Any]:
+def about(model: DetectorFolder, uri: str, number: int = 0) -> ModelFacts:
     """Return what the report says of the model, or of the models of so many folds."""
-    if model.description is None:
-        return {"name": uri}
-    shown_keys = ("name", "network", "features", "calibration", "training")
-    facts = {key: model.description[key] for key in shown_keys if key in model.description}
-    learnt = 0 if model.training is None else len(model.training)
-    facts |= {"folds": number} if number else {"uri": uri or "the detector of this workspace"}
-    return {**facts, "training_images": learnt}
+    description = model.description
+    if description is None:
+        return ModelFacts(name=uri)
+    stated: dict[str, object] = {"folds": number} if number else {"uri": uri or OWN}
+    if description.training:
+        stated["training"] = description.training
+    return ModelFacts(
+        name=description.name,
+        network=description.network,
+        features=list(description.features),
+        calibration=description.calibration.to_dict(),
+        training_images=0 if model.training is None else len(model.training),
+    ).model_copy(update=stated)
 
 
-def about_data(workspace: Workspace) -> dict[str, Any]:
+def about_data(workspace: Workspace) -> DataFacts:
     """Return what the report says of the data set and its split."""
     split = json.loads(workspace.path("split_report").read_text("utf-8"))
     ingested = json.loads(workspace.path("ingest_report").read_text("utf-8"))
     terms = model_card.licence_of(ingested["source"])
     frame = pd.read_parquet(workspace.path("splits"), columns=["label"])
-    return {
-        "name": PurePath(ingested["source"]).name,
+    return DataFacts(
+        name=PurePath(ingested["source"]).name,
         **({"licence": terms} if terms else {}),
-        "digest": ingested["digest"],
-        "images": len(frame),
-        "split": split["scheme"],
-        "sources_known_by": split["basis"],
-        "sources_on_two_sides": split["disjoint"]["sources_on_two_sides"],
-        "dropped": split["dropped"]["images"],
-    }
+        digest=ingested["digest"],
+        images=len(frame),
+        split=split["scheme"],
+        sources_known_by=split["basis"],
+        sources_on_two_sides=split["disjoint"]["sources_on_two_sides"],
+        dropped=split["dropped"]["images"],
+    )
 
 
-def with_protocol_a(found: dict[str, Any], workspace: Workspace) -> dict[str, Any]:
-    """Return the figures with those of protocol A beside them, where its training was run.
+def with_protocol_a(evaluation: Evaluation, workspace: Workspace) -> Evaluation:
+    """Return the evaluation with the figures of protocol A, where its training was run.
 
     That training is a pipeline of its own (`random_split/dvc.yaml`).
     """
-    path = workspace.path("random_split") / "reports/evaluation" / report.FIGURES
+    path = workspace.path("random_split") / "reports/evaluation" / FIGURES_FILE
     if not path.is_file():
-        return found
-    other = json.loads(path.read_text("utf-8"))
-    if other["data"]["digest"] != found["data"]["digest"]:
+        return evaluation
+    other = results.read(path)
+    own, of_a = evaluation.model or ModelFacts(), other.model or ModelFacts()
+    if not (other.data and evaluation.data and other.data.digest == evaluation.data.digest):
         logger.warning("protocol A is left out: %s is about other data", path)
-        return found
-    if any(other["model"].get(key) != found["model"].get(key) for key in ("network", "features")):
+        return evaluation
+    if (own.network, own.features) != (of_a.network, of_a.features):
         logger.warning("protocol A is left out: %s is about another network or features", path)
-        return found
-    return protocols.with_protocol_a(found, other)
+        return evaluation
+    return summary.with_protocol_a(evaluation, other)
 
 
 def write(
-    found: Mapping[str, Any],
-    judged: Judged,
-    examples: Mapping[str, Any],
-    workspace: Workspace,
+    evaluation: Evaluation, predictions: Predictions, images: ShownImages, workspace: Workspace
 ) -> None:
     """Write report and figures, the predictions behind them, and the metrics for DVC."""
     folder = workspace.path("evaluation")
-    report.write(folder, found, examples)
-    write_whole(folder / "predictions.parquet", judged.predictions.to_parquet())
-    write_whole(workspace.path("metrics"), json.dumps(report.values(found), indent=1) + "\n")
+    report.write(folder, evaluation, images)
+    write_whole(folder / "predictions.parquet", predictions.model.to_parquet())
+    write_whole(workspace.path("metrics"), json.dumps(report.values(evaluation), indent=1) + "\n")
 
 
-def write_card(found: Mapping[str, Any], model: Subject, workspace: Workspace) -> None:
+def write_card(evaluation: Evaluation, model: DetectorFolder, workspace: Workspace) -> None:
     """Write the model card of a detector of this project."""
     if model.description is None:
         return
-    card = model_card.render(model.description, found, model_card.about_data(found))
-    write_whole(workspace.path("evaluation") / model_card.FILE, card)
+    card = model_card.render(model.description, evaluation, model_card.about_data(evaluation))
+    write_whole(workspace.path("evaluation") / CARD_FILE, card)
 
 
-def log(found: Mapping[str, Any], workspace: Workspace) -> None:
+def log(evaluation: Evaluation, workspace: Workspace) -> None:
     """Log figures to the run, and say in words what they mean and what was left out."""
-    for condition, figures in report.values(found).items():
+    for condition, figures in report.values(evaluation).items():
         known = {f"{condition}.{name}": value for name, value in figures.items()}
         runs.log_metrics({name: value for name, value in known.items() if value is not None})
-    for other in found["elsewhere"]:
-        rate = other["false_positives"]["value"]
+    for other in evaluation.elsewhere:
+        rate = other.false_positives.value
         if rate is not None:
-            runs.log_metrics({f"E.{other['name']}.false_positive_rate": rate})
+            runs.log_metrics({f"E.{other.name}.false_positive_rate": rate})
     runs.log_artifacts(workspace.path("evaluation"), "evaluation")
-    for one in report.in_words(found):
-        logger.info("%s", one["text"])
-    for left in found["left_out"]:
-        logger.info("protocol %s is left out: %s", left["protocol"], left["reason"])
-    for note in found["notes"]:
+    for sentence in report.in_words(evaluation):
+        logger.info("%s", sentence.text)
+    for left_out in evaluation.left_out:
+        logger.info("protocol %s is left out: %s", left_out.protocol, left_out.reason)
+    for note in evaluation.notes:
         logger.info("%s", note)
     logger.info("the report is %s", workspace.path("evaluation") / report.PAGE)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from forgery_lab.data import manifest, splits
 from forgery_lab.evaluation import protocols
-from forgery_lab.evaluation.protocols import Judged, Options
+from forgery_lab.evaluation.protocols import Options, Predictions
 from forgery_lab.export import pyfunc
 from forgery_lab.progress import shown
 from steps.pipeline.features import build_features
@@ -42,7 +42,7 @@ def judge(
     options: Options,
     folder: Path,
     folds_judged: int | None = None,
-) -> Judged:
+) -> Predictions:
     """Return predictions for images, each by a model that saw neither it nor its sources.
 
     Args:

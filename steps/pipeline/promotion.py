@@ -5,15 +5,16 @@ import json
 import logging
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
+from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.progress import shown
 from forgery_lab.promotion import gate
-from forgery_lab.promotion.gate import Candidate, Judgement, Limits
+from forgery_lab.promotion.gate import Judgement, PromotionLimits
 from forgery_pyfunc.errors import ForgeryError
 from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.pipeline import frozen_set
@@ -47,7 +48,7 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
     if objections and not settings.force:
         raise refusal(version, "; ".join(objections))
     if version.tags.get(QUESTION_TAG) == asked and not settings.force:
-        before = version.tags.get(REFUSAL_TAG, "the gate said no")
+        before = version.tags.get(REFUSAL_TAG, "refused by the gate")
         raise refusal(version, f"{before} (as judged before)")
     try:
         judgement = judge(settings, workspace, registry, version, champion)
@@ -112,9 +113,10 @@ def objection(
     )
 
 
-def limits(settings: PromoteSettings) -> Limits:
-    """Return what a challenger has to keep."""
-    return Limits(**{name: getattr(settings, name) for name in Limits.__dataclass_fields__})
+def limits(settings: PromoteSettings) -> PromotionLimits:
+    """Return the limits that a challenger has to meet."""
+    names = (field.name for field in fields(PromotionLimits))
+    return PromotionLimits(**{name: getattr(settings, name) for name in names})
 
 
 def refusal(version: ModelVersion, reason: str) -> GateRefusedError:
@@ -144,12 +146,12 @@ def judge(
             )
     if champion is None and judgement.passed:
         scores = {key: value for key, value in version.tags.items() if key.startswith("metric.")}
-        said = ", ".join(f"{key} {value}" for key, value in sorted(scores.items())) or "unknown"
-        logger.warning("there is no champion to compare with; scores of this version: %s", said)
+        known = ", ".join(f"{key} {value}" for key, value in sorted(scores.items())) or "unknown"
+        logger.warning("there is no champion to compare with; scores of this version: %s", known)
     return judgement
 
 
-def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> Candidate:
+def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> DetectorFolder:
     """Return a version in a folder of its own, which lives as long as the stack.
 
     Raises:
@@ -167,7 +169,7 @@ def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> Candid
         raise TrackingError(
             f"could not download the files of {name}: there are none at {version.source}"
         )
-    return Candidate(name, path)
+    return DetectorFolder(path, name)
 
 
 def log(judgement: Judgement) -> None:

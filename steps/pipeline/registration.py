@@ -1,18 +1,25 @@
 """The registration of a detector: logged as a pyfunc, then a version of the registered model."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from forgery_lab.evaluation import model_card, report
+from forgery_lab.evaluation import model_card, report, results
+from forgery_lab.evaluation.results import Evaluation
 from forgery_lab.export import pyfunc
-from forgery_pyfunc.detector import NETWORK_FILE, read_description
+from forgery_lab.export.detector_folder import Description
+from forgery_pyfunc.calibration import Calibration
+from forgery_pyfunc.detector import (
+    CARD_FILE,
+    DESCRIPTION_FILE,
+    FIGURES_FILE,
+    NETWORK_FILE,
+    read_description,
+)
 from steps.errors import GateRefusedError
 from steps.pipeline import promotion
 from steps.registry.model_registry import CHAMPION, DIGEST_TAG, Registry, number
@@ -73,11 +80,11 @@ def register(
     digest = detector_digest(folder)
     model = pyfunc.log_model(folder, {DIGEST_TAG: digest})
     evaluation = evaluation_of(folder, workspace)
-    runs.log_text(card(folder, evaluation), model_card.FILE)
+    runs.log_text(card(folder, evaluation), CARD_FILE)
     tags = {DIGEST_TAG: digest, **facts(folder), **scores(evaluation), **(tags or {})}
     version = registry.create(model.model_uri, model.run_id, tags)
-    said = [one["text"] for one in report.in_words(evaluation)] if evaluation else []
-    registry.describe(version, "\n\n".join(said) or "not evaluated")
+    sentences = [one.text for one in report.in_words(evaluation)] if evaluation else []
+    registry.describe(version, "\n\n".join(sentences) or "not evaluated")
     logger.info("registered version %d of %s as challenger", number(version), registry.name)
     return version
 
@@ -85,32 +92,34 @@ def register(
 def detector_digest(folder: Path) -> str:
     """Return the SHA-256 of the network and its description: what decides every answer."""
     digest = hashlib.sha256()
-    for name in ("detector.json", NETWORK_FILE):
+    for name in (DESCRIPTION_FILE, NETWORK_FILE):
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 
 
-def evaluation_of(folder: Path, workspace: Workspace) -> dict[str, Any] | None:
+def evaluation_of(folder: Path, workspace: Workspace) -> Evaluation | None:
     """Return the detector's own figures, or the workspace's where they are of this detector."""
-    own = folder / report.FIGURES
+    own = folder / FIGURES_FILE
     if own.is_file():
-        return json.loads(own.read_text("utf-8"))
-    path = workspace.path("evaluation") / report.FIGURES
+        return results.read(own)
+    path = workspace.path("evaluation") / FIGURES_FILE
     if not path.is_file():
         return None
-    evaluation = json.loads(path.read_text("utf-8"))
-    known, judged = read_description(folder), evaluation["model"]
-    same = all(judged.get(key) == known.get(key) for key in ("calibration", "training"))
-    return evaluation if same and "folds" not in judged else None
+    evaluation, detector = results.read(path), Description.read(folder)
+    judged = evaluation.model
+    if judged is None or judged.calibration is None or judged.folds:
+        return None
+    same = Calibration.from_dict(judged.calibration) == detector.calibration
+    return evaluation if same and (judged.training or {}) == detector.training else None
 
 
-def card(folder: Path, evaluation: dict[str, Any] | None) -> str:
+def card(folder: Path, evaluation: Evaluation | None) -> str:
     """Return the model card: the detector's own where it brings one, else one of its figures."""
-    own = folder / model_card.FILE
+    own = folder / CARD_FILE
     if own.is_file():
         return own.read_text("utf-8")
     data = model_card.about_data(evaluation) if evaluation else None
-    return model_card.render(read_description(folder), evaluation, data)
+    return model_card.render(Description.read(folder), evaluation, data)
 
 
 def provenance_of_training(workspace: Workspace) -> dict[str, str]:
@@ -139,22 +148,22 @@ def training_run(workspace: Workspace) -> str | None:
 
 def facts(folder: Path) -> dict[str, str]:
     """Return the tags of a version: its name, how it was trained, by which code, on which data."""
-    description = read_description(folder)
-    training = flat(description.get("training", {}))
+    description = Description.read(folder)
+    training = flat(description.training)
     tags = {f"training.{key}": str(value) for key, value in training.items()}
-    return {**description.get("provenance", {}), "detector": description["name"], **tags}
+    return {**description.provenance, "detector": description.name, **tags}
 
 
-def scores(evaluation: Mapping[str, Any] | None) -> dict[str, str]:
+def scores(evaluation: Evaluation | None) -> dict[str, str]:
     """Return the figures of the detector itself as tags."""
     if not evaluation:
         return {}
-    own = {name: one for name, one in evaluation["protocols"].items() if "of" not in one}
-    known = flat(report.values({**evaluation, "protocols": own}))
-    return {f"metric.{key}": str(value) for key, value in known.items() if value is not None}
+    own = {name: one for name, one in evaluation.protocols.items() if one.of is None}
+    values = flat(report.values(evaluation.model_copy(update={"protocols": own})))
+    return {f"metric.{key}": str(value) for key, value in values.items() if value is not None}
 
 
-def flat(values: dict, prefix: str = "") -> dict[str, object]:
+def flat(values: Mapping, prefix: str = "") -> dict[str, object]:
     """Return nested dicts as one, with dotted keys."""
     result: dict[str, object] = {}
     for key, value in values.items():

@@ -17,7 +17,7 @@ from mlflow.data.pandas_dataset import from_pandas
 from forgery_lab.data import manifest
 from forgery_lab.errors import DataError
 from forgery_lab.examples.feature_store import FeatureStore
-from forgery_lab.export import detector_folder
+from forgery_lab.export import writing
 from forgery_lab.files import write_whole
 from forgery_lab.training import loop, networks
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
@@ -170,7 +170,7 @@ def write_detector(
     }
     folder = workspace.path("detector")
     samples = export_samples(validation)
-    difference = detector_folder.write_detector(folder, result.model, samples, description, learnt)
+    difference = writing.write_detector(folder, result.model, samples, description, learnt)
     runs.log_metrics({"onnx_max_difference": difference})
     runs.log_params({"parameters": result.model.count_params()})
     runs.log_artifacts(folder, "detector")

@@ -5,10 +5,18 @@ import shutil
 
 import pytest
 
-from forgery_lab.evaluation import report
+from forgery_lab.evaluation import results
+from forgery_lab.evaluation.conditions import A
+from forgery_pyfunc.detector import FIGURES_FILE
 from steps.pipeline import evaluation
 from steps.settings.configuration import ConfigurationManager
 from tests.conftest import write_pictures
+from tests.lab.evaluation import made
+
+DATA = {
+    "name": "d", "digest": "d", "images": 9, "split": "source", "sources_known_by": "ids",
+    "sources_on_two_sides": 0, "dropped": 0,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -19,8 +27,10 @@ def with_figures_of_a(tmp_path):
         workspace = ConfigurationManager().workspace(tmp_path)
         folder = workspace.path("random_split") / "reports/evaluation"
         folder.mkdir(parents=True)
-        figures = {"protocols": {"A": {}}, "baselines": {}, "model": model, "data": {"digest": "d"}}
-        (folder / report.FIGURES).write_text(json.dumps(figures))
+        of_a = made.evaluation(
+            protocols={"A": made.figures_of(3)}, baselines={}, model=model, data=DATA
+        )
+        results.write(folder / FIGURES_FILE, of_a)
         return workspace
 
     return write
@@ -37,12 +47,9 @@ def with_figures_of_a(tmp_path):
 def test_protocol_a_is_taken_from_the_same_network_and_features_alone(
     with_figures_of_a, model, is_taken
 ):
-    found = {
-        "protocols": {}, "baselines": {}, "left_out": [], "notes": [],
-        "model": {"network": "blocks", "features": ["dct"]}, "data": {"digest": "d"},
-    }  # fmt: skip
-    merged = evaluation.with_protocol_a(found, with_figures_of_a(**model))
-    assert ("A" in merged["protocols"]) == is_taken
+    own = made.evaluation(model={"network": "blocks", "features": ["dct"]}, data=DATA)
+    merged = evaluation.with_protocol_a(own, with_figures_of_a(**model))
+    assert (A in merged.protocols) == is_taken
 
 
 @pytest.mark.slow

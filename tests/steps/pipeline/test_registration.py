@@ -6,12 +6,13 @@ import shutil
 import mlflow
 import pytest
 
-from forgery_lab.evaluation import report
-from forgery_pyfunc.detector import read_description
+from forgery_lab.evaluation import results
+from forgery_pyfunc.detector import FIGURES_FILE, read_description
 from steps.pipeline import promotion, registration
 from steps.registry.model_registry import CHALLENGER, DIGEST_TAG, Registry
 from steps.settings.configuration import ConfigurationManager
 from steps.settings.entities import PromoteSettings
+from tests.lab.evaluation.made import estimate, evaluation, figures_of
 
 
 @pytest.fixture
@@ -28,9 +29,9 @@ def workspace(tmp_path, detector_folder):
     description = read_description(detector_folder)
     model = {key: description[key] for key in ("calibration", "training")}
     made.path("evaluation").mkdir(parents=True)
-    auc = {"auc": {"value": 0.75}}
-    figures = {"protocols": {"C": {"metrics": auc}}, "where": {}, "model": model}
-    (made.path("evaluation") / report.FIGURES).write_text(json.dumps(figures))
+    of_c = {**figures_of(1), "metrics": {"auc": estimate(0.75, 0.7, 0.8)}, "confusion": None}
+    of_c = evaluation(protocols={"C": of_c}, where={}, model=model)
+    results.write(made.path("evaluation") / FIGURES_FILE, of_c)
     made.path("metrics").write_text(json.dumps({"C": {"auc": 0.75}}))
     return made
 
@@ -53,13 +54,14 @@ def test_figures_of_this_detector_become_tags(workspace):
 
 @pytest.mark.parametrize("model", [{"training": {"epochs": 99}}, {"calibration": {}}, {"folds": 5}])
 def test_figures_of_other_models_do_not(workspace, model):
-    change(workspace.path("evaluation") / report.FIGURES, "model", **model)
+    change(workspace.path("evaluation") / FIGURES_FILE, "model", **model)
     assert not [name for name in tags(workspace) if name.startswith("metric.")]
 
 
 def test_figures_of_protocol_a_that_stand_beside_do_not(workspace):
-    beside = {"A": {"metrics": {"auc": {"value": 0.95}}, "of": "another model"}}
-    change(workspace.path("evaluation") / report.FIGURES, "protocols", **beside)
+    content = json.loads((workspace.path("evaluation") / FIGURES_FILE).read_text())
+    beside = {"A": {**content["protocols"]["C"], "of": "another model"}}
+    change(workspace.path("evaluation") / FIGURES_FILE, "protocols", **beside)
     assert [name for name in tags(workspace) if name.startswith("metric.")] == ["metric.C.auc"]
 
 
