@@ -166,8 +166,9 @@ def disjoint_trials(
     """Return the trials of C, C′, the control and, if wanted, F."""
     trials = [
         trial
-        for condition in (conditions.C, conditions.C_SHIFT, conditions.C_SCALE)
-        if condition in options.conditions
+        for condition in conditions.SOURCE_DISJOINT
+        if condition.matched and condition in options.conditions
+        if condition != conditions.CONTROL
         for trial in matched_trials(rows, root, matcher, options.draws, condition)
     ]
     if conditions.CONTROL in options.conditions:
