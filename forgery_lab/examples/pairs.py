@@ -8,8 +8,8 @@ protocol C). Beside them stand the photographs as they are shipped, which are au
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from forgery_lab.examples.feature_store import Example
+from forgery_lab import forgeries
+from forgery_lab.examples.feature_store import Example, code_digests
 from forgery_lab.examples.histories import GRID, History, history_of, read
 from forgery_lab.forgeries import forging, retouching
 from forgery_lab.forgeries.forging import Mask, Pixels, Save, sized
@@ -106,12 +107,9 @@ class Pairs:
 
     def settings(self) -> dict[str, Any]:
         """Return what identifies photographs and plan, and the code that forges."""
-        code = [
-            hashlib.sha256(Path(str(module)).read_bytes()).hexdigest()
-            for module in (__file__, retouching.__file__, forging.__file__)
-        ]
-        known = self.photographs[["sha256", "part"]].to_numpy().tolist()
-        return {"photographs": known, "plan": asdict(self.plan), "code": code}
+        photographs = self.photographs[["sha256", "part"]].to_numpy().tolist()
+        code = code_digests((forgeries, sys.modules[__name__]))
+        return {"photographs": photographs, "plan": asdict(self.plan), "code": code}
 
     @functools.cached_property
     def _rows(self) -> list[dict[str, Any]]:
