@@ -19,7 +19,7 @@ from forgery_lab.data import ingestion
 from forgery_lab.evaluation import metrics, model_card, protocols, report, trials
 from forgery_lab.evaluation.protocols import Judged, Options
 from forgery_lab.examples.histories import HistoryMatcher
-from forgery_lab.examples.pairs import Plan, prepared
+from forgery_lab.examples.pairs import SIDES, prepared
 from forgery_lab.export import pyfunc
 from forgery_lab.files import write_whole
 from forgery_lab.forgeries import forging
@@ -79,7 +79,7 @@ def _renditions(path: Path) -> dict[str, bytes]:
     return {
         "as shipped": data,
         "reduced or cropped": encode(small, quality=int(rng.integers(75, 96))),
-        "cut out": encode(prepared(pixels, Plan().sides, rng), quality=int(rng.integers(75, 96))),
+        "cut out": encode(prepared(pixels, SIDES, rng), quality=int(rng.integers(75, 96))),
     }
 
 

@@ -14,7 +14,7 @@ from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.promotion import frozen_set as frozen
 from forgery_lab.promotion.frozen_set import FrozenSet
-from forgery_lab.sources import source as sources
+from forgery_lab.sources.source import Demo, Source, fetch
 from steps.settings.configuration import PROJECT_ROOT, Workspace, feedback_store
 from steps.settings.entities import IngestSettings, PromoteSettings
 from steps.tracking import runs
@@ -24,17 +24,14 @@ logger = logging.getLogger(__name__)
 
 def run(settings: IngestSettings, workspace: Workspace) -> None:
     """Fetch the images, look at every one, write the manifest and report what was wrong."""
-    given = settings.source
-    if given == "feedback":
-        given = f"feedback:{feedback_store()}"
-    source = sources.location(given)
-    with shown(f"fetching {source}", "parts") as progress:
-        root = sources.fetch(
-            given,
+    is_store = settings.source == "feedback"
+    source = Source.parse(f"feedback:{feedback_store()}" if is_store else settings.source)
+    with shown(f"fetching {source.public_name}", "parts") as progress:
+        root = fetch(
+            source,
             workspace.path("raw"),
-            settings.checksum or None,
-            seed=settings.seed,
-            demo_count=settings.demo_count,
+            checksum=settings.checksum,
+            demo=Demo(settings.seed, settings.demo_count),
             progress=progress,
         )
     judges = frozen_set(settings, workspace)
@@ -43,9 +40,9 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
             root, progress=progress, touching=lambda rows: frozen.issues(rows, judges.frame)
         )
     manifest.write(frame, workspace.path("manifest"))
-    report = json.dumps({"source": source, **summary}, indent=1) + "\n"
+    report = json.dumps({"source": source.public_name, **summary}, indent=1) + "\n"
     write_whole(workspace.path("ingest_report"), report)
-    log(summary, workspace, source)
+    log(summary, workspace, source.public_name)
     say(summary)
     taken = sum(summary["counts"].get(code, 0) for code in frozen.REASONS)
     runs.log_metrics({"frozen.taken_out": taken})
@@ -54,9 +51,7 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
 
 def frozen_set(settings: IngestSettings | PromoteSettings, workspace: Workspace) -> FrozenSet:
     """Return the frozen test set of the workspace, fetched where it is not there yet."""
-    source = settings.frozen
-    if (PROJECT_ROOT / source).exists():
-        source = str(PROJECT_ROOT / source)
+    source = Source.parse(settings.frozen, PROJECT_ROOT)
     with shown("the frozen test set", "images") as progress:
         return frozen.ensure(workspace.path("frozen"), source, settings.frozen_digest, progress)
 

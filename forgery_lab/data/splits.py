@@ -77,12 +77,7 @@ def components(manifest: pd.DataFrame) -> pd.Series:
     return names.groupby(labels).transform("min").rename("group")
 
 
-def assign(
-    manifest: pd.DataFrame,
-    scheme: str = "source",
-    fractions: Sequence[float] = (0.70, 0.15, 0.15),
-    seed: int = 0,
-) -> Splits:
+def assign(manifest: pd.DataFrame, scheme: str, fractions: Sequence[float], seed: int) -> Splits:
     """Return the manifest with a column `split`: train, validation, test or dropped.
 
     `random` (protocol A) ignores sources, as most papers do; its report says how many test
@@ -123,7 +118,7 @@ def assign(
     return Splits(frame, report)
 
 
-def folds(manifest: pd.DataFrame, k: int = 5, seed: int = 0) -> Splits:
+def folds(manifest: pd.DataFrame, k: int, seed: int) -> Splits:
     """Return the manifest with a column `fold`: 0 … k-1, or -1 where a cut dropped the image.
 
     No source photograph and no near-duplicate lies in two folds.

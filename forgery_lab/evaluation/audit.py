@@ -39,6 +39,8 @@ RULES = {
     "everything": "all of these together, boosted trees",
 }
 FOLDS = 5
+USUAL_FRACTIONS = (0.70, 0.15, 0.15)
+"""Train, validation and test shares of the random split whose leak is stated."""
 TELLING = ((0.95, "nearly all"), (0.80, "much"), (0.65, "some"))
 """AUC from which so much of the label can be told, by the lower end of the interval."""
 
@@ -324,7 +326,7 @@ def _duplicates(frame: pd.DataFrame) -> dict[str, int]:
 
 def _sources(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Return how many sources there are, and how far a random split would leak."""
-    shuffled = splits.assign(frame, "random", seed=seed).report
+    shuffled = splits.assign(frame, "random", USUAL_FRACTIONS, seed).report
     return {
         "basis": shuffled["basis"],
         "known": int(sum(len(ids) > 0 for ids in frame["source_ids"])),

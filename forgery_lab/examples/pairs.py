@@ -43,6 +43,8 @@ EDITED = 0.3
 MOVED = {"stay": 0.5, "shift": 0.15, "reduce": 0.2, "enlarge": 0.15}
 """What happens between the editor's save and the last one, and how often."""
 SCALES = {"reduce": (0.6, 0.97), "enlarge": (1.05, 2.0)}
+SIDES = (256, 1024)
+"""Range of the longer side of the pictures, in pixels."""
 _DONORS = 3
 _OWN_TABLES = 0.35
 """How often a JPEG is saved with the tables of one of the cameras instead of libjpeg's."""
@@ -54,15 +56,15 @@ class Plan:
 
     Attributes:
         seed: of everything drawn.
+        draws: variants of each pair; an epoch takes one.
         sides: longer side of the pictures, in pixels, drawn evenly in logarithm.
         places: pairs per photograph and epoch, by origin.
-        draws: variants of each pair; an epoch takes one.
     """
 
-    seed: int = 0
-    sides: tuple[int, int] = (256, 1024)
+    seed: int
+    draws: int
+    sides: tuple[int, int] = SIDES
     places: tuple[tuple[str, int], ...] = (("camera", 12), ("web", 1))
-    draws: int = 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,7 +99,7 @@ class _Numbers:
 def write(
     folder: Path,
     seed: int,
-    count: int = 600,
+    count: int,
     progress: Callable[[int, int], None] | None = None,
     processes: int | None = None,
     scenes_only: bool = False,

@@ -109,7 +109,7 @@ def test_baselines_stand_in_the_same_table_and_fall_with_matching(found):
 
 def test_a_model_of_a_random_split_gets_a_only(data_set):
     frame, _ = data_set
-    mixed = splits.assign(frame.drop(columns="split"), "random", seed=1).frame
+    mixed = splits.assign(frame.drop(columns="split"), "random", (0.7, 0.15, 0.15), seed=1).frame
     permission = protocols.permit(mixed, learnt_from(mixed))
     assert set(permission.rows) == {"A"}
     assert {left["protocol"] for left in permission.left_out} == {"B", "C", "C′", "D", "F"}
@@ -132,7 +132,7 @@ def test_data_split_anew_do_not_make_a_source_disjoint_model_a_random_one(data_s
 
 def test_it_is_said_why_two_models_cannot_be_compared(data_set, judged):
     frame, _ = data_set
-    mixed = splits.assign(frame.drop(columns="split"), "random", seed=1).frame
+    mixed = splits.assign(frame.drop(columns="split"), "random", (0.7, 0.15, 0.15), seed=1).frame
     permission = protocols.permit(mixed, learnt_from(mixed))
     other = dataclasses.replace(judged, rows=permission.rows, left_out=permission.left_out)
     assert protocols.compare_models(other, judged, OPTIONS) == {}

@@ -131,7 +131,9 @@ def test_an_enlarged_picture_is_no_larger_than_was_said():
 
 def test_a_photograph_that_is_alone_in_its_part_lends_itself_to_no_splice(pairs):
     lonely = pairs.photographs.groupby("part").head(1).reset_index(drop=True)
-    alone = Pairs(lonely, Plan(seed=3, sides=(96, 192), places=(("camera", 4), ("web", 4))))
+    alone = Pairs(
+        lonely, Plan(seed=3, draws=2, sides=(96, 192), places=(("camera", 4), ("web", 4)))
+    )
     table = alone.table()
     for number in table[table["label"] == 1].index:
         assert alone.example(number).mask.any()
