@@ -1,4 +1,4 @@
-# The scoring server and the web page in one image; deploy/README.md says more.
+# The scoring server and the web page in one image; docs/deployment.md says more.
 #
 #   docker build -t forgery --build-arg MODEL_PATH=FOLDER .           a model of this tree's models/
 #   docker build -t forgery --build-arg MODEL_URI=models:/forgery-detector/7 \

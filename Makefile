@@ -31,9 +31,11 @@ export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION ?= false
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 0
+# Material for MkDocs prints at every build that it is maintained until May 2027 (then: Zensical).
+export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve dagshub ui test lint scan bench model image lock clean
+.PHONY: help setup run pipeline serve dagshub ui test containers lint scan docs bench model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -84,6 +86,7 @@ test: $(READY) ## every test but those that need a container engine
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs
 
+# mkdocs with --quiet would keep its warnings from --strict.
 lint: $(READY) ## static checks
 	ruff check .
 	ruff format --check .
@@ -96,11 +99,19 @@ lint: $(READY) ## static checks
 	hadolint Dockerfile
 	shellcheck $(SCRIPTS)
 	cfn-lint deploy/cloudformation.yaml
+	check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	check-jsonschema --default-filetype yaml --builtin-schema vendor.citation-file-format CITATION.cff
+	mkdocs build --strict
+	pytest -q tests/docs
 
 scan: $(READY) ## known holes in the dependencies (asks the package index), and secrets in the tree
 	git ls-files -z | xargs -0 sh -c \
 	  'detect-secrets-hook --baseline .secrets.baseline "$$@" || test $$? -eq 3' moved-lines-are-fine
 	pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/dev.lock
+
+docs: $(READY) ## the documentation site, strict: the folder site/
+	mkdocs build --strict
 
 bench: $(READY) ## the benchmarks; writes reports/bench.json
 	python -m benchmarks
@@ -116,4 +127,4 @@ lock: ## the locks and conda.yaml, from pyproject.toml
 	bash requirements/compile.sh
 
 clean: ## what tests and builds leave behind; data, models and runs stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis site

@@ -1,4 +1,4 @@
-"""Starts the web application for development; in production gunicorn does (see README)."""
+"""Starts the web application for development; in production gunicorn does (see docs/serving.md)."""
 
 from webui.application import create_app
 from webui.observability import configure_logging

@@ -16,8 +16,8 @@ from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
 from forgery_lab.training import loop, networks, release
-from forgery_lab.training.loop import TrainingSettings
 from forgery_lab.training.release import Judged
+from forgery_lab.training.settings import TrainingSettings
 from forgery_pyfunc.detector import read_description
 from steps.settings.configuration import SHIPPED, Workspace
 from steps.settings.entities import ReleaseSettings

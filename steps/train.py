@@ -21,7 +21,9 @@ from forgery_lab.export import detector_folder
 from forgery_lab.files import write_whole
 from forgery_lab.training import loop, networks
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
-from forgery_lab.training.loop import TrainingResult, TrainingSettings
+from forgery_lab.training.loop import TrainingResult
+from forgery_lab.training.settings import TrainingSettings
+from forgery_lab.training.validation import Scores, forged_blocks, predict
 from steps.settings.configuration import Workspace
 from steps.settings.entities import TrainSettings
 from steps.tracking import runs
@@ -144,7 +146,7 @@ def write_detector(
     rows = pd.read_parquet(workspace.path("splits"))
     learnt = rows[rows["sha256"].isin({*task.train.index["id"], *validation.index["id"]})]
     digest = log_data(rows)
-    scores = loop.predict(result.model, validation)
+    scores = predict(result.model, validation)
     description = {
         "name": settings.network,
         "network": settings.network,
@@ -179,10 +181,10 @@ def log_data(rows: pd.DataFrame) -> str:
     return digest
 
 
-def calibration(scores: loop.Scores, store: FeatureStore) -> dict[str, Any]:
+def calibration(scores: Scores, store: FeatureStore) -> dict[str, Any]:
     """Return the calibration for `detector.json`, fitted on validation images."""
     pixels = store.index["pixels"].to_numpy()
     label = store.index["label"].to_numpy()
     values = fit_calibration(scores.image, label, pixels).calibration()
-    known = loop.forged_blocks(scores, store)
+    known = forged_blocks(scores, store)
     return {**values, **fit_block_calibration(known)} if known else values

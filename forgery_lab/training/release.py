@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from forgery_lab.examples.feature_store import FeatureStore
-from forgery_lab.training import loop
 from forgery_lab.training.calibration import (
     COVERAGE,
     MAX_FALSE_ALARMS,
     fit_block_calibration,
     fit_calibration,
 )
+from forgery_lab.training.validation import forged_blocks, predict
 from forgery_pyfunc.calibration import Calibration
 
 NAME = "release"
@@ -90,7 +90,7 @@ def judge(model: keras.Model, held_out: FeatureStore) -> Judged:
     Probabilities are fitted on pairs. t_hi allows `MAX_FALSE_ALARMS` among camera originals
     (shipped, cut, reduced and saved anew) and among photographs of the web: the stricter counts.
     """
-    scores = loop.predict(model, held_out)
+    scores = predict(model, held_out)
     index = held_out.index
     pixels = index["pixels"].to_numpy()
     pair = (index["kind"] == "pair").to_numpy()
@@ -103,7 +103,7 @@ def judge(model: keras.Model, held_out: FeatureStore) -> Judged:
         for group in groups
     ]
     strictest = max(fitted, key=lambda one: one.t_hi)
-    known = loop.forged_blocks(scores, held_out)
+    known = forged_blocks(scores, held_out)
     of_blocks = fit_block_calibration(known, BLOCK_SOFTNESS) if known else {}
     calibration = Calibration.from_dict(
         {**strictest.calibration(), **of_blocks, "chosen_on": _words(index)}

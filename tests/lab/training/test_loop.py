@@ -12,7 +12,9 @@ import pytest
 
 from forgery_lab.errors import DataError
 from forgery_lab.training import loop, networks
-from forgery_lab.training.loop import TrainingSettings
+from forgery_lab.training.batches import Windows
+from forgery_lab.training.settings import TrainingSettings
+from forgery_lab.training.validation import predict, validation_scores
 from forgery_pyfunc.features.copymove import CHANNELS
 from tests.lab.training.planted_features import planted
 
@@ -49,7 +51,7 @@ def test_it_learns_what_is_forged_and_where(trained):
 def test_the_loss_of_an_epoch_is_the_mean_over_its_batches(stores):
     settings = replace(SETTINGS, epochs=1, learning_rate=1e-12)
     result = loop.fit(network(), *stores, settings)
-    windows = loop.Windows(stores[0], settings, frozenset(result.model.output), 0)
+    windows = Windows(stores[0], settings, frozenset(result.model.output), 0)
     losses = []
     for batch in range(len(windows)):
         result.model.reset_metrics()
@@ -59,7 +61,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_batches(stores):
 
 
 def test_the_network_holds_the_weights_of_its_best_epoch(trained, stores):
-    again = loop.validation_scores(loop.predict(trained.model, stores[1]), stores[1])
+    again = validation_scores(predict(trained.model, stores[1]), stores[1])
     best = trained.history.iloc[trained.best_epoch - 1]
     assert again["val_auc"] == trained.history["val_auc"].max() == best["val_auc"]
 
@@ -102,12 +104,13 @@ def test_a_killed_training_goes_on_from_its_last_epoch(stores, tmp_path):
     checkpoint = tmp_path / "training.npz"
     settings = replace(SETTINGS, epochs=500, patience=500)
     script = (
-        f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path.cwd())!r}]\n"
-        "import test_training as t; from pathlib import Path; from dataclasses import replace\n"
+        f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n"
+        "from dataclasses import replace; from pathlib import Path\n"
+        "from tests.lab.training import test_loop as t\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "stores = t.planted(folder / 't', 96), t.planted(folder / 'v', 24, seed=1)\n"
         "settings = replace(t.SETTINGS, epochs=500, patience=500)\n"
-        f"t.training.fit(t.network(), *stores, settings, folder / 'training.npz')\n"
+        f"t.loop.fit(t.network(), *stores, settings, folder / 'training.npz')\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:
         done = 0
@@ -173,40 +176,3 @@ def test_a_missing_class_is_said(stores):
     authentic = stores[0].select(stores[0].index["label"] == 0)
     with pytest.raises(DataError, match=r"training set of 48 examples has no forged image"):
         loop.fit(network(), authentic, stores[1], SETTINGS)
-
-
-def test_an_epoch_takes_one_draw_of_every_image_and_the_next_another(tmp_path):
-    store = planted(tmp_path, 30, draws=4)
-    epochs = [loop.Windows(store, SETTINGS, frozenset({"image", "blocks"}), e) for e in (0, 1)]
-    for windows in epochs:
-        assert store.index["id"].iloc[windows.order].is_unique
-        assert len(windows.order) == 30
-    assert set(epochs[0].order) != set(epochs[1].order)
-    assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
-    again = loop.Windows(store, SETTINGS, frozenset({"image", "blocks"}), 0)
-    np.testing.assert_array_equal(epochs[0][0][0], again[0][0])
-
-
-def test_rare_classes_weigh_as_much_as_common_ones(tmp_path):
-    store = planted(tmp_path, 48)
-    rare = store.select(np.flatnonzero((store.index["label"] == 0) | (store.index.index < 12)))
-    windows = loop.Windows(rare, SETTINGS, frozenset({"image", "blocks"}), 0)
-    labels, weights = [], []
-    for batch in range(len(windows)):
-        _, y, weight = windows[batch]
-        labels.append(y["image"][:, 0])
-        weights.append(weight["image"])
-    labels, weights = np.concatenate(labels), np.concatenate(weights)
-    share = rare.index["label"].mean()
-    np.testing.assert_allclose(weights[labels == 1], 0.5 / share, rtol=1e-5)
-    np.testing.assert_allclose(weights[labels == 0], 0.5 / (1 - share), rtol=1e-5)
-
-
-def test_predictions_do_not_depend_on_what_they_are_computed_with(trained, stores):
-    validation = stores[1]
-    together = loop.predict(trained.model, validation)
-    for position in (0, 1, 2):
-        alone = loop.predict(trained.model, validation.select(np.array([position])))
-        np.testing.assert_allclose(together.image[position], alone.image[0], atol=1e-4)
-        np.testing.assert_allclose(together.blocks[position], alone.blocks[0], atol=1e-4)
-        assert alone.blocks[0].shape == validation.targets(position).shape

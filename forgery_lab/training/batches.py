@@ -1,0 +1,70 @@
+"""What a training step reads: crops of stored features, mirrored and padded, in batches."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forgery_lab.examples.feature_store import FeatureStore
+from forgery_lab.training import augmentation
+from forgery_lab.training.settings import TrainingSettings
+
+
+class Windows:
+    """Batches of one epoch: crops with flips, padded with NaN, targets and class weights.
+
+    The order, the draw taken of each image, crops and flips depend on seed and epoch alone.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        settings: TrainingSettings,
+        outputs: frozenset[str],
+        epoch: int,
+    ) -> None:
+        self.store, self.settings, self.epoch = store, settings, epoch
+        self.with_blocks = "blocks" in outputs
+        self.order = _epoch_order(store.index, settings.seed, epoch)
+        self.mirrors = augmentation.mirrors(store.channels) if self.with_blocks else ()
+        share = store.index["label"].mean()
+        self.class_weight = (0.5 / (1 - share), 0.5 / share)
+
+    def __len__(self) -> int:
+        return batches_per_epoch(self.store, self.settings)
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, dict[str, Any], dict[str, Any]]:
+        size = self.settings.batch_size
+        chosen = self.order[batch * size : (batch + 1) * size]
+        windows = [self._window(position) for position in chosen]
+        labels = np.array([[w.label] for w in windows], np.float32)
+        weights = np.array([w.certainty * self.class_weight[w.label] for w in windows])
+        x = np.stack([w.features for w in windows])
+        y, sample_weight = {"image": labels}, {"image": weights.astype(np.float32)}
+        if self.with_blocks:
+            y["blocks"] = np.stack([w.targets for w in windows])[..., np.newaxis]
+            sample_weight["blocks"] = np.ones(len(windows), np.float32)
+        return x, y, sample_weight
+
+    def _window(self, position: int) -> augmentation.Window:
+        label = int(self.store.index["label"].iloc[position])
+        features, targets = self.store.features(position), self.store.targets(position)
+        if not self.with_blocks:
+            return augmentation.Window(features.astype(np.float32), targets, label, 1.0)
+        rng = np.random.default_rng([self.settings.seed, self.epoch, position])
+        return augmentation.window(
+            features, targets, label, self.settings.window, self.mirrors, rng
+        )
+
+
+def batches_per_epoch(store: FeatureStore, settings: TrainingSettings) -> int:
+    """Return the whole batches that one draw of every image fills; one at least."""
+    return max(store.index["id"].nunique() // settings.batch_size, 1)
+
+
+def _epoch_order(index: pd.DataFrame, seed: int, epoch: int) -> np.ndarray:
+    """Return the positions of one draw of every image, in the order of an epoch."""
+    rng = np.random.default_rng([seed, epoch])
+    shuffled = rng.permutation(len(index))
+    first_of_image = ~index["id"].iloc[shuffled].duplicated().to_numpy()
+    return shuffled[first_of_image]

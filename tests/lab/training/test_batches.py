@@ -1,0 +1,34 @@
+"""Batches of a training: one draw of every image, classes of equal weight."""
+
+import numpy as np
+
+from forgery_lab.training.batches import Windows
+from tests.lab.training.planted_features import planted
+from tests.lab.training.test_loop import SETTINGS
+
+
+def test_an_epoch_takes_one_draw_of_every_image_and_the_next_another(tmp_path):
+    store = planted(tmp_path, 30, draws=4)
+    epochs = [Windows(store, SETTINGS, frozenset({"image", "blocks"}), e) for e in (0, 1)]
+    for windows in epochs:
+        assert store.index["id"].iloc[windows.order].is_unique
+        assert len(windows.order) == 30
+    assert set(epochs[0].order) != set(epochs[1].order)
+    assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
+    again = Windows(store, SETTINGS, frozenset({"image", "blocks"}), 0)
+    np.testing.assert_array_equal(epochs[0][0][0], again[0][0])
+
+
+def test_rare_classes_weigh_as_much_as_common_ones(tmp_path):
+    store = planted(tmp_path, 48)
+    rare = store.select(np.flatnonzero((store.index["label"] == 0) | (store.index.index < 12)))
+    windows = Windows(rare, SETTINGS, frozenset({"image", "blocks"}), 0)
+    labels, weights = [], []
+    for batch in range(len(windows)):
+        _, y, weight = windows[batch]
+        labels.append(y["image"][:, 0])
+        weights.append(weight["image"])
+    labels, weights = np.concatenate(labels), np.concatenate(weights)
+    share = rare.index["label"].mean()
+    np.testing.assert_allclose(weights[labels == 1], 0.5 / share, rtol=1e-5)
+    np.testing.assert_allclose(weights[labels == 0], 0.5 / (1 - share), rtol=1e-5)

@@ -1,0 +1,78 @@
+"""The stores of version 0.1.0 (commit 026ece2) open with this code: no user loses anything."""
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from forgery_lab.evaluation import scoring
+from forgery_lab.sources import source as sources
+from steps.registry.model_registry import Registry, number
+from webui.views.feedback import Store
+
+STORES = Path(__file__).parents[1] / "fixtures" / "stores-0.1.0.zip"
+MADE_IN = "/srv/forgery"
+"""MLflow writes absolute paths into its database: those of the folder where this one was made."""
+PATH_COLUMNS = {
+    "experiments": "artifact_location",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
+    "runs": "artifact_uri",
+}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """A folder with mlflow.db, its artefacts, feedback.db, a picture, and the answers to it."""
+    folder = tmp_path_factory.mktemp("stores")
+    shutil.unpack_archive(STORES, folder)
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        for table, column in PATH_COLUMNS.items():
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (MADE_IN, str(folder))
+            )
+    return folder
+
+
+@pytest.fixture
+def registry(stores):
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{stores}/mlflow.db")
+    yield Registry("forgery-detector")
+    mlflow.set_tracking_uri(before)
+
+
+def test_aliases_stages_and_history_are_read(registry):
+    assert number(registry.by_alias("champion")) == 1
+    assert number(registry.by_alias("challenger")) == 2
+    assert registry.by_number(1).current_stage == "Production"
+    assert [event["to"] for event in registry.history()] == ["Production"]
+    assert registry.drift() == []
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_registered_version_answers_as_it_did(registry, stores, version):
+    before = json.loads((stores / "answers.json").read_text("utf-8"))[str(version)]
+    uri = registry.uri(registry.by_number(version))
+    picture = (stores / "picture.jpg").read_bytes
+    ((_, answer),) = scoring.score(
+        uri, [picture], heatmap=True, workers=1, tracking_uri=mlflow.get_tracking_uri()
+    )
+    assert answer == before
+
+
+def test_the_registry_takes_another_promotion(registry):
+    registry.move(registry.by_number(2), "Production", {"action": "promote"})
+    assert number(registry.by_alias("champion")) == 2
+    assert number(registry.previous_champion()) == 1
+
+
+def test_feedback_is_read_and_can_be_withdrawn(stores, tmp_path):
+    root = sources.fetch(f"feedback:{stores}/feedback.db", tmp_path / "raw")
+    assert len(list((root / "Au").iterdir())) == 1
+    assert len(list((root / "Tp").iterdir())) == 1
+    assert len(list((root / "Groundtruth").iterdir())) == 1
+    assert Store(str(stores / "feedback.db")).delete(f"{1:032x}")
