@@ -22,7 +22,7 @@ from forgery_lab.examples.histories import HistoryMatcher
 from forgery_lab.examples.pairs import SIDES, prepared
 from forgery_lab.export import pyfunc
 from forgery_lab.files import write_whole
-from forgery_lab.forgeries import forging
+from forgery_lab.forgeries.pictures import sized
 from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
 from forgery_pyfunc.detector import MANIFEST_FILE, Detector, read_description
@@ -75,7 +75,7 @@ def _renditions(path: Path) -> dict[str, bytes]:
     data = path.read_bytes()
     pixels = decode(data).pixels
     rng = np.random.default_rng(int(hashlib.sha256(data).hexdigest()[:8], 16))
-    small = forging.sized(pixels, rng, (500, 1000))[0]
+    small = sized(pixels, rng, (500, 1000))[0]
     return {
         "as shipped": data,
         "reduced or cropped": encode(small, quality=int(rng.integers(75, 96))),

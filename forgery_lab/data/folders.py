@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from forgery_lab.data import casia, manifest, splits
+from forgery_lab.data import casia, manifest
 from forgery_lab.data.inspection import SUFFIXES, Refusal, inspect_image
+from forgery_lab.data.splits.graph import components
 from forgery_lab.errors import DataError
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
@@ -126,7 +127,7 @@ def describe(
     if not rows:
         raise DataError(f"{root} holds no image that can be read")
     frame = manifest.build(rows)
-    return frame.assign(group=splits.components(frame)), refused
+    return frame.assign(group=components(frame)), refused
 
 
 def _kind(label: int, parsed: casia.CasiaName | None) -> str:

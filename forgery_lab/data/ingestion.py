@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from forgery_lab.data import casia, manifest, splits
+from forgery_lab.data import casia, manifest
 from forgery_lab.data.inspection import SUFFIXES, ImageFacts, Refusal, inspect_image, inspect_mask
+from forgery_lab.data.splits.graph import components
 from forgery_lab.errors import DataError
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
@@ -130,7 +131,7 @@ def ingest(
     _require_both_classes(layout, rows, issues)
 
     frame = manifest.build([{**row, "group": "?"} for row in rows])
-    frame["group"] = splits.components(frame)
+    frame["group"] = components(frame)
     if touching:
         found = list(touching(frame))
         issues = sorted([*issues, *found])

@@ -23,17 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from forgery_lab.errors import DataError
-from forgery_lab.forgeries.forging import (
-    SMALLEST_SIDE,
-    Forgery,
-    Mask,
-    Operation,
-    Pixels,
-    Save,
-    drawn_kind,
-    forge,
-    sized,
-)
+from forgery_lab.forgeries.forging import Forgery, drawn_kind, forge
+from forgery_lab.forgeries.pictures import SMALLEST_SIDE, Mask, Operation, Pixels, Save, sized
 from forgery_lab.forgeries.salience import conspicuousness
 from forgery_lab.processes import in_parallel
 from forgery_pyfunc.errors import ImageError

@@ -31,7 +31,8 @@ from forgery_lab.forgeries.casia_folder import (
     whole_folder,
     write_records,
 )
-from forgery_lab.forgeries.forging import Pixels, Save, forge
+from forgery_lab.forgeries.forging import forge
+from forgery_lab.forgeries.pictures import Pixels, Save
 from forgery_lab.processes import in_parallel
 
 SMALLEST_COUNT = 12

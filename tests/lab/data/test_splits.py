@@ -78,17 +78,6 @@ def test_no_source_is_ever_in_two_folds(rows, k):
     assert set(made.frame["fold"]) - {-1} == set(range(k))
 
 
-@settings(max_examples=20, deadline=None)
-@given(name_graphs())
-def test_components_join_exactly_what_shares_sources(rows):
-    frame = manifest(rows)
-    group = splits.components(frame)
-    by_source = frame.assign(group=group).explode("source_ids").groupby("source_ids")["group"]
-    assert by_source.nunique().max() == 1
-    shuffled = frame.sample(frac=1, random_state=1)
-    pd.testing.assert_series_equal(splits.components(shuffled).sort_index(), group)
-
-
 def test_a_split_without_ties_is_balanced_and_repeatable():
     frame = manifest(plain(200))
     made = assign(frame, "source", seed=3)
