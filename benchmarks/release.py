@@ -98,8 +98,7 @@ def main() -> None:
     found["elsewhere"] = on_photographs(given.photos, given.detector)
     for line in lines(found):
         print(line)
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    write_whole(REPORT, json.dumps(found, indent=1) + "\n")
     if given.write:
         write(found, given.detector)
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forgery_lab.errors import DataError
+from forgery_lab.files import write_whole
 
 KINDS = ("authentic", "splice", "copy-move", "unknown")
 
@@ -102,17 +101,8 @@ def write(frame: pd.DataFrame, path: Path | str) -> None:
         DataError: `frame` is no valid manifest, or the file cannot be written.
     """
     table = _to_table(frame)
-    path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-        os.close(handle)
-        try:
-            pq.write_table(table, name)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        write_whole(Path(path), lambda partial: pq.write_table(table, partial))
     except OSError as error:
         raise DataError(f"{path}: the manifest cannot be written ({error.strerror}).") from error
 

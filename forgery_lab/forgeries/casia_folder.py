@@ -9,11 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from forgery_lab.errors import DataError
+from forgery_lab.files import whole_folder
 from forgery_lab.forgeries.forging import Forgery, drawn_kind, forge
 from forgery_lab.forgeries.pictures import SMALLEST_SIDE, Mask, Operation, Pixels, Save, sized
 from forgery_lab.forgeries.salience import conspicuousness
@@ -346,25 +344,3 @@ def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line."""
     lines = [json.dumps(record, sort_keys=True) for record in records]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to fill; it becomes `folder` at the end, or vanishes on an error.
-
-    Raises:
-        DataError: `folder` exists and is not an empty folder.
-    """
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder}: exists already and is not an empty folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        partial.chmod(0o755)
-        yield partial
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise

@@ -17,8 +17,9 @@ from forgery_lab.data import ingestion, manifest
 from forgery_lab.data.ingestion import Issue
 from forgery_lab.data.manifest import looks_like
 from forgery_lab.errors import DataError
+from forgery_lab.files import replace_folder, staged
 from forgery_lab.progress import Progress
-from forgery_lab.sources.source import Source, fetch, staged
+from forgery_lab.sources.source import Source, fetch
 
 IMAGES, MANIFEST = "images", "manifest.parquet"
 
@@ -69,9 +70,7 @@ def ensure(
                 f"to judge from now on, set frozen_digest: {manifest.digest(frame)} in params.yaml"
             )
         manifest.write(frame, new / MANIFEST)
-        if folder.exists():
-            folder.rename(staging / "replaced")
-        new.rename(folder)
+        replace_folder(folder, new, staging)
     return FrozenSet(frame, folder / IMAGES, digest)
 
 

@@ -24,11 +24,11 @@ import numpy as np
 from PIL import Image
 
 from forgery_lab.errors import DataError
+from forgery_lab.files import whole_folder
 from forgery_lab.forgeries import scenes
 from forgery_lab.forgeries.casia_folder import (
     publish_authentic,
     publish_forgery,
-    whole_folder,
     write_records,
 )
 from forgery_lab.forgeries.forging import forge

@@ -18,6 +18,7 @@ from typing import Literal
 
 from forgery_lab.data import casia
 from forgery_lab.errors import DataError
+from forgery_lab.files import replace_folder, staged
 from forgery_lab.progress import Progress
 from forgery_lab.sources.archives import ArchiveLimits, Budget, inner_path, unpack
 from forgery_lab.sources.downloads import (
@@ -146,9 +147,7 @@ def fetch(
     with _one_sentence(destination), staged(destination) as staging:
         FETCHERS[source.kind](request, staging / "content")
         _arrange(staging / "content", staging / "data set", source.public_name)
-        if destination.exists():
-            destination.rename(staging / "replaced")
-        (staging / "data set").rename(destination)
+        replace_folder(destination, staging / "data set", staging)
     return destination
 
 
@@ -315,34 +314,6 @@ def _arrange(content: Path, target: Path, name: str) -> None:
     target.mkdir()
     for path in sorted(layout.root.iterdir()):
         path.rename(target / names.get(path, path.name))
-
-
-@contextmanager
-def staged(destination: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `destination`; it goes, and so does what killed runs left."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    for left in destination.parent.glob(f".{destination.name}.*.partial"):
-        if not _is_another(left.name.split(".")[-2]):
-            shutil.rmtree(left, ignore_errors=True)
-    staging = destination.parent / f".{destination.name}.{os.getpid()}.partial"
-    staging.mkdir()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _is_another(process: str) -> bool:
-    """Return whether another process than this one runs by that number."""
-    if process == str(os.getpid()):  # in a container a new process often has an old one's number
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextmanager

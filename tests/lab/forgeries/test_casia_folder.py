@@ -12,7 +12,6 @@ from forgery_lab.forgeries.casia_folder import (
     casia_name,
     forge_folder,
     least_conspicuous,
-    whole_folder,
 )
 from forgery_lab.forgeries.forging import forge
 from forgery_lab.forgeries.salience import conspicuousness
@@ -176,21 +175,6 @@ def test_what_cannot_be_done_is_said_in_one_sentence(photos, tmp_path):
     with pytest.raises(DataError, match=r"none of its 1 files can be used \(a\.txt: "):
         forge_folder(tmp_path / "void", tmp_path / "x", 4, 0, processes=1)
     assert not (tmp_path / "x").exists()
-
-
-def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
-    def write_half():
-        with whole_folder(tmp_path / "a") as partial:
-            (partial / "half").write_text("x")
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        write_half()
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "b").mkdir()
-    with whole_folder(tmp_path / "b") as partial:
-        (partial / "all").write_text("x")
-    assert [p.name for p in tmp_path.rglob("*")] == ["b", "all"]
 
 
 def test_files_are_published_in_the_format_their_extension_says():
