@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from deploy.follow import write_pointer
 
+from serving.follow import write_pointer
 from tests.webui.pictures import BROWSER, form, picture
 from webui.application import create_app
 from webui.settings import Settings
