@@ -122,8 +122,8 @@ class ManifestSource:
             mask = None
         if self.matcher is None:
             return Example(data, mask)
-        known = {"label": row["label"], "sha256": row["sha256"]}
-        return Example(*self.matcher.save(known, data, draw, self._displacement(draw), mask))
+        identity = {"label": row["label"], "sha256": row["sha256"]}
+        return Example(*self.matcher.save(identity, data, draw, self._displacement(draw), mask))
 
     def _displacement(self, draw: int) -> Displacement | None:
         return None if draw < self.draws else "scale"
@@ -405,13 +405,13 @@ def _write_shard(
         unknown = np.full(height * width, np.nan, np.float16)
         targets.append(forged.ravel() if _on_blocks(families) else unknown)
         offset += height * width
-    flat = np.concatenate(maps) if maps else np.empty((0, len(channels(families))))
-    known = np.concatenate(targets) if targets else np.empty(0)
+    flat_features = np.concatenate(maps) if maps else np.empty((0, len(channels(families))))
+    flat_targets = np.concatenate(targets) if targets else np.empty(0)
     table = pd.concat(
         [rows.reset_index(drop=True), pd.DataFrame(notes).astype({"error": "object"})], axis=1
     )
-    _write_array(shard.with_suffix(".features.npy"), flat)
-    _write_array(shard.with_suffix(".targets.npy"), known)
+    _write_array(shard.with_suffix(".features.npy"), flat_features)
+    _write_array(shard.with_suffix(".targets.npy"), flat_targets)
     write_whole(shard.with_suffix(".parquet"), table.to_parquet())
     return len(rows)
 

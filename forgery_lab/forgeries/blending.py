@@ -57,7 +57,7 @@ def paste(
 
 
 def membrane(difference: Floats, inside: Mask) -> Floats:
-    """A smooth float32[h, w, 3] that equals `difference` around `inside`, spread over it.
+    """Return a smooth float32[h, w, 3] that equals `difference` around `inside`, spread over it.
 
     Adding it to the pasted part makes it meet its surroundings without a step, as Poisson
     blending does: pull-push over a pyramid of halves.

@@ -62,7 +62,7 @@ def forge(
     editor_save: Save | None = None,
     crude: bool = False,
 ) -> Forgery:
-    """A forgery of `host`, of the same size.
+    """Return a forgery of `host`, of the same size.
 
     Args:
         host: uint8[H, W, 3], at least 64 pixels on each side.
@@ -107,7 +107,7 @@ def forge(
 
 
 def drawn_kind(rng: np.random.Generator, with_donors: bool = True) -> str:
-    """One of `KINDS`: half splices where there are donors, the rest mostly copy-moves."""
+    """Return one of `KINDS`: half splices where there are donors, the rest mostly copy-moves."""
     odds = [0.5, 0.35, 0.15] if with_donors else [0.0, 0.7, 0.3]
     return str(rng.choice(KINDS, p=odds))
 
@@ -184,7 +184,7 @@ def _removal(
 
 
 def _with_history(donor: Pixels, rng: np.random.Generator, operations: list[Operation]) -> Pixels:
-    """The donor, mostly saved once more before the part is cut out of it."""
+    """Return the donor, mostly saved once more before the part is cut out of it."""
     if rng.random() > 0.7:
         return donor
     history = Save.drawn(rng, (55, 97), lossless=0.0)

@@ -35,13 +35,13 @@ class Save:
     def drawn(
         cls, rng: np.random.Generator, qualities: tuple[int, int] = (80, 98), lossless: float = 0.25
     ) -> Save:
-        """A random save: lossless with the given probability, else JPEG in `qualities`."""
+        """Return a random save: lossless with the given probability, else JPEG in `qualities`."""
         subsampling = "4:2:0" if rng.random() < 0.6 else "4:4:4"
         quality = int(rng.integers(qualities[0], qualities[1] + 1))
         return cls(None if rng.random() < lossless else quality, subsampling)
 
     def apply(self, pixels: Pixels) -> Pixels:
-        """The pixels after this save: uint8[H, W, 3] to uint8[H, W, 3]."""
+        """Return the pixels after this save: uint8[H, W, 3] to uint8[H, W, 3]."""
         if self.quality is None:
             return pixels
         data = jpeg.encode(pixels, quality=self.quality, subsampling=self.subsampling)
@@ -49,14 +49,14 @@ class Save:
             return np.asarray(image.convert("RGB"))
 
     def operation(self, name: str) -> Operation:
-        """This save as an entry of a record."""
+        """Return this save as an entry of a record."""
         return {"name": name, "quality": self.quality, "subsampling": self.subsampling}
 
 
 def sized(
     photo: Pixels, rng: np.random.Generator, sides: tuple[int, int]
 ) -> tuple[Pixels, list[Operation]]:
-    """The photograph with its longer side within `sides`, and what was done to it.
+    """Return the photograph with its longer side within `sides`, and what was done to it.
 
     A large one is reduced (Lanczos) or, three times in ten, cropped after a lesser reduction;
     one within the range is left as it is half the time; a small one always.

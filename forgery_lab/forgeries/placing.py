@@ -66,7 +66,7 @@ def mismatch_with(host: Pixels, part: Part, rng: np.random.Generator) -> float:
 
 
 def dullness(part: Part) -> float:
-    """What speaks against a part that is no object, or all one colour."""
+    """Return what speaks against a part that is no object, or all one colour."""
     flat = float(part.pixels[part.alpha > 0.5].std()) < 8.0
     return _FREE_FORM_COST * (part.shape != "object") + 40.0 * flat
 
@@ -81,7 +81,7 @@ def _drawn_places(
 
 
 def distance_in_sizes(a: tuple[int, int], b: tuple[int, int], size: tuple[int, int]) -> float:
-    """How far two boxes of one size lie apart: 0 the same place, 1 side by side."""
+    """Return how far two boxes of one size lie apart: 0 the same place, 1 side by side."""
     return max(abs(a[0] - b[0]) / size[0], abs(a[1] - b[1]) / size[1])
 
 

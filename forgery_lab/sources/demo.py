@@ -134,8 +134,8 @@ def write(
         for part in ("Au", "Tp", "Groundtruth"):
             (partial / part).mkdir()
         tasks = [(partial, seed, plan) for plan in plans]
-        for made in in_parallel(_write_family, tasks, processes):
-            records += made
+        for family in in_parallel(_write_family, tasks, processes):
+            records += family
             if progress:
                 progress(len(records), count)
         write_records(partial / "records.jsonl", records)

@@ -46,16 +46,16 @@ def components(manifest: pd.DataFrame) -> pd.Series:
 def links_of(manifest: pd.DataFrame) -> Links:
     """Return which sources hold which images of a manifest."""
     ids = [sorted(set(row)) for row in manifest["source_ids"]]
-    known = {name: i for i, name in enumerate(sorted({i for row in ids for i in row}))}
+    number_of = {name: i for i, name in enumerate(sorted({i for row in ids for i in row}))}
     image = [row for row, names in enumerate(ids) for _ in names]
-    source = [known[name] for names in ids for name in names]
+    source = [number_of[name] for names in ids for name in names]
 
     pairs = near_duplicate_pairs(manifest)
     unexplained = [(a, b) for a, b in pairs if not set(ids[a]) & set(ids[b])]
     clusters = _clusters(unexplained, len(ids))
     # An image without any source is a source of its own, unless it belongs to a cluster.
     alone = [row for row, names in enumerate(ids) if not names and row not in clusters]
-    offset = len(known)
+    offset = len(number_of)
     for row, cluster in clusters.items():
         image.append(row)
         source.append(offset + cluster)
@@ -68,7 +68,7 @@ def links_of(manifest: pd.DataFrame) -> Links:
         np.array(source, int),
         offset + len(alone),
         pairs,
-        _basis(bool(known), _has_hashes(manifest)),
+        _basis(bool(number_of), _has_hashes(manifest)),
     )
 
 

@@ -86,9 +86,9 @@ def _cut(
     """
     position = np.full(int(links.image.max()) + 1, -1)
     position[rows] = np.arange(len(rows))
-    mine = position[links.image] >= 0
-    image = position[links.image[mine]]
-    _, source = np.unique(links.source[mine], return_inverse=True)
+    in_component = position[links.image] >= 0
+    image = position[links.image[in_component]]
+    _, source = np.unique(links.source[in_component], return_inverse=True)
     if source.max() + 1 < len(shares):
         return np.full(len(rows), OPEN)
     graph, images_of_edge = _source_graph(image, source)
@@ -187,15 +187,15 @@ def _cost(side: np.ndarray, strata: np.ndarray, label: np.ndarray, shares: np.nd
     overall = forged.mean()
     kinds = strata[forged].mean(0) if forged.any() else strata.mean(0)
     for s, share in enumerate(shares):
-        mine = side == s
-        if not mine.any() or len(np.unique(label[mine])) < 2:
+        inside = side == s
+        if not inside.any() or len(np.unique(label[inside])) < 2:
             return np.inf
         worst = max(
             worst,
-            abs(mine.sum() / kept.sum() - share) / max(TOLERANCE["images"], 1.5 / len(label)),
-            abs(label[mine].mean() - overall) / max(TOLERANCE["classes"], 1.5 / mine.sum()),
-            np.abs(strata[mine & forged].mean(0) - kinds).max()
-            / max(TOLERANCE["kinds"], 1.5 / (mine & forged).sum()),
+            abs(inside.sum() / kept.sum() - share) / max(TOLERANCE["images"], 1.5 / len(label)),
+            abs(label[inside].mean() - overall) / max(TOLERANCE["classes"], 1.5 / inside.sum()),
+            np.abs(strata[inside & forged].mean(0) - kinds).max()
+            / max(TOLERANCE["kinds"], 1.5 / (inside & forged).sum()),
         )
     dropped = (~kept & forged).sum() / max(forged.sum(), 1)
     return max(worst, dropped / MAX_DROPPED)

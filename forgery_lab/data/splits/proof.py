@@ -52,11 +52,12 @@ def beyond_tolerance(report: dict[str, Any]) -> list[str]:
 
     In a small set one image more or less is tolerated whatever its share.
     """
-    whole, said = report["whole"], []
+    whole: dict[str, Any] = report["whole"]
+    deviations: list[str] = []
     kept = report["images"] - report["dropped"]["images"]
     for (name, side), share in zip(report["sides"].items(), report["fractions"], strict=True):
         kinds, every = side["kinds_of_forgeries"], whole["kinds_of_forgeries"]
-        found = {
+        shares = {
             "images": [("of the images", side["share"], share, kept)],
             "classes": [
                 ("of forgeries", side["share_forged"], whole["share_forged"], side["images"])
@@ -71,16 +72,16 @@ def beyond_tolerance(report: dict[str, Any]) -> list[str]:
                 for kind in every
             ],
         }
-        said += [
-            f"{name} has a share {what} of {mine:.1%} instead of {wanted:.1%}"
-            for part, values in found.items()
-            for what, mine, wanted, number in values
-            if abs(mine - wanted) > max(TOLERANCE[part], 1.5 / max(number, 1))
+        deviations += [
+            f"{name} has a share {of} of {actual:.1%} instead of {expected:.1%}"
+            for part, values in shares.items()
+            for of, actual, expected, number in values
+            if abs(actual - expected) > max(TOLERANCE[part], 1.5 / max(number, 1))
         ]
     if report["dropped"]["share_of_forgeries"] > MAX_DROPPED:
         share = report["dropped"]["share_of_forgeries"]
-        said.append(f"{share:.1%} of the forgeries were dropped, more than {MAX_DROPPED:.0%}")
-    return said
+        deviations.append(f"{share:.1%} of the forgeries were dropped, more than {MAX_DROPPED:.0%}")
+    return deviations
 
 
 def _composition(label: np.ndarray, kind: np.ndarray, whole: int) -> dict[str, Any]:

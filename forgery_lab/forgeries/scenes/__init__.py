@@ -25,7 +25,7 @@ from forgery_lab.forgeries.scenes.surfaces import (
 
 
 def render(category: str, rng: Rng, height: int = 256, width: int = 384) -> Pixels:
-    """A picture uint8[height, width, 3] of a new scene of one of `CATEGORIES`.
+    """Return a picture uint8[height, width, 3] of a new scene of one of `CATEGORIES`.
 
     Raises:
         DataError: unknown category or a side below 64 pixels.

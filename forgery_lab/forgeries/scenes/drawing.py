@@ -81,7 +81,7 @@ def smooth_step(value: Floats, low: float, high: float) -> Floats:
 
 
 def earth_colour(rng: Rng, spread: float = 0.25) -> Floats:
-    """A colour of stone, wood or earth in linear light."""
+    """Return a colour of stone, wood or earth in linear light."""
     base = np.array(
         [
             [0.32, 0.22, 0.13],
@@ -116,7 +116,7 @@ def leaf_colour(rng: Rng) -> Floats:
 def window_around(
     canvas: Floats, place: Floats, reach: float
 ) -> tuple[tuple[slice, slice], Floats, Floats]:
-    """The part of the canvas within `reach` of a place, and coordinates about it."""
+    """Return the part of the canvas within `reach` of a place, and coordinates about it."""
     top, bottom = max(0, int(place[0] - reach)), min(canvas.shape[0], int(place[0] + reach) + 1)
     left, right = max(0, int(place[1] - reach)), min(canvas.shape[1], int(place[1] + reach) + 1)
     window = (slice(top, max(top, bottom)), slice(left, max(left, right)))

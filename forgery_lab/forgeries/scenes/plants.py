@@ -43,7 +43,7 @@ def render_foliage(rng: Rng, height: int, width: int) -> Floats:
 
 
 def render_flower(rng: Rng, height: int, width: int) -> Floats:
-    """One or a few large flowers before a garden out of focus."""
+    """Return one or a few large flowers before a garden out of focus."""
     back = leaf_colour(rng) * np.exp(0.9 * fractal_noise(rng, height, width, 2.2))[..., None]
     canvas = (back * np.float32(0.5)).astype(np.float32)
     for _ in range(25):

@@ -67,7 +67,7 @@ def render_still_life(rng: Rng, height: int, width: int) -> Floats:
 def _window_of(
     solid: _Solid, eye: Floats, tilt: float, focal: float, height: int, width: int
 ) -> tuple[slice, slice]:
-    """The rows and columns of the picture in which the solid can be seen."""
+    """Return the rows and columns of the picture in which the solid can be seen."""
     x, y, z = (float(value) for value in solid.centre - eye)
     ahead = -y * np.sin(tilt) + z * np.cos(tilt)
     down = (-y * np.cos(tilt) - z * np.sin(tilt)) / ahead
@@ -117,7 +117,7 @@ def _arrangement(rng: Rng) -> list[_Solid]:
 
 
 def _intersection(solid: _Solid, eye: Floats, rays: Floats) -> tuple[Floats, Floats]:
-    """Distance float32[H, W] along each ray (infinite where missed) and the normal there."""
+    """Return distance float32[H, W] along each ray (infinite where missed) and the normal there."""
     start = (eye - solid.centre) / solid.half
     step = rays / solid.half
     if solid.form == "box":
@@ -214,7 +214,7 @@ def _table_and_wall(
 
 
 def _shadows(points: Floats, lamp: Floats, solids: list[_Solid]) -> Floats:
-    """How much light reaches the points: soft shadows, darker where a solid stands."""
+    """Return how much light reaches the points: soft shadows, darker where a solid stands."""
     shadow = np.ones(points.shape[:2], np.float32)
     for solid in solids:
         to_centre = solid.centre - points

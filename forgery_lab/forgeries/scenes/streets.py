@@ -21,7 +21,7 @@ from forgery_lab.forgeries.scenes.sky import render_sky
 
 
 def render_facade(rng: Rng, height: int, width: int) -> Floats:
-    """A house front with rows of windows, in perspective, under a sky and above a street."""
+    """Return a house front with rows of windows, in perspective, under a sky and above a street."""
     y, x = grid(height, width)
     slant = float(rng.uniform(-0.55, 0.55))
     squeeze = 1 + slant * (x / width - 0.5)

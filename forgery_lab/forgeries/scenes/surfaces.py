@@ -23,7 +23,7 @@ from forgery_lab.forgeries.scenes.drawing import (
 
 
 def _lit_relief(rng: Rng, bumps: Floats, albedo: Floats, strength: float) -> Floats:
-    """A surface with bumps, lit from the side."""
+    """Return a surface with bumps, lit from the side."""
     angle = rng.uniform(0, 2 * np.pi)
     gy, gx = np.gradient(bumps * np.float32(strength))
     facing = 1.0 - gy * np.sin(angle) - gx * np.cos(angle)
@@ -67,7 +67,7 @@ def render_pebbles(rng: Rng, height: int, width: int) -> Floats:
 
 
 def render_bricks(rng: Rng, height: int, width: int) -> Floats:
-    """A wall of bricks or blocks, seen a little from the side."""
+    """Return a wall of bricks or blocks, seen a little from the side."""
     rows = rng.uniform(7, 16)
     y, x = grid(height, width)
     squeeze = 1 + rng.uniform(-0.35, 0.35) * (x / width - 0.5)

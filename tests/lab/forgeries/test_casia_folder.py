@@ -11,10 +11,10 @@ from forgery_lab.forgeries.casia_folder import (
     PublishedFile,
     casia_name,
     forge_folder,
-    least_conspicuous,
+    least_salient,
 )
 from forgery_lab.forgeries.forging import forge
-from forgery_lab.forgeries.salience import conspicuousness
+from forgery_lab.forgeries.salience import salience
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +132,12 @@ def test_photographs_that_look_alike_lend_each_other_parts(tmp_path):
     assert all(bright[host] == bright[donor] for host, donor in sources)
 
 
-def test_each_forgery_is_the_least_conspicuous_of_eight():
+def test_each_forgery_is_the_least_salient_of_eight():
     host, donor = (scenes.render("nat", np.random.default_rng(seed), 128, 160) for seed in (1, 2))
-    kept = least_conspicuous(host, [donor], "splice", np.random.default_rng(5))
+    kept = least_salient(host, [donor], "splice", np.random.default_rng(5))
     rng = np.random.default_rng(5)
     tries = [forge(host, [donor], "splice", rng) for _ in range(8)]
-    scores = [conspicuousness(host, one.pixels, one.mask) for one in tries]
+    scores = [salience(host, one.pixels, one.mask) for one in tries]
     assert len(set(scores)) == 8
     assert (kept.mask == tries[int(np.argmin(scores))].mask).all()
 
