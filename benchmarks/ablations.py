@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from forgery_lab.evaluation import protocols, report
 from forgery_lab.evaluation.protocols import Options
@@ -61,11 +61,11 @@ def main() -> None:
     given = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     manager = ConfigurationManager()
-    workspace, recipe = manager.workspace(given.workspace), Recipe.read(manager)
+    workspace, settings = manager.workspace(given.workspace), manager.settings(EvaluateSettings)
+    recipe = Recipe(settings.preprocess, settings.train)
     runs.configure(manager.config.experiment)
-    evaluating = cast(EvaluateSettings, manager.settings("evaluate"))
     options = Options(
-        seed=evaluating.seed, draws=given.draws or evaluating.draws, resamples=evaluating.bootstrap
+        seed=settings.seed, draws=given.draws or settings.draws, resamples=settings.bootstrap
     )
     print(header())
     found = {}

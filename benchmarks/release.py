@@ -27,7 +27,7 @@ from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
 from forgery_pyfunc.detector import MANIFEST_FILE, Detector, read_description
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 REPORT = Path("reports/release.json")
 SHOWN = ("auc", "tpr_at_5_fpr", "recall", "specificity", "ece", "ece_corrected", "coverage")

@@ -17,12 +17,16 @@ from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
 from forgery_lab.training import loop, networks, release
 from forgery_lab.training.release import Judged
-from forgery_lab.training.settings import TrainingSettings
 from forgery_pyfunc.detector import read_description
+from steps.pipeline.training import (
+    checkpoint_of,
+    export_samples,
+    log_epoch,
+    training_settings,
+)
 from steps.settings.configuration import SHIPPED, Workspace
 from steps.settings.entities import ReleaseSettings
 from steps.tracking import runs
-from steps.train import export_samples, log_epoch
 
 logger = logging.getLogger(__name__)
 
@@ -98,17 +102,9 @@ def learn(
     The checkpoint stays: what was stopped goes on, and what was finished is not trained again.
     """
     sides = release.sides(store, held_out)
-    details = TrainingSettings(
-        epochs=settings.epochs,
-        patience=settings.epochs,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        averaging=settings.averaging,
-        seed=settings.seed,
-    )
+    details = training_settings(settings, patience=settings.epochs)
     model = networks.build_for("blocks", store.channels, settings.seed, relative=True)
-    name = loop.fingerprint(model, sides.train, sides.validation, details)[:16]
-    checkpoint = workspace.path("checkpoints") / f"{name}.npz"
+    checkpoint = checkpoint_of(model, sides.train, sides.validation, details, workspace)
     result = loop.fit(model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch)
     judged = release.judge(result.model, sides.held_out)
     figures = release.describe(judged)

@@ -19,9 +19,10 @@ from threadpoolctl import threadpool_limits
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import decode, sniff
+from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.ela import error_levels
-from forgery_pyfunc.imaging.jpeg import read_header
+from forgery_pyfunc.imaging.jpeg_header import read_header
+from forgery_pyfunc.imaging.sniffing import sniff
 
 BASELINES = {
     "majority": "the commoner class of the training images, always",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from forgery_lab.errors import DataError
-from forgery_pyfunc.imaging import jpeg
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 Pixels = NDArray[np.uint8]
 
@@ -44,7 +44,7 @@ class Save:
         """Return the pixels after this save: uint8[H, W, 3] to uint8[H, W, 3]."""
         if self.quality is None:
             return pixels
-        data = jpeg.encode(pixels, quality=self.quality, subsampling=self.subsampling)
+        data = encode(pixels, quality=self.quality, subsampling=self.subsampling)
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
 

@@ -9,7 +9,6 @@ import pytest
 from benchmarks import ablations
 from forgery_lab.data import ingestion, manifest
 from forgery_lab.sources.source import Demo, Source, fetch
-from steps.pipeline.folds import Recipe
 from steps.settings.configuration import ConfigurationManager
 
 
@@ -19,12 +18,11 @@ def workspace(tmp_path, monkeypatch):
     made = ConfigurationManager().workspace(tmp_path)
     root = fetch(Source.parse("demo"), made.path("raw"), demo=Demo(seed=1, count=60))
     manifest.write(ingestion.ingest(root)[0], made.path("manifest"))
-    short = {"preprocess": {"draws": "1", "rescaled": "0"}, "train": {"epochs": "1"}}
-
-    def read(manager):
-        return Recipe(*(manager.settings(step, given) for step, given in short.items()))
-
-    monkeypatch.setattr(Recipe, "read", read)
+    short = {"overrides": "preprocess.draws=1,preprocess.rescaled=0,train.epochs=1"}
+    settings = ConfigurationManager.settings
+    monkeypatch.setattr(
+        ConfigurationManager, "settings", lambda self, entity: settings(self, entity, short)
+    )
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")

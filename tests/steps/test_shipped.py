@@ -1,4 +1,4 @@
-"""The detector in `release/`: what a clone has before anything was trained."""
+"""The detector in `forgery/shipped/`: what a clone has before anything was trained."""
 
 import pandas as pd
 import pytest
@@ -8,7 +8,7 @@ from forgery_lab.evaluation import model_card
 from forgery_lab.sources import photographs
 from forgery_pyfunc.detector import Detector, read_description
 from steps import release
-from steps.register import detector_digest
+from steps.pipeline.registration import detector_digest
 from steps.settings.configuration import SHIPPED
 from tests.conftest import encoded, picture, training_manifest, write_detector
 from tests.deploy.engine import listening
@@ -65,7 +65,7 @@ def test_registering_the_first_detector_makes_the_shipped_one_the_champion(clone
     challenger = store.get_model_version_by_alias("forgery-detector", "challenger")
     assert (int(champion.version), champion.tags["detector"]) == (1, "release")
     assert (int(challenger.version), challenger.tags["detector"]) == (2, "means")
-    again = clone.step("register", "--detector", "release")
+    again = clone.step("register", "--detector", "forgery/shipped")
     assert "this detector is version 1 of forgery-detector already" in again
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from forgery_lab.data import folders
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import audit
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 
 def write(root, first, second, number=60, names=("real", "fake")):

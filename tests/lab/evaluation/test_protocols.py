@@ -12,7 +12,7 @@ from forgery_lab.data import splits
 from forgery_lab.evaluation import figures, protocols, trials
 from forgery_lab.evaluation.protocols import Options
 from forgery_lab.examples.histories import HistoryMatcher
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.lab.evaluation import model_stand_in
 
 OPTIONS = Options(seed=1, draws=2, resamples=100, workers=1)

@@ -10,6 +10,7 @@ from forgery_lab.errors import DataError
 from forgery_lab.promotion import frozen_set
 from forgery_lab.sources.source import Source
 from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager
+from steps.settings.entities import PromoteSettings
 from tests.conftest import training_manifest, write_pictures
 
 
@@ -126,7 +127,7 @@ def test_a_data_set_that_is_the_frozen_set_leaves_nothing_to_learn_from(small_fr
 
 
 def test_the_embedded_one_is_what_params_yaml_names(tmp_path):
-    settings = ConfigurationManager().settings("promote")
+    settings = ConfigurationManager().settings(PromoteSettings)
     found = frozen_set.ensure(
         tmp_path / "frozen", Source.parse(settings.frozen, PROJECT_ROOT), settings.frozen_digest
     )
