@@ -16,6 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import proxy
+from forgery_lab.files import write_whole
 from forgery_lab.forgeries.scenes import render
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.features import FAMILIES, extract
@@ -84,9 +85,8 @@ def main() -> None:
     for one in found:
         print(f"{one.what:32}{one.size:16}{one.milliseconds:10.2f}{one.jpeg_saves:14.2f}")
     front_end = measure_front_end(SHIPPED)
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
     report = {"work": [asdict(one) for one in found], "front_end": front_end}
-    REPORT.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    write_whole(REPORT, json.dumps(report, indent=1) + "\n")
 
 
 def measure_front_end(detector: Path) -> list[dict[str, object]]:

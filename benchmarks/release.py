@@ -18,11 +18,11 @@ from forgery_lab.evaluation import conditions, metrics, model_card, results, sum
 from forgery_lab.evaluation.protocols import Options, Predictions, disjoint_trials
 from forgery_lab.evaluation.results import ElsewhereFigures, Evaluation, Interval
 from forgery_lab.examples.histories import HistoryMatcher
-from forgery_lab.examples.pairs import Plan, prepared
+from forgery_lab.examples.pairs import SIDES, prepared
 from forgery_lab.export import pyfunc
 from forgery_lab.export.detector_folder import Description, DetectorFolder
 from forgery_lab.files import write_whole
-from forgery_lab.forgeries import forging
+from forgery_lab.forgeries.pictures import sized
 from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
 from forgery_pyfunc.detector import CARD_FILE, FIGURES_FILE, Detector
@@ -81,11 +81,11 @@ def _renditions(path: Path) -> dict[str, bytes]:
     data = path.read_bytes()
     pixels = decode(data).pixels
     rng = np.random.default_rng(int(hashlib.sha256(data).hexdigest()[:8], 16))
-    small = forging.sized(pixels, rng, (500, 1000))[0]
+    small = sized(pixels, rng, (500, 1000))[0]
     return {
         "as shipped": data,
         "reduced or cropped": encode(small, quality=int(rng.integers(75, 96))),
-        "cut out": encode(prepared(pixels, Plan().sides, rng), quality=int(rng.integers(75, 96))),
+        "cut out": encode(prepared(pixels, SIDES, rng), quality=int(rng.integers(75, 96))),
     }
 
 

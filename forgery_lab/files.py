@@ -1,22 +1,33 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from forgery_lab.errors import DataError
 
 
-def write_whole(path: Path, content: bytes | memoryview | str) -> None:
+def write_whole(path: Path, content: bytes | memoryview | str | Callable[[Path], object]) -> None:
     """Write a file beside its place and move it there; what was there before is never altered.
+
+    Args:
+        path: of the file; its folder is made where it is missing.
+        content: of the file, or a function that writes it to the path that it is given.
 
     Raises:
         DataError: the disk is full.
     """
-    data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(data)
+        if callable(content):
+            content(partial)
+        else:
+            partial.write_bytes(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -24,3 +35,63 @@ def write_whole(path: Path, content: bytes | memoryview | str) -> None:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder to fill; it becomes `folder` at the end, or vanishes on an error.
+
+    Raises:
+        DataError: `folder` exists and is not an empty folder.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(f"{folder}: exists already and is not an empty folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        partial.chmod(0o755)
+        yield partial
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def staged(destination: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `destination`; it goes, and so does what killed runs left.
+
+    What is made in it takes the place of `destination` by `replace_folder`.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in destination.parent.glob(f".{destination.name}.*.partial"):
+        if not _is_another_process(leftover.name.split(".")[-2]):
+            shutil.rmtree(leftover, ignore_errors=True)
+    staging = destination.parent / f".{destination.name}.{os.getpid()}.partial"
+    staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def replace_folder(folder: Path, new: Path, staging: Path) -> None:
+    """Move `new` to `folder`; what was there before goes into `staging`."""
+    if folder.exists():
+        folder.rename(staging / "replaced")
+    new.rename(folder)
+
+
+def _is_another_process(process: str) -> bool:
+    """Return whether another process than this one runs by that number."""
+    if process == str(os.getpid()):  # in a container a new process often has an old one's number
+        return False
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

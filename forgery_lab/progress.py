@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 Progress = Callable[[int, int], None]
-"""Called with what is done and the total, 0 when nobody knows the total."""
+"""Called with what is done and the total, 0 when it is unknown."""
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def shown(what: str, unit: str) -> Iterator[Progress]:
-    """Yield a `Progress` that shows itself as "`what`: 12 of 80 `unit`"."""
+def shown(title: str, unit: str) -> Iterator[Progress]:
+    """Yield a `Progress` that shows itself as "`title`: 12 of 80 `unit`"."""
     if sys.stderr.isatty():
-        with tqdm(desc=what, unit=f" {unit}", unit_scale=True, leave=False) as bar:
+        with tqdm(desc=title, unit=f" {unit}", unit_scale=True, leave=False) as bar:
             yield lambda done, total: _move(bar, done, total)
     else:
-        yield _lines(what, unit)
+        yield _lines(title, unit)
 
 
 def _move(bar: tqdm, done: int, total: int) -> None:
@@ -31,13 +31,13 @@ def _move(bar: tqdm, done: int, total: int) -> None:
     bar.update(done - bar.n)
 
 
-def _lines(what: str, unit: str) -> Progress:
+def _lines(title: str, unit: str) -> Progress:
     last = time.monotonic()
 
-    def say(done: int, total: int) -> None:
+    def log(done: int, total: int) -> None:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES or (total and done >= total):
             last = time.monotonic()
-            logger.info("%s: %s%s %s", what, f"{done:,}", f" of {total:,}" if total else "", unit)
+            logger.info("%s: %s%s %s", title, f"{done:,}", f" of {total:,}" if total else "", unit)
 
-    return say
+    return log

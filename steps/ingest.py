@@ -13,7 +13,7 @@ from forgery_lab.data.manifest_figures import summary_figures
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.promotion.frozen_set import REASONS, issues
-from forgery_lab.sources import source as sources
+from forgery_lab.sources.source import Demo, Source, fetch
 from steps.pipeline import frozen_set
 from steps.settings.configuration import Workspace, feedback_store
 from steps.settings.entities import IngestSettings
@@ -24,17 +24,14 @@ logger = logging.getLogger(__name__)
 
 def run(settings: IngestSettings, workspace: Workspace) -> None:
     """Fetch the images, look at every one, write the manifest and report what was wrong."""
-    given = settings.source
-    if given == "feedback":
-        given = f"feedback:{feedback_store()}"
-    source = sources.location(given)
-    with shown(f"fetching {source}", "parts") as progress:
-        root = sources.fetch(
-            given,
+    is_store = settings.source == "feedback"
+    source = Source.parse(f"feedback:{feedback_store()}" if is_store else settings.source)
+    with shown(f"fetching {source.public_name}", "parts") as progress:
+        root = fetch(
+            source,
             workspace.path("raw"),
-            settings.checksum or None,
-            seed=settings.seed,
-            demo_count=settings.demo_count,
+            checksum=settings.checksum,
+            demo=Demo(settings.seed, settings.demo_count),
             progress=progress,
         )
     judges = frozen_set.ensure(settings.frozen, settings.frozen_digest, workspace)
@@ -43,9 +40,9 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
             root, progress=progress, touching=lambda rows: issues(rows, judges.frame)
         )
     manifest.write(frame, workspace.path("manifest"))
-    report = json.dumps({"source": source, **summary}, indent=1) + "\n"
+    report = json.dumps({"source": source.public_name, **summary}, indent=1) + "\n"
     write_whole(workspace.path("ingest_report"), report)
-    log(summary, workspace, source)
+    log(summary, workspace, source.public_name)
     say(summary)
     removed = sum(summary["counts"].get(code, 0) for code in REASONS)
     runs.log_metrics({"frozen.taken_out": removed})

@@ -8,6 +8,7 @@ import pandas as pd
 
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import scoring
+from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_pyfunc.contract import RECORD_FIELDS
 from steps.errors import SettingsError
@@ -71,11 +72,5 @@ def score_files(
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write the table beside its place and move it there once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        WRITERS[path.suffix](table, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write the table as Parquet or CSV, whole or not at all."""
+    write_whole(path, lambda partial: WRITERS[path.suffix](table, partial))

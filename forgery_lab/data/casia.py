@@ -155,8 +155,8 @@ def _tampered(
         corrections += (f"the letter {letter} says otherwise than the ids: taken as {kind}",)
     if dot == ".":
         corrections += ("a dot stands before the number",)
-    known = [name for name in dict.fromkeys(ids) if not name.startswith(UNKNOWN_SOURCE)]
-    return CasiaName(kind, host, tuple(known), int(number), corrections)
+    source_ids = [name for name in dict.fromkeys(ids) if not name.startswith(UNKNOWN_SOURCE)]
+    return CasiaName(kind, host, tuple(source_ids), int(number), corrections)
 
 
 def _category(letters: str) -> tuple[str, tuple[str, ...]]:
@@ -196,17 +196,17 @@ def match_masks(images: Iterable[str], masks: Iterable[str]) -> dict[str, str]:
     one image; where several would fit, none is taken.
     """
     images, masks = sorted(images), sorted(masks)
-    found: dict[str, str] = {}
-    steps: list[Callable[[str], list[Hashable]]] = [_stem_keys, _number_and_ids, _number_and_id]
-    for keys in steps:
-        taken = set(found.values())
+    mask_of: dict[str, str] = {}
+    rounds: list[Callable[[str], list[Hashable]]] = [_stem_keys, _number_and_ids, _number_and_id]
+    for keys in rounds:
+        taken = set(mask_of.values())
         by_key = _index((mask for mask in masks if mask not in taken), keys)
-        wanted = _index((image for image in images if image not in found), keys)
-        for key, claimants in wanted.items():
+        by_image_key = _index((image for image in images if image not in mask_of), keys)
+        for key, claimants in by_image_key.items():
             offers = by_key.get(key, [])
-            if len(claimants) == 1 and len(offers) == 1 and offers[0] not in found.values():
-                found.setdefault(claimants[0], offers[0])
-    return found
+            if len(claimants) == 1 and len(offers) == 1 and offers[0] not in mask_of.values():
+                mask_of.setdefault(claimants[0], offers[0])
+    return mask_of
 
 
 def _index(
@@ -230,4 +230,8 @@ def _number_and_ids(name: str) -> list[Hashable]:
 
 def _number_and_id(name: str) -> list[Hashable]:
     parsed = parse(name)
-    return [(parsed.number, one) for one in parsed.source_ids] if parsed and parsed.label else []
+    return (
+        [(parsed.number, source_id) for source_id in parsed.source_ids]
+        if parsed and parsed.label
+        else []
+    )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from forgery_lab.data import casia, manifest, splits
+from forgery_lab.data import casia, manifest
 from forgery_lab.data.inspection import SUFFIXES, Refusal, inspect_image
+from forgery_lab.data.splits.graph import components
 from forgery_lab.errors import DataError
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
@@ -40,17 +41,17 @@ def two_classes(folder: Path) -> tuple[dict[str, list[Path]], str]:
     except DataError:
         pass
     else:
-        found = {path.name: images(path) for path in (layout.authentic, layout.tampered)}
-        return found, layout.tampered.name
+        classes = {path.name: images(path) for path in (layout.authentic, layout.tampered)}
+        return classes, layout.tampered.name
     inside = sorted(p for p in folder.iterdir() if p.is_dir() and not _MASK_NAMES.search(p.name))
-    found = {path.name: files for path in inside if (files := images(path))}
-    if len(found) != 2:
-        names = ", ".join(found) or "none"
+    classes = {path.name: files for path in inside if (files := images(path))}
+    if len(classes) != 2:
+        names = ", ".join(classes) or "none"
         raise DataError(
             f"{folder} must have two subfolders with images, one for each class; found: {names}"
         )
-    named = [name for name in found if _FORGED_NAMES.search(name)]
-    return found, named[0] if len(named) == 1 else sorted(found)[1]
+    named = [name for name in classes if _FORGED_NAMES.search(name)]
+    return classes, named[0] if len(named) == 1 else sorted(classes)[1]
 
 
 def elsewhere(
@@ -68,12 +69,12 @@ def elsewhere(
         raise DataError(f"{folder} is not a folder")
     labelled = [(path, 0) for path in images(folder)]
     try:
-        found, forged = two_classes(folder)
+        classes, forged = two_classes(folder)
     except DataError:
         pass  # one class: photographs
     else:
         if _FORGED_NAMES.search(forged):
-            labelled = [(path, int(name == forged)) for name in found for path in found[name]]
+            labelled = [(path, int(name == forged)) for name in classes for path in classes[name]]
     if not labelled:
         raise DataError(f"{folder} holds no image")
     files, labels = zip(*labelled, strict=True)
@@ -108,17 +109,18 @@ def describe(
         if isinstance(fact, Refusal):
             refused.append({"file": name, **asdict(fact)})
             continue
-        parsed = casia.parse(path.name)
-        known = parsed is not None and parsed.label == label
+        name_parts = casia.parse(path.name)
+        if name_parts is not None and name_parts.label != label:
+            name_parts = None
         values = {key: value for key, value in asdict(fact).items() if key != "frames"}
         rows.append(
             {
                 **values,
                 "path": name,
                 "label": label,
-                "kind": _kind(label, parsed if known else None),
-                "category": parsed.category if parsed and known else "",
-                "source_ids": list(parsed.source_ids) if parsed and known else [],
+                "kind": _kind(label, name_parts),
+                "category": name_parts.category if name_parts else "",
+                "source_ids": list(name_parts.source_ids) if name_parts else [],
                 "group": "?",
                 "mask_path": None,
             }
@@ -126,7 +128,7 @@ def describe(
     if not rows:
         raise DataError(f"{root} holds no image that can be read")
     frame = manifest.build(rows)
-    return frame.assign(group=splits.components(frame)), refused
+    return frame.assign(group=components(frame)), refused
 
 
 def _kind(label: int, parsed: casia.CasiaName | None) -> str:

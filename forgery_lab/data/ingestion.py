@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from forgery_lab.data import casia, manifest, splits
+from forgery_lab.data import casia, manifest
 from forgery_lab.data.inspection import SUFFIXES, ImageFacts, Refusal, inspect_image, inspect_mask
+from forgery_lab.data.splits.graph import components
 from forgery_lab.errors import DataError
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
@@ -122,19 +123,19 @@ def ingest(
     rows: list[dict[str, Any]] = []
     for path in [*files.authentic, *files.tampered]:
         label = int(path in files.tampered_set)
-        row, found = _row(path, label, facts[path], mask_of.get(path), facts)
-        issues += found if files.masks else [one for one in found if one.code != "mask_missing"]
+        row, row_issues = _row(path, label, facts[path], mask_of.get(path), facts)
+        issues += [issue for issue in row_issues if files.masks or issue.code != "mask_missing"]
         rows += [row] if row else []
-    rows, found = _without_duplicates(rows)
-    issues = sorted([*issues, *found])
+    rows, duplicates = _without_duplicates(rows)
+    issues = sorted([*issues, *duplicates])
     _require_both_classes(layout, rows, issues)
 
     frame = manifest.build([{**row, "group": "?"} for row in rows])
-    frame["group"] = splits.components(frame)
+    frame["group"] = components(frame)
     if touching:
-        found = list(touching(frame))
-        issues = sorted([*issues, *found])
-        frame = frame[~frame["path"].isin({issue.file for issue in found})]
+        withheld = list(touching(frame))
+        issues = sorted([*issues, *withheld])
+        frame = frame[~frame["path"].isin({issue.file for issue in withheld})]
         left = [{"label": label} for label in frame["label"]]
         _require_both_classes(layout, left, issues)
     return manifest.validate(frame), summarise(frame, issues)
@@ -198,8 +199,8 @@ def _pictures_in(root: Path, folder: Path, issues: list[Issue]) -> list[str]:
 
 
 def _require_listed(layout: casia.Layout, files: _Files) -> None:
-    for folder, found in ((layout.authentic, files.authentic), (layout.tampered, files.tampered)):
-        if not found:
+    for folder, images in ((layout.authentic, files.authentic), (layout.tampered, files.tampered)):
+        if not images:
             raise DataError(
                 f"{folder}: there is no image in this folder; both classes are needed, and "
                 f"{casia.EXPECTED}, with files ending in {', '.join(SUFFIXES)}."
@@ -211,8 +212,10 @@ def _require_both_classes(
 ) -> None:
     for label, folder in ((0, layout.authentic), (1, layout.tampered)):
         if not any(row["label"] == label for row in rows):
-            said = [issue for issue in issues if f"{folder.name}/" in issue.file]
-            example = f" (for one, {said[0].file}: {said[0].reason.rstrip('.')})" if said else ""
+            faults = [issue for issue in issues if f"{folder.name}/" in issue.file]
+            example = (
+                f" (such as {faults[0].file}: {faults[0].reason.rstrip('.')})" if faults else ""
+            )
             raise DataError(
                 f"{folder}: no image of this folder can be used{example}; both classes are needed."
             )
@@ -237,10 +240,10 @@ def _inspect(
     tasks += [(inspect_mask, root / path) for path in files.masks]
     usual = replace(limits, max_pixels=min(limits.max_pixels, USUAL_PIXELS))
     look = partial(_call, usual)
-    found = in_parallel(look, tasks, workers, _FILES_PER_TASK, _FEW, progress)
-    facts: dict[str, Any] = dict(zip([*images, *files.masks], found, strict=True))
-    for (path, one), task in zip(facts.items(), tasks, strict=True):
-        if isinstance(one, Refusal) and one.code.endswith("too_many_pixels"):
+    results = in_parallel(look, tasks, workers, _FILES_PER_TASK, _FEW, progress)
+    facts: dict[str, Any] = dict(zip([*images, *files.masks], results, strict=True))
+    for (path, result), task in zip(facts.items(), tasks, strict=True):
+        if isinstance(result, Refusal) and result.code.endswith("too_many_pixels"):
             facts[path] = _call(limits, task)
     return facts
 
@@ -306,19 +309,19 @@ def _usable_mask(
     """Return the path of the mask if it can be used, and what is wrong with it."""
     if mask is None:
         return None, Issue(path, "mask_missing", "No mask goes with this forged image.")
-    found = facts[mask]
-    if isinstance(found, Refusal):
-        return None, Issue(mask, found.code, found.reason)
-    sizes = f"The mask is {found.width} × {found.height}, its image {fact.width} × {fact.height}"
-    if (found.width, found.height) == (fact.height, fact.width) != (fact.width, fact.height):
+    shape = facts[mask]
+    if isinstance(shape, Refusal):
+        return None, Issue(mask, shape.code, shape.reason)
+    sizes = f"The mask is {shape.width} × {shape.height}, its image {fact.width} × {fact.height}"
+    if (shape.width, shape.height) == (fact.height, fact.width) != (fact.width, fact.height):
         return None, Issue(mask, "mask_rotated", f"{sizes}: not used.")
-    if (found.width, found.height) != (fact.width, fact.height):
+    if (shape.width, shape.height) != (fact.width, fact.height):
         return None, Issue(mask, "mask_wrong_size", f"{sizes}: not used.")
-    if found.forged_share in (0, 1):
-        colour = "white" if found.forged_share else "black"
+    if shape.forged_share in (0, 1):
+        colour = "white" if shape.forged_share else "black"
         return None, Issue(mask, "mask_blank", f"The mask is {colour} all over: not used.")
-    if found.grey_share > 0:
-        grey = round(found.grey_share * found.width * found.height)
+    if shape.grey_share > 0:
+        grey = round(shape.grey_share * shape.width * shape.height)
         reason = f"{grey} pixels of the mask are neither black nor white: cut at half."
         return mask, Issue(mask, "mask_not_binary", reason)
     return mask, None
@@ -343,7 +346,7 @@ def _without_duplicates(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]
         if any(row["label"] != first["label"] for row in others):
             same = [first, *others]
             for row in same:
-                other = next(one["path"] for one in same if one["label"] != row["label"])
+                other = next(twin["path"] for twin in same if twin["label"] != row["label"])
                 reason = f"The same bytes are in the other class as {other}."
                 issues.append(Issue(row["path"], "contradictory_label", reason))
             continue

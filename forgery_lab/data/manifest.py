@@ -1,9 +1,13 @@
-"""The manifest: one row per image of a data set, as every later step reads it."""
+"""The manifest: one row per image of a data set, as every later step reads it.
+
+The schema is written in Arrow's types, which the Parquet file and the digest need anyway. Pandera
+was tried beside it: its errors have another form for a value, a missing value, a type and a rule
+over two columns, and only some name the row, so that the translation into one sentence with column,
+row, value and what is allowed took more code than the checks here.
+"""
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forgery_lab.errors import DataError
+from forgery_lab.files import write_whole
 
 KINDS = ("authentic", "splice", "copy-move", "unknown")
 
@@ -102,17 +107,8 @@ def write(frame: pd.DataFrame, path: Path | str) -> None:
         DataError: `frame` is no valid manifest, or the file cannot be written.
     """
     table = _to_table(frame)
-    path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-        os.close(handle)
-        try:
-            pq.write_table(table, name)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        write_whole(Path(path), lambda partial: pq.write_table(table, partial))
     except OSError as error:
         raise DataError(f"{path}: the manifest cannot be written ({error.strerror}).") from error
 
@@ -152,13 +148,13 @@ def near_duplicates(hashes: Sequence[str], max_distance: int) -> np.ndarray:
     half a second and 50 MB for CASIA 2.0's 12,614.
     """
     codes = np.array([int(code, 16) for code in hashes], np.uint64)
-    found = [np.empty((0, 2), np.int64)]
+    pairs = [np.empty((0, 2), np.int64)]
     for start in range(0, len(codes), _HASHES_PER_BLOCK):
         block = codes[start : start + _HASHES_PER_BLOCK, None]
         near = np.bitwise_count(block ^ codes[None, start:]) <= max_distance
         first, second = np.nonzero(np.triu(near, 1))
-        found.append(np.column_stack([first, second]) + start)
-    return np.concatenate(found)
+        pairs.append(np.column_stack([first, second]) + start)
+    return np.concatenate(pairs)
 
 
 def looks_like(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
@@ -168,11 +164,13 @@ def looks_like(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     """
     if "phash" not in rows or "phash" not in others:
         return np.zeros(len(rows), bool)
-    mine, theirs = (np.array([int(h, 16) for h in t["phash"]], np.uint64) for t in (rows, others))
+    codes, other_codes = (
+        np.array([int(h, 16) for h in t["phash"]], np.uint64) for t in (rows, others)
+    )
     near = [
-        (np.bitwise_count(block[:, None] ^ theirs) <= NEAR_DUPLICATE_DISTANCE).any(axis=1)
-        for start in range(0, len(mine), _HASHES_PER_BLOCK)
-        if len(block := mine[start : start + _HASHES_PER_BLOCK])
+        (np.bitwise_count(block[:, None] ^ other_codes) <= NEAR_DUPLICATE_DISTANCE).any(axis=1)
+        for start in range(0, len(codes), _HASHES_PER_BLOCK)
+        if len(block := codes[start : start + _HASHES_PER_BLOCK])
     ]
     return np.concatenate([np.zeros(0, bool), *near])
 

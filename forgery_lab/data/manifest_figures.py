@@ -53,7 +53,9 @@ def _qualities(quality: pd.Series, side: pd.Series) -> Figure:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     values = [quality[side == name].dropna().astype(int) for name in CLASSES]
-    labels = [f"{name} ({len(one)} JPEGs)" for name, one in zip(CLASSES, values, strict=True)]
+    labels = [
+        f"{name} ({len(qualities)} JPEGs)" for name, qualities in zip(CLASSES, values, strict=True)
+    ]
     colours = list(COLOURS.values())
     axes.hist(values, bins=[q - 0.5 for q in range(1, 102)], color=colours, label=labels)
     axes.set(title="JPEG quality by the luma quantisation table", xlabel="quality", ylabel="images")

@@ -20,6 +20,8 @@ from PIL import ExifTags, Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from forgery_lab.data import folders, splits
+from forgery_lab.data.splits.graph import near_duplicate_pairs
+from forgery_lab.data.splits.proof import LEAK
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import baselines, metrics, report
 from forgery_lab.evaluation.eligibility import host
@@ -42,6 +44,8 @@ RULES = {
 FOLDS = 5
 RESAMPLES = 1000
 """Behind every interval."""
+USUAL_FRACTIONS = (0.70, 0.15, 0.15)
+"""Train, validation and test shares of the random split whose leak is stated."""
 TELLING = ((0.95, "nearly all"), (0.80, "much"), (0.65, "some"))
 """AUC from which so much of the label can be told, by the lower end of the interval."""
 
@@ -312,7 +316,7 @@ def _in_sample(frame: pd.DataFrame) -> float | None:
 
 def _duplicates(frame: pd.DataFrame) -> dict[str, int]:
     label = frame["label"].to_numpy()
-    pairs = splits.near_duplicate_pairs(frame)
+    pairs = near_duplicate_pairs(frame)
     same = frame["sha256"].to_numpy()[pairs] if len(pairs) else np.zeros((0, 2), str)
     identical = same[:, 0] == same[:, 1]
     across = label[pairs[:, 0]] != label[pairs[:, 1]]
@@ -326,13 +330,13 @@ def _duplicates(frame: pd.DataFrame) -> dict[str, int]:
 
 def _sources(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Return how many sources there are, and how far a random split would leak."""
-    shuffled = splits.assign(frame, "random", seed=seed).report
+    shuffled = splits.assign(frame, "random", USUAL_FRACTIONS, seed).report
     return {
         "basis": shuffled["basis"],
         "known": int(sum(len(ids) > 0 for ids in frame["source_ids"])),
         "groups": shuffled["components"]["number"],
         "largest_group": shuffled["components"]["largest"][0],
-        "leak_of_a_random_split": shuffled["disjoint"][splits.LEAK],
+        "leak_of_a_random_split": shuffled["disjoint"][LEAK],
     }
 
 

@@ -15,6 +15,7 @@ from forgery_lab.evaluation import report
 from forgery_lab.evaluation.results import Evaluation
 from forgery_lab.export.detector_folder import Description, TrainingData
 from forgery_lab.sources import photographs
+from forgery_lab.sources.source import Source
 
 TEMPLATE = "model_card.md.j2"
 COLUMNS = ("auc", "tpr_at_5_fpr", "balanced_accuracy", "precision", "recall", "coverage")
@@ -73,13 +74,14 @@ def about_data(evaluation: Evaluation) -> TrainingData:
 
 
 def licence_of(source: str) -> str | None:
-    """Return the terms of a known data set by the source that `ingest` took, or None.
+    """Return the terms of a known data set by the source in the report of `ingest`, or None.
 
     "demo" is what this project makes; a folder of that name may hold anything.
     """
-    if source == "demo":
+    parsed = Source.parse(source)
+    if parsed.kind == "demo":
         return LICENCES["demo"]
-    return LICENCES["casia"] if "casia" in source.lower() else None
+    return LICENCES["casia"] if "casia" in parsed.public_name.lower() else None
 
 
 def of_release(seen: Collection[str], known: Collection[str]) -> TrainingData:

@@ -16,8 +16,8 @@ from PIL import Image
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import baselines, conditions, metrics, scoring
 from forgery_lab.evaluation.conditions import Condition
-from forgery_lab.examples.feature_store import read_mask
 from forgery_lab.examples.histories import Handling, HistoryMatcher, move, read
+from forgery_lab.examples.masks import read_mask
 from forgery_lab.progress import Progress
 from forgery_pyfunc.errors import ImageError
 

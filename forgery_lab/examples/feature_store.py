@@ -9,17 +9,21 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from types import ModuleType
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from forgery_lab.errors import DataError
+from forgery_lab.examples import histories, masks
+from forgery_lab.examples.histories import Displacement, HistoryMatcher
+from forgery_lab.examples.masks import BLOCK, block_targets, read_mask
 from forgery_lab.files import write_whole
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
@@ -27,12 +31,6 @@ from forgery_pyfunc import features, imaging
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import FAMILIES, SMALLEST_SIDE, channels, extract
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
-
-if TYPE_CHECKING:
-    from forgery_lab.examples.histories import Displacement, HistoryMatcher
-
-BLOCK = 8
-"""Pixels on a side of a block."""
 
 CLASSIC_SIDE = 128
 """Rows and columns of the features that are not on blocks, whatever the image."""
@@ -42,6 +40,9 @@ SHARD_EXAMPLES = 64
 
 COLUMNS = ("id", "label", "group", "split", "draw", "width", "height")
 """What a source says of every example."""
+
+CODE: tuple[ModuleType, ...] = (imaging, features, histories, masks, sys.modules[__name__])
+"""The modules and whole packages that every store depends on; sources add their own."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Example:
     mask: np.ndarray | None = None
 
 
-class Source(Protocol):
+class ExampleSource(Protocol):
     """Examples by number, made when asked for; it travels to worker processes by pickle."""
 
     def table(self) -> pd.DataFrame:
@@ -93,7 +94,7 @@ class ManifestSource:
 
     rows: pd.DataFrame
     root: Path
-    matcher: "HistoryMatcher | None" = None
+    matcher: HistoryMatcher | None = None
     draws: int = 1
     rescaled: int = 0
 
@@ -121,10 +122,10 @@ class ManifestSource:
             mask = None
         if self.matcher is None:
             return Example(data, mask)
-        known = {"label": row["label"], "sha256": row["sha256"]}
-        return Example(*self.matcher.save(known, data, draw, self._displacement(draw), mask))
+        identity = {"label": row["label"], "sha256": row["sha256"]}
+        return Example(*self.matcher.save(identity, data, draw, self._displacement(draw), mask))
 
-    def _displacement(self, draw: int) -> "Displacement | None":
+    def _displacement(self, draw: int) -> Displacement | None:
         return None if draw < self.draws else "scale"
 
     @cached_property
@@ -139,48 +140,24 @@ class ManifestSource:
         ]
 
     def settings(self) -> dict[str, Any]:
-        """Return what identifies the images, their masks, splits and histories, code included."""
+        """Return what identifies the images, their masks, splits and histories."""
         columns = ["sha256", "label", "group", "split", "mask_path"]
         paths = self.rows["mask_path"].dropna()
         return {
             "images": self.rows[columns].to_numpy().tolist(),
-            "masks": [_digest_of(self.root / path) for path in paths],
+            "masks": [_mask_digest(self.root / path) for path in paths],
             "histories": hashlib.sha256(repr(self.matcher).encode()).hexdigest(),
-            "code": _digest_of(Path(__file__).with_name("histories.py")),
             "draws": self.draws,
             "rescaled": self.rescaled,
         }
 
 
-def _digest_of(file: Path) -> str | None:
-    """Return the SHA-256 of a file, or None where it cannot be read."""
+def _mask_digest(path: Path) -> str | None:
+    """Return the SHA-256 of a mask; None where it cannot be read, which its example then says."""
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def read_mask(path: Path) -> np.ndarray:
-    """Return a ground truth file as bool[H, W], true where forged (above half of white)."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L")) > 127
-    except OSError as error:
-        raise DataError(f"mask {path} cannot be read: {error}") from error
-
-
-def block_targets(mask: np.ndarray | None, label: int, height: int, width: int) -> np.ndarray:
-    """Return the forged fraction of every 8×8 block, float16[height // 8, width // 8].
-
-    An authentic image is 0 everywhere; a forgery without a mask is NaN everywhere.
-    """
-    shape = (height // BLOCK, width // BLOCK)
-    if label == 0:
-        return np.zeros(shape, np.float16)
-    if mask is None:
-        return np.full(shape, np.nan, np.float16)
-    inside = np.asarray(mask)[: shape[0] * BLOCK, : shape[1] * BLOCK] != 0
-    return inside.reshape(shape[0], BLOCK, shape[1], BLOCK).mean((1, 3)).astype(np.float16)
 
 
 @dataclass(frozen=True)
@@ -253,7 +230,7 @@ def _open_shard(path: str) -> np.ndarray:
 
 
 def build(
-    source: Source,
+    source: ExampleSource,
     folder: Path,
     families: Sequence[str],
     budget_bytes: float,
@@ -336,14 +313,38 @@ def _check_room(
         raise DataError(f"features take {needed / 1e9:.2f} GB, the disk of {folder} has less free")
 
 
-def _settings(source: Source, families: Sequence[str]) -> str:
+def _settings(source: ExampleSource, families: Sequence[str]) -> str:
     """Return a digest of all that the store's content depends on, code included."""
-    folders = [Path(package.__path__[0]) for package in (features, imaging)]
-    modules = [module for folder in folders for module in sorted(folder.glob("*.py"))]
-    digests = [_digest_of(module) for module in (*modules, Path(__file__))]
-    settings = {"source": source.settings(), "families": list(families), "code": digests}
+    settings = {
+        "source": source.settings(),
+        "families": list(families),
+        "code": code_digests(CODE),
+    }
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_digests(modules: Iterable[ModuleType]) -> dict[str, str]:
+    """Return the SHA-256 of each source file of modules and of whole packages, by its name.
+
+    Raises:
+        DataError: a file is missing, so that nobody could tell when it changes.
+    """
+    digests = {}
+    for module in modules:
+        file = Path(str(module.__file__))
+        folder = file.parent
+        others = folder.rglob("*.py") if file.name == "__init__.py" else ()
+        for path in sorted({file, *others}):
+            name = f"{module.__name__}/{path.relative_to(folder).as_posix()}"
+            try:
+                digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise DataError(
+                    f"{path}: this source file of {module.__name__} cannot be read "
+                    f"({error.strerror}), so changes of the code would go unnoticed"
+                ) from error
+    return digests
 
 
 def _prepare(folder: Path, digest: str, families: tuple[str, ...]) -> None:
@@ -370,10 +371,10 @@ def _is_finished(shard: Path) -> bool:
     return shard.with_suffix(".parquet").is_file()
 
 
-_work: tuple[Source, tuple[str, ...]]
+_work: tuple[ExampleSource, tuple[str, ...]]
 
 
-def _start_worker(source: Source, families: tuple[str, ...]) -> None:
+def _start_worker(source: ExampleSource, families: tuple[str, ...]) -> None:
     global _work
     _work = (source, families)
 
@@ -383,32 +384,34 @@ def _write_in_worker(job: Job) -> int:
     return _write_shard(source, *job, families)
 
 
-def _write_shard(source: Source, rows: pd.DataFrame, shard: Path, families: tuple[str, ...]) -> int:
+def _write_shard(
+    source: ExampleSource, rows: pd.DataFrame, shard: Path, families: tuple[str, ...]
+) -> int:
     """Write the two arrays of a shard, then its table: a shard with a table is complete."""
-    features, targets, notes = [], [], []
+    maps, targets, notes = [], [], []
     offset = 0
     for number, label in zip(rows.index, rows["label"], strict=True):
         note: dict[str, Any] = {"shard": shard.name, "offset": offset, "error": None}
         try:
             image, forged = _opened(source.example(number), int(label))
-            maps = _compute(image, families)
+            computed = _compute(image, families)
         except (ImageError, DataError) as error:
             notes.append({**note, "rows": 0, "columns": 0, "pixels": 0, "error": str(error)})
             continue
-        height, width, depth = maps.shape
+        height, width, depth = computed.shape
         pixels = image.height * image.width
         notes.append({**note, "rows": height, "columns": width, "pixels": pixels})
-        features.append(maps.reshape(-1, depth))
+        maps.append(computed.reshape(-1, depth))
         unknown = np.full(height * width, np.nan, np.float16)
         targets.append(forged.ravel() if _on_blocks(families) else unknown)
         offset += height * width
-    flat = np.concatenate(features) if features else np.empty((0, len(channels(families))))
-    known = np.concatenate(targets) if targets else np.empty(0)
+    flat_features = np.concatenate(maps) if maps else np.empty((0, len(channels(families))))
+    flat_targets = np.concatenate(targets) if targets else np.empty(0)
     table = pd.concat(
         [rows.reset_index(drop=True), pd.DataFrame(notes).astype({"error": "object"})], axis=1
     )
-    _write_array(shard.with_suffix(".features.npy"), flat)
-    _write_array(shard.with_suffix(".targets.npy"), known)
+    _write_array(shard.with_suffix(".features.npy"), flat_features)
+    _write_array(shard.with_suffix(".targets.npy"), flat_targets)
     write_whole(shard.with_suffix(".parquet"), table.to_parquet())
     return len(rows)
 

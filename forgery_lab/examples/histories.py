@@ -75,10 +75,10 @@ class HistoryMatcher:
     """
 
     pool: tuple[History, ...]
-    seed: int = 0
+    seed: int
 
     @classmethod
-    def fit(cls, rows: pd.DataFrame, root: Path, seed: int = 0) -> HistoryMatcher:
+    def fit(cls, rows: pd.DataFrame, root: Path, seed: int) -> HistoryMatcher:
         """Return a matcher with the histories of the forged JPEG files among manifest `rows`.
 
         Where no forged file is a JPEG, both classes draw from libjpeg's own tables at the

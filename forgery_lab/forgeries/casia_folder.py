@@ -9,11 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,18 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from forgery_lab.errors import DataError
-from forgery_lab.forgeries.forging import (
-    SMALLEST_SIDE,
-    Forgery,
-    Mask,
-    Operation,
-    Pixels,
-    Save,
-    drawn_kind,
-    forge,
-    sized,
-)
-from forgery_lab.forgeries.salience import conspicuousness
+from forgery_lab.files import whole_folder
+from forgery_lab.forgeries.forging import Forgery, drawn_kind, forge
+from forgery_lab.forgeries.pictures import SMALLEST_SIDE, Mask, Operation, Pixels, Save, sized
+from forgery_lab.forgeries.salience import salience
 from forgery_lab.processes import in_parallel
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import decode, oriented
@@ -79,7 +68,7 @@ def forge_folder(
     """What was made of the photographs: a CASIA-style data set in `output`, all of it or nothing.
 
     Half of the images are authentic, one of each photograph used (so fewer where there are fewer
-    photographs); the others are forgeries of them, each the least conspicuous of some tries. Only
+    photographs); the others are forgeries of them, each the least salient of several tries. Only
     as many photographs as are needed are read, in an order drawn from the seed. `records.jsonl`
     holds every operation on every image, and the files that could not be used. The same folder,
     count and seed give the same bytes.
@@ -105,15 +94,15 @@ def forge_folder(
     with whole_folder(output) as partial:
         usable, unusable = _usable(paths, photos, count // 2, processes)
         if not usable:
-            found = f"none of its {len(paths)} files can be used" if paths else "it is empty"
+            fault = f"none of its {len(paths)} files can be used" if paths else "it is empty"
             reason = f" ({unusable[0][0]}: {unusable[0][1]})" if unusable else ""
-            raise DataError(f"{photos}: no usable photograph, {found}{reason}")
+            raise DataError(f"{photos}: no usable photograph, {fault}{reason}")
         records: list[dict[str, Any]] = []
         for part in ("Au", "Tp", "Groundtruth"):
             (partial / part).mkdir()
         tasks = list(_groups(partial, photos, usable, count, seed, sides))
-        for made in in_parallel(_write_group, tasks, processes):
-            records += made
+        for group_records in in_parallel(_write_group, tasks, processes):
+            records += group_records
             if progress:
                 progress(len(records), count)
         refused = [{"file": name, "kind": "unusable", "reason": why} for name, why in unusable]
@@ -137,24 +126,24 @@ class _Photograph:
 
 
 def _usable(
-    paths: Sequence[Path], root: Path, wanted: int, processes: int | None
+    paths: Sequence[Path], root: Path, count: int, processes: int | None
 ) -> tuple[list[_Photograph], list[tuple[str, str]]]:
-    """The first `wanted` photographs that can be used, and what is wrong with those before."""
+    """The first `count` photographs that can be used, and what is wrong with those before."""
     usable: list[_Photograph] = []
     unusable: list[tuple[str, str]] = []
     taken: set[int] = set()
-    for path, found in zip(paths, in_parallel(_looked_at, paths, processes), strict=False):
-        if isinstance(found, str):
-            unusable.append((path.relative_to(root).as_posix(), found))
+    for path, look in zip(paths, in_parallel(_look_of, paths, processes), strict=False):
+        if isinstance(look, str):
+            unusable.append((path.relative_to(root).as_posix(), look))
         else:
-            usable.append(_Photograph(path, _serial(path, taken), found))
-        if len(usable) == wanted:
+            usable.append(_Photograph(path, _serial(path, taken), look))
+        if len(usable) == count:
             break
     return usable, unusable
 
 
-def _looked_at(path: Path) -> NDArray[np.float32] | str:
-    """How a photograph looks, or why it cannot be used."""
+def _look_of(path: Path) -> NDArray[np.float32] | str:
+    """Return how a photograph looks, or why it cannot be used."""
     try:
         pixels = _read(path)
     except ImageError as error:
@@ -169,7 +158,7 @@ def _looked_at(path: Path) -> NDArray[np.float32] | str:
 
 
 def _look(pixels: Pixels) -> NDArray[np.float32]:
-    """Colours of nine parts, and how much fine detail there is: float32[28]."""
+    """Return colours of nine parts, and how much fine detail there is: float32[28]."""
     image = Image.fromarray(pixels).resize((256, 256), Image.Resampling.BOX)
     parts = np.asarray(image.resize((3, 3), Image.Resampling.BOX), np.float32)
     detail = np.abs(np.diff(np.asarray(image.convert("L"), np.float32), axis=1)).mean()
@@ -177,7 +166,7 @@ def _look(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _alike(photographs: list[_Photograph]) -> list[list[_Photograph]]:
-    """Groups of at most `_GROUP` that look alike: the leaves of a k-d tree."""
+    """Return groups of at most `_GROUP` that look alike: the leaves of a k-d tree."""
     if len(photographs) <= _GROUP:
         return [photographs]
     looks = np.stack([photo.look for photo in photographs])
@@ -226,7 +215,7 @@ def _groups(
 
 
 def _serial(path: Path, taken: set[int]) -> int:
-    """A number for a photograph by what it holds, so that other photographs hardly share it.
+    """Return a number for a photograph by what it holds, so that other photographs hardly share it.
 
     The ids of sources that come of it then mean the same in every folder.
     """
@@ -249,7 +238,7 @@ def _write_group(group: _Group) -> list[dict[str, Any]]:
         others = [i for i in range(len(pictures)) if i != host]
         for _ in range(forgeries):
             kind = drawn_kind(rng, with_donors=bool(others))
-            forgery = least_conspicuous(pictures[host], [pictures[i] for i in others], kind, rng)
+            forgery = least_salient(pictures[host], [pictures[i] for i in others], kind, rng)
             donor = forgery.record["donor"]
             lender = serial if donor is None else group.members[others[donor]][1]
             ids = f"{CATEGORY}{serial:05d}", f"{CATEGORY}{lender:05d}"
@@ -259,12 +248,12 @@ def _write_group(group: _Group) -> list[dict[str, Any]]:
     return records
 
 
-def least_conspicuous(
+def least_salient(
     host: Pixels, donors: Sequence[Pixels], kind: str, rng: np.random.Generator
 ) -> Forgery:
-    """Return the least conspicuous of eight forgeries of one kind; see `forging.forge`."""
-    tries = [forge(host, donors, kind, rng) for _ in range(_TRIES)]
-    return min(tries, key=lambda one: conspicuousness(host, one.pixels, one.mask))
+    """Return the least salient of eight forgeries of one kind; see `forging.forge`."""
+    forgeries = [forge(host, donors, kind, rng) for _ in range(_TRIES)]
+    return min(forgeries, key=lambda forgery: salience(host, forgery.pixels, forgery.mask))
 
 
 # Publishing -----------------------------------------------------------------------------------
@@ -288,7 +277,7 @@ class PublishedFile:
         return cls(extension, Save(None) if lossless else save)
 
     def encoded(self, pixels: Pixels) -> bytes:
-        """The bytes of the file of uint8[H, W, 3]."""
+        """Return the bytes of the file of uint8[H, W, 3]."""
         if self.extension == "jpg":
             return encode(pixels, quality=self.save.quality, subsampling=self.save.subsampling)
         buffer = io.BytesIO()
@@ -298,14 +287,14 @@ class PublishedFile:
         return buffer.getvalue()
 
     def operation(self) -> Operation:
-        """This file as the last entry of a record."""
+        """Return this file as the last entry of a record."""
         return {"name": "publish", "format": self.extension, "quality": self.save.quality}
 
 
 def publish_authentic(
     folder: Path, pixels: Pixels, category: str, number: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """The record of an authentic picture, saved by an editor and written to `folder/Au`."""
+    """Return the record of an authentic picture, saved by an editor and written to `folder/Au`."""
     save, file = Save.drawn(rng), PublishedFile.drawn(rng)
     name = f"Au/Au_{category}_{number:05d}.{file.extension}"
     (folder / name).write_bytes(file.encoded(save.apply(pixels)))
@@ -327,7 +316,7 @@ def publish_forgery(
 
 
 def casia_name(record: dict[str, Any], ids: tuple[str, str], number: int) -> str:
-    """The name of a forgery in CASIA 2.0's manner, without extension.
+    """Return the name of a forgery in CASIA 2.0's manner, without extension.
 
     `Tp_D_CRN_M_N_<host>_<donor>_<number>`: D(ifferent) or S(ame) image; then, each or N: C for
     changed in size, R for rotated or mirrored, D for deformed; S(mall), M(edium) or L(arge);
@@ -355,25 +344,3 @@ def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line."""
     lines = [json.dumps(record, sort_keys=True) for record in records]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to fill; it becomes `folder` at the end, or vanishes on an error.
-
-    Raises:
-        DataError: `folder` exists and is not an empty folder.
-    """
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder}: exists already and is not an empty folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        partial.chmod(0o755)
-        yield partial
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise

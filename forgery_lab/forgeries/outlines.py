@@ -33,8 +33,8 @@ def outline(
     coverage = _enlarged(rough, height, width)
     if shape == "object":
         coverage = _snapped_to_edges(coverage, picture)
-    found = float((coverage > 0.5).mean())
-    if not max(AREAS[0], 0.3 * area) <= found <= AREAS[1]:
+    covered = float((coverage > 0.5).mean())
+    if not max(AREAS[0], 0.3 * area) <= covered <= AREAS[1]:
         coverage = _enlarged(_free_form(size[1], size[0], "blob", area, rng), height, width)
     return coverage
 
@@ -92,7 +92,7 @@ def _grown(codes: NDArray[np.int32], distance: Floats) -> NDArray[np.bool_]:
 
 
 def _objectness(region: NDArray[np.bool_], edges: Floats, area: float) -> float:
-    """How much the outline follows edges, less what is wrong with place and size."""
+    """Return how much the outline follows edges, less what is wrong with place and size."""
     border = region ^ ndimage.binary_erosion(region)
     if not border.any():
         return -np.inf
@@ -133,7 +133,7 @@ def _largest(coverage: Floats) -> Floats:
 def _free_form(
     height: int, width: int, shape: str, area: float, rng: np.random.Generator
 ) -> Floats:
-    """An outline around a drawn centre, as a radius for each direction."""
+    """Return an outline around a drawn centre, as a radius for each direction."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     radius = np.sqrt(area * height * width / np.pi)
     aspect = float(np.exp(rng.uniform(-0.35, 0.35)))

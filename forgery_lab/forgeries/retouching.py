@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from PIL import Image, ImageFilter
 
-from forgery_lab.forgeries.forging import Floats, Pixels
+from forgery_lab.forgeries.pictures import Floats, Pixels
 
 GRAIN = (1.0, 6.0)
 """Standard deviation of grain in grey levels, drawn evenly in logarithm."""

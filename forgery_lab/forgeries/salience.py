@@ -1,4 +1,4 @@
-"""How much a forgery stands out at a glance, so that the least conspicuous of some can be kept."""
+"""How much a forgery stands out at a glance, so that the least salient of several can be kept."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ _LEAST_CHANGE = 12.0
 """Levels by which a forgery changes a picture on average, at least, to be worth making."""
 
 
-def conspicuousness(
-    host: NDArray[np.uint8], forged: NDArray[np.uint8], mask: NDArray[np.bool_]
-) -> float:
-    """How far colour and fine detail jump at the outline, in levels; more for a large part.
+def salience(host: NDArray[np.uint8], forged: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
+    """Return how far colour and fine detail jump at the outline, in levels; more for a large part.
 
-    A picture that hardly changed counts as conspicuous, too: it is no forgery to learn from.
+    A picture that hardly changed counts as salient, too: it is no forgery to learn from.
 
     Args:
         host: uint8[H, W, 3], the picture before.
@@ -41,7 +39,7 @@ def conspicuousness(
 
 
 def _seen(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The picture at the size of a glance, float32[h, w, 3]."""
+    """Return the picture at the size of a glance, float32[h, w, 3]."""
     image = Image.fromarray(picture)
     image.thumbnail((_VIEW, _VIEW), Image.Resampling.BOX)
     return np.asarray(image, np.float32)

@@ -17,8 +17,9 @@ from forgery_lab.data import ingestion, manifest
 from forgery_lab.data.ingestion import Issue
 from forgery_lab.data.manifest import looks_like
 from forgery_lab.errors import DataError
+from forgery_lab.files import replace_folder, staged
 from forgery_lab.progress import Progress
-from forgery_lab.sources import source as sources
+from forgery_lab.sources.source import Source, fetch
 
 IMAGES, MANIFEST = "images", "manifest.parquet"
 
@@ -39,12 +40,14 @@ class FrozenSet:
     digest: str
 
 
-def ensure(folder: Path, source: str, digest: str, progress: Progress | None = None) -> FrozenSet:
+def ensure(
+    folder: Path, source: Source, digest: str, progress: Progress | None = None
+) -> FrozenSet:
     """Return the frozen set in `folder`, fetched from its source unless it is there already.
 
     Args:
         folder: where it is kept.
-        source: whatever `sources.fetch` takes: a folder, an archive, a URL.
+        source: of its images.
         digest: expected of the set's manifest.
         progress: called with the files done and their number.
 
@@ -56,20 +59,18 @@ def ensure(folder: Path, source: str, digest: str, progress: Progress | None = N
     if found:
         return found
     _refuse_overlap(source, folder)
-    with sources.staged(folder) as staging:
+    with staged(folder) as staging:
         new = staging / "new"
-        root = sources.fetch(source, new / IMAGES, progress=progress)
+        root = fetch(source, new / IMAGES, progress=progress)
         frame, _ = ingestion.ingest(root, progress=progress)
         if manifest.digest(frame) != digest:
             raise DataError(
-                f"the frozen test set {sources.public_name(source)} has the digest "
+                f"the frozen test set {source.public_name} has the digest "
                 f"{manifest.digest(frame)}, and {digest or 'none'} was asked for; if it is meant "
                 f"to judge from now on, set frozen_digest: {manifest.digest(frame)} in params.yaml"
             )
         manifest.write(frame, new / MANIFEST)
-        if folder.exists():
-            folder.rename(staging / "replaced")
-        new.rename(folder)
+        replace_folder(folder, new, staging)
     return FrozenSet(frame, folder / IMAGES, digest)
 
 
@@ -86,13 +87,16 @@ def _kept(folder: Path, digest: str) -> FrozenSet | None:
     return FrozenSet(frame, folder / IMAGES, digest) if whole else None
 
 
-def _refuse_overlap(source: str, folder: Path) -> None:
+def _refuse_overlap(source: Source, folder: Path) -> None:
     """Raise where replacing the folder would take the source with it, or a part of it."""
-    target, origin = folder.resolve(), Path(source).resolve()
-    if origin.exists() and (target.is_relative_to(origin) or origin.is_relative_to(target)):
+    if source.kind != "path":
+        return
+    kept, place = folder.resolve(), Path(source.place).resolve()
+    if place.exists() and (kept.is_relative_to(place) or place.is_relative_to(kept)):
         raise DataError(
-            f"the frozen test set {source} and the folder in which it is kept, {folder}, overlap; "
-            "keep your photographs elsewhere, and name that place as frozen in params.yaml"
+            f"the frozen test set {source.public_name} and the folder in which it is kept, "
+            f"{folder}, overlap; keep your photographs elsewhere, and name that place as frozen in "
+            "params.yaml"
         )
 
 

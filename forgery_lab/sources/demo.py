@@ -24,14 +24,15 @@ import numpy as np
 from PIL import Image
 
 from forgery_lab.errors import DataError
+from forgery_lab.files import whole_folder
 from forgery_lab.forgeries import scenes
 from forgery_lab.forgeries.casia_folder import (
     publish_authentic,
     publish_forgery,
-    whole_folder,
     write_records,
 )
-from forgery_lab.forgeries.forging import Pixels, Save, forge
+from forgery_lab.forgeries.forging import forge
+from forgery_lab.forgeries.pictures import Pixels, Save
 from forgery_lab.processes import in_parallel
 
 SMALLEST_COUNT = 12
@@ -99,7 +100,7 @@ class _Numbers:
 def write(
     folder: Path,
     seed: int,
-    count: int = 600,
+    count: int,
     progress: Callable[[int, int], None] | None = None,
     processes: int | None = None,
     scenes_only: bool = False,
@@ -133,8 +134,8 @@ def write(
         for part in ("Au", "Tp", "Groundtruth"):
             (partial / part).mkdir()
         tasks = [(partial, seed, plan) for plan in plans]
-        for made in in_parallel(_write_family, tasks, processes):
-            records += made
+        for family in in_parallel(_write_family, tasks, processes):
+            records += family
             if progress:
                 progress(len(records), count)
         write_records(partial / "records.jsonl", records)

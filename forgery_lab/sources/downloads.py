@@ -129,11 +129,24 @@ def _size(part: Path) -> int:
 
 def http_remote(url: str) -> Remote:
     """Return the file behind a URL."""
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise DataError(f"source: got {url!r}, which names no host.")
-    name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    name = public_url(url)
     return Remote(name, url, lambda start, tag: _http_answer(name, url, start, tag))
+
+
+def public_url(url: str) -> str:
+    """Return a URL as it may be logged, without its password and its signature.
+
+    Raises:
+        DataError: it names no host.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError as error:
+        raise DataError(f"source: invalid URL ({error}).") from error
+    if not host:
+        raise DataError(f"source: got {parts.scheme}://{parts.path}, which names no host.")
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def _http_answer(name: str, url: str, start: int, tag: str) -> Answer:
@@ -145,7 +158,7 @@ def _http_answer(name: str, url: str, start: int, tag: str) -> Answer:
     except (requests.ConnectionError, requests.Timeout) as error:
         raise TransientError(describe(error)) from error
     except (requests.RequestException, ValueError) as error:
-        raise DataError(f"{name}: this URL cannot be asked for ({describe(error)}).") from error
+        raise DataError(f"{name}: invalid or unsupported URL ({describe(error)}).") from error
     status = response.status_code
     if status == 416 and response.headers.get("Content-Range", "") == f"bytes */{start}":
         return Answer(start, start, tag, iter(()))
@@ -229,27 +242,27 @@ def s3_objects(url: str) -> Iterator[tuple[str, Iterator[bytes]]]:
     bucket, key = _bucket_and_key(url)
     prefix = f"{key.rstrip('/')}/" if key else ""
     client = _s3_client(url)
-    found = False
+    is_empty = True
     try:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 name = item["Key"].removeprefix(prefix)
                 if name and not name.endswith("/"):
-                    found = True
+                    is_empty = False
                     body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"]
                     yield name, body.iter_chunks(_CHUNK)
     except (BotoCoreError, ClientError) as error:
         raise _s3_error(url, error) from error
-    if not found:
+    if is_empty:
         raise DataError(f"{url}: there is neither an object of this name nor one below it.")
 
 
 def _s3_answer(client: Any, bucket: str, key: str, url: str, start: int, tag: str) -> Answer:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    asked = {"Range": f"bytes={start}-", "IfMatch": tag} if start else {}
+    conditions = {"Range": f"bytes={start}-", "IfMatch": tag} if start else {}
     try:
-        found = client.get_object(Bucket=bucket, Key=key, **asked)
+        answer = client.get_object(Bucket=bucket, Key=key, **conditions)
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         if status == 416:
@@ -259,8 +272,8 @@ def _s3_answer(client: Any, bucket: str, key: str, url: str, start: int, tag: st
         raise _s3_error(url, error) from error
     except BotoCoreError as error:
         raise TransientError(" ".join(str(error).split())) from error
-    chunks = _s3_chunks(found["Body"])
-    return Answer(start, start + found["ContentLength"], found["ETag"], chunks)
+    chunks = _s3_chunks(answer["Body"])
+    return Answer(start, start + answer["ContentLength"], answer["ETag"], chunks)
 
 
 def _s3_chunks(body: Any) -> Iterator[bytes]:

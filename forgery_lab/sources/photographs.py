@@ -75,13 +75,15 @@ def find(folder: Path, parts: int = PARTS) -> pd.DataFrame:
     """
     rows = []
     for source, origin in ((CAMERAS, "camera"), (WEB, "web")):
-        found = [row for path in images(folder / source.folder) if (row := _row(path, origin))]
-        if not found:
+        photographs = [
+            row for path in images(folder / source.folder) if (row := _row(path, origin))
+        ]
+        if not photographs:
             raise DataError(
                 f"{folder / source.folder} holds no photograph; needed are {CAMERAS.folder}/ with "
                 f"camera originals and {WEB.folder}/ with photographs from the web"
             )
-        rows += found
+        rows += photographs
     frame = pd.DataFrame(rows).drop_duplicates("sha256").sort_values(["origin", "sha256"])
     return _with_parts(frame.reset_index(drop=True), parts)
 

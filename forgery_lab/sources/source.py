@@ -12,12 +12,13 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Literal
 
 from forgery_lab.data import casia
 from forgery_lab.errors import DataError
+from forgery_lab.files import replace_folder, staged
 from forgery_lab.progress import Progress
 from forgery_lab.sources.archives import ArchiveLimits, Budget, inner_path, unpack
 from forgery_lab.sources.downloads import (
@@ -25,35 +26,99 @@ from forgery_lab.sources.downloads import (
     describe,
     download,
     http_remote,
+    public_url,
     s3_objects,
     s3_remote,
 )
 
 CASIA2_ON_KAGGLE = "kaggle:divg07/casia-20-image-tampering-detection-dataset"
 
+ALLOWED = (
+    "allowed are demo, a folder, a zip or tar archive, http(s)://…, s3://bucket/key, "
+    "kaggle:owner/name and feedback:path"
+)
+
+Kind = Literal["demo", "path", "url", "s3", "kaggle", "feedback"]
+
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a source is asked for; `waiting` is the folder where unfinished downloads wait."""
+class Source:
+    """Where a data set comes from, as `parse` read it.
 
-    source: str
+    Attributes:
+        kind: how it is fetched.
+        place: path of a folder or archive, URL, `owner/name` on Kaggle, or path of the SQLite file
+            in which the web page keeps feedback; empty for the demo.
+        public_name: what may be logged: a path, or a URL without its password and its signature.
+    """
+
+    kind: Kind
+    place: str
+    public_name: str
+
+    @classmethod
+    def parse(cls, text: str, base: Path | None = None) -> "Source":
+        """Return the source that a setting or a report names.
+
+        Args:
+            text: `demo`, a folder, a zip or tar archive, `https://…`, `s3://bucket/key-or-prefix`,
+                `kaggle:owner/name` or `feedback:path`.
+            base: folder that a relative path is looked for in first.
+
+        Raises:
+            DataError: it is of none of these kinds.
+        """
+        scheme, colon, rest = text.partition(":")
+        match scheme if colon else "":
+            case "http" | "https":
+                return cls("url", text, public_url(text))
+            case "s3":
+                return cls("s3", text, text)
+            case "kaggle":
+                if not re.fullmatch(r"[\w-]+/[\w-]+(/versions/\d+)?", rest):
+                    raise DataError(
+                        f"source: got {text!r}, allowed is kaggle:owner/name, "
+                        f"such as {CASIA2_ON_KAGGLE}."
+                    )
+                return cls("kaggle", rest, f"https://www.kaggle.com/datasets/{rest}")
+            case "feedback":
+                return cls("feedback", rest, rest)
+        if text == "demo":
+            return cls("demo", "", text)
+        if re.match(r"[a-z][a-z0-9+.-]+://", text):
+            raise DataError(f"source: got {public_url(text)!r}; {ALLOWED}.")
+        path = str(base / text) if base and (base / text).exists() else text
+        return cls("path", path, path)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo is generated from; the same seed and count give the same bytes."""
+
+    seed: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """One fetch of a source; `waiting` is the folder where unfinished downloads wait."""
+
+    source: Source
     waiting: Path
-    checksum: str | None = None
-    seed: int = 0
-    demo_count: int = 600
-    limits: ArchiveLimits = field(default_factory=ArchiveLimits)
-    progress: Progress | None = None
+    checksum: str
+    demo: Demo | None
+    limits: ArchiveLimits
+    progress: Progress | None
 
 
 def fetch(
-    source: str,
+    source: Source,
     destination: Path | str,
-    checksum: str | None = None,
     *,
-    seed: int = 0,
-    demo_count: int = 600,
+    checksum: str = "",
+    demo: Demo | None = None,
     limits: ArchiveLimits | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -63,144 +128,108 @@ def fetch(
     was interrupted goes on where it stopped when the same URL is fetched again.
 
     Args:
-        source: `demo`, a folder, a zip or tar archive, `https://…`, `s3://bucket/key-or-prefix`
-            (AWS_ENDPOINT_URL names another server), `kaggle:owner/name`, or `feedback:path` of
-            the SQLite file in which the web page keeps feedback.
+        source: of the images; for S3, AWS_ENDPOINT_URL names another server than Amazon's.
         destination: folder to write, the data root.
-        checksum: SHA-256 that an archive must have, 64 hexadecimal digits.
-        seed: of the demo.
-        demo_count: images of the demo.
+        checksum: SHA-256 that an archive must have, 64 hexadecimal digits; empty: any.
+        demo: needed where the source is the demo.
         limits: how large an archive may become.
         progress: called with the files or bytes done and their number, 0 when it is unknown.
 
     Raises:
-        DataError: the source is unknown, missing, damaged, too large, has another checksum, holds
-            no data set, or the disk is full; one sentence, and `destination` is as it was.
+        DataError: the source is missing, damaged, too large, has another checksum, holds no data
+            set, or the disk is full; one sentence, and `destination` is as it was.
     """
     destination = Path(destination).absolute()
-    write = _source(source)
-    if write is _path and _is_already_there(Path(source), destination):
+    if source.kind == "path" and _is_already_there(Path(source.place), destination):
         return destination
-    request = Request(
-        source=source,
-        waiting=destination.parent / f".{destination.name}.downloads",
-        checksum=checksum or None,
-        seed=seed,
-        demo_count=demo_count,
-        limits=limits or ArchiveLimits(),
-        progress=progress,
-    )
+    waiting = destination.parent / f".{destination.name}.downloads"
+    request = Request(source, waiting, checksum, demo, limits or ArchiveLimits(), progress)
     with _one_sentence(destination), staged(destination) as staging:
-        write(request, staging / "content")
-        _arrange(staging / "content", staging / "data set", source)
-        if destination.exists():
-            destination.rename(staging / "replaced")
-        (staging / "data set").rename(destination)
+        FETCHERS[source.kind](request, staging / "content")
+        _arrange(staging / "content", staging / "data set", source.public_name)
+        replace_folder(destination, staging / "data set", staging)
     return destination
 
 
-# --- the sources
+# --- the kinds of sources
 
 
-def _demo(request: Request, folder: Path) -> None:
+def _fetch_demo(request: Request, folder: Path) -> None:
     from forgery_lab.sources import demo
 
     _refuse_checksum(request)
-    demo.write(folder, seed=request.seed, count=request.demo_count, progress=request.progress)
+    if request.demo is None:
+        raise DataError("source: the demo needs a seed and a number of images; name another source")
+    demo.write(folder, seed=request.demo.seed, count=request.demo.count, progress=request.progress)
 
 
-def _path(request: Request, folder: Path) -> None:
-    path = Path(request.source)
+def _fetch_path(request: Request, folder: Path) -> None:
+    path = Path(request.source.place)
     if path.is_dir():
         _refuse_checksum(request)
         _copy(casia.find_layout(path), folder, request.progress)
     elif path.is_file():
-        _require_checksum(path, request)
-        unpack(path, folder, request.limits, request.source, request.progress)
+        _require_checksum(path, request, str(path))
+        unpack(path, folder, request.limits, str(path), request.progress)
     else:
-        raise DataError(f"{path}: there is no such folder or archive; {_allowed()}.")
+        raise DataError(f"{path}: there is no such folder or archive; {ALLOWED}.")
 
 
-def _url(request: Request, folder: Path) -> None:
-    _unpack_remote(http_remote(request.source), request, folder)
+def _fetch_url(request: Request, folder: Path) -> None:
+    _unpack_remote(http_remote(request.source.place), request, folder)
 
 
-def _s3(request: Request, folder: Path) -> None:
-    remote = s3_remote(request.source)
+def _fetch_s3(request: Request, folder: Path) -> None:
+    url = request.source.place
+    remote = s3_remote(url)
     if remote is not None:
         _unpack_remote(remote, request, folder)
         return
     _refuse_checksum(request)
-    budget = Budget(request.limits, request.source)
-    objects = s3_objects(request.source)
-    for done, (name, chunks) in enumerate(objects, 1):
-        target = inner_path(folder, name, request.source)
+    budget = Budget(request.limits, url)
+    for done, (name, chunks) in enumerate(s3_objects(url), 1):
+        target = inner_path(folder, name, url)
         target.parent.mkdir(parents=True, exist_ok=True)
         budget.write(chunks, target)
         if request.progress:
             request.progress(done, 0)
 
 
-def _kaggle(request: Request, folder: Path) -> None:
+def _fetch_kaggle(request: Request, folder: Path) -> None:
     _refuse_checksum(request)
-    slug = request.source.removeprefix("kaggle:")
-    if not re.fullmatch(r"[\w-]+/[\w-]+(/versions/\d+)?", slug):
-        raise DataError(f"{request.source}: allowed is kaggle:owner/name, as {CASIA2_ON_KAGGLE}.")
     import kagglehub
 
     try:
-        found = kagglehub.dataset_download(slug)
+        downloaded = kagglehub.dataset_download(request.source.place)
     except Exception as error:  # kagglehub passes on errors of several libraries.
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
         raise DataError(
-            f"{request.source}: Kaggle does not give it ({describe(error)})."
+            f"kaggle:{request.source.place}: download from Kaggle failed ({describe(error)})."
         ) from error
-    _copy(casia.find_layout(Path(found)), folder, request.progress)
+    _copy(casia.find_layout(Path(downloaded)), folder, request.progress)
 
 
-def _feedback(request: Request, folder: Path) -> None:
+def _fetch_feedback(request: Request, folder: Path) -> None:
     from forgery_lab.sources import feedback
 
     _refuse_checksum(request)
-    store = Path(request.source.removeprefix("feedback:"))
-    feedback.write(store, folder, request.progress)
+    feedback.write(Path(request.source.place), folder, request.progress)
 
 
-SCHEMES: dict[str, Callable[[Request, Path], None]] = {
-    "demo": _demo,
-    "http": _url,
-    "https": _url,
-    "s3": _s3,
-    "kaggle": _kaggle,
-    "feedback": _feedback,
+FETCHERS: dict[Kind, Callable[[Request, Path], None]] = {
+    "demo": _fetch_demo,
+    "path": _fetch_path,
+    "url": _fetch_url,
+    "s3": _fetch_s3,
+    "kaggle": _fetch_kaggle,
+    "feedback": _fetch_feedback,
 }
-"""What writes the content of a source into a new folder, by what stands before the colon.
+"""What writes the content of a source into a new folder, by the kind of the source.
 
-A new kind of source is one more line here; its function gets the request and a folder that does
-not exist yet.
+A new kind is one more line here and one more case in `Source.parse`; its function gets the request
+and a folder that does not exist yet.
 """
-
-
-def _source(source: str) -> Callable[[Request, Path], None]:
-    scheme, colon, _ = source.partition(":")
-    if source == "demo" or (colon and scheme in SCHEMES and scheme != "demo"):
-        return SCHEMES[scheme]
-    if re.match(r"[a-z][a-z0-9+.-]+://", source):
-        raise DataError(f"source: got {_public(source)!r}; {_allowed()}.")
-    return _path
-
-
-def _allowed() -> str:
-    return (
-        "allowed are demo, a folder, a zip or tar archive, http(s)://…, s3://bucket/key, "
-        "kaggle:owner/name and feedback:path"
-    )
-
-
-def _public(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
 
 
 # --- archives and their checksums
@@ -215,23 +244,23 @@ def _unpack_remote(remote: Remote, request: Request, folder: Path) -> None:
         shutil.rmtree(request.waiting, ignore_errors=True)
 
 
-def _require_checksum(file: Path, request: Request, name: str | None = None) -> None:
-    if request.checksum is None:
+def _require_checksum(file: Path, request: Request, name: str) -> None:
+    if not request.checksum:
         return
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != request.checksum.lower():
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != request.checksum.lower():
         raise DataError(
-            f"{name or request.source}: the SHA-256 is {found}, and {request.checksum} was asked "
-            "for; the file is damaged or another one."
+            f"{name}: the SHA-256 is {digest}, expected {request.checksum}; "
+            "the file is damaged or another one."
         )
 
 
 def _refuse_checksum(request: Request) -> None:
-    if request.checksum is not None:
+    if request.checksum:
         raise DataError(
-            f"checksum: {request.source!r} is no archive, and only an archive has a checksum; "
-            "leave it empty."
+            f"checksum: {request.source.public_name!r} is no archive, and only an archive has a "
+            "checksum; leave it empty."
         )
 
 
@@ -275,56 +304,16 @@ def _files_in(folder: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in sorted(names))
 
 
-def _arrange(content: Path, target: Path, source: str) -> None:
+def _arrange(content: Path, target: Path, name: str) -> None:
     """Move a data set, wherever in `content` it lies, to `target` under the usual names."""
     try:
         layout = casia.find_layout(content)
     except DataError as error:
-        raise DataError(str(error).replace(str(content), public_name(source))) from error
+        raise DataError(str(error).replace(str(content), name)) from error
     names = {layout.authentic: "Au", layout.tampered: "Tp", layout.masks: "Groundtruth"}
     target.mkdir()
     for path in sorted(layout.root.iterdir()):
         path.rename(target / names.get(path, path.name))
-
-
-def location(source: str) -> str:
-    """Return where people and MLflow find a source: a path or a URL that may be logged."""
-    scheme, _, name = source.partition(":")
-    found = {"feedback": name, "kaggle": f"https://www.kaggle.com/datasets/{name}"}.get(scheme)
-    return found or public_name(source)
-
-
-def public_name(source: str) -> str:
-    """Return a source as it may be logged: a URL without its password and its signature."""
-    return _public(source) if "://" in source else source
-
-
-@contextmanager
-def staged(destination: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `destination`; it goes, and so does what killed runs left."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    for left in destination.parent.glob(f".{destination.name}.*.partial"):
-        if not _is_another(left.name.split(".")[-2]):
-            shutil.rmtree(left, ignore_errors=True)
-    staging = destination.parent / f".{destination.name}.{os.getpid()}.partial"
-    staging.mkdir()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _is_another(process: str) -> bool:
-    """Return whether another process than this one runs by that number."""
-    if process == str(os.getpid()):  # in a container a new process often has an old one's number
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextmanager
@@ -334,8 +323,7 @@ def _one_sentence(destination: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            said = f"{destination.parent}: the disk is full, so nothing was written."
+            reason = f"{destination.parent}: the disk is full"
         else:
-            file = error.filename or destination
-            said = f"{file}: {error.strerror or error}, so nothing was written."
-        raise DataError(said) from error
+            reason = f"{error.filename or destination}: {error.strerror or error}"
+        raise DataError(f"{reason}, so nothing was written.") from error

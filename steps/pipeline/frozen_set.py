@@ -3,6 +3,7 @@
 from forgery_lab.progress import shown
 from forgery_lab.promotion import frozen_set
 from forgery_lab.promotion.frozen_set import FrozenSet
+from forgery_lab.sources.source import Source
 from steps.settings.configuration import PROJECT_ROOT, Workspace
 
 
@@ -14,7 +15,6 @@ def ensure(source: str, digest: str, workspace: Workspace) -> FrozenSet:
         digest: expected digest of its manifest; empty: any.
         workspace: to keep it in.
     """
-    if (PROJECT_ROOT / source).exists():
-        source = str(PROJECT_ROOT / source)
+    place = Source.parse(source, PROJECT_ROOT)
     with shown("the frozen test set", "images") as progress:
-        return frozen_set.ensure(workspace.path("frozen"), source, digest, progress)
+        return frozen_set.ensure(workspace.path("frozen"), place, digest, progress)

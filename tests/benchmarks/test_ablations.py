@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import ablations
 from forgery_lab.data import ingestion, manifest
-from forgery_lab.sources import source as sources
+from forgery_lab.sources.source import Demo, Source, fetch
 from steps.settings.configuration import ConfigurationManager
 
 
@@ -16,7 +16,7 @@ from steps.settings.configuration import ConfigurationManager
 def workspace(tmp_path, monkeypatch):
     """A workspace with ingested images, a tracking store, and a recipe that trains for a moment."""
     made = ConfigurationManager().workspace(tmp_path)
-    root = sources.fetch("demo", made.path("raw"), None, seed=1, demo_count=60)
+    root = fetch(Source.parse("demo"), made.path("raw"), demo=Demo(seed=1, count=60))
     manifest.write(ingestion.ingest(root)[0], made.path("manifest"))
     short = {"overrides": "preprocess.draws=1,preprocess.rescaled=0,train.epochs=1"}
     settings = ConfigurationManager.settings

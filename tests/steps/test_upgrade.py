@@ -9,7 +9,7 @@ import mlflow
 import pytest
 
 from forgery_lab.evaluation import scoring
-from forgery_lab.sources import source as sources
+from forgery_lab.sources.source import Source, fetch
 from steps.registry.model_registry import Registry, number
 from webui.feedback_store import Store
 
@@ -71,7 +71,7 @@ def test_the_registry_takes_another_promotion(registry):
 
 
 def test_feedback_is_read_and_can_be_withdrawn(stores, tmp_path):
-    root = sources.fetch(f"feedback:{stores}/feedback.db", tmp_path / "raw")
+    root = fetch(Source.parse(f"feedback:{stores}/feedback.db"), tmp_path / "raw")
     assert len(list((root / "Au").iterdir())) == 1
     assert len(list((root / "Tp").iterdir())) == 1
     assert len(list((root / "Groundtruth").iterdir())) == 1

@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from PIL import Image
 
 from forgery_lab.errors import DataError
 from forgery_lab.examples import feature_store
-from forgery_lab.examples.feature_store import Example, FeatureStore, ManifestSource, block_targets
+from forgery_lab.examples.feature_store import Example, FeatureStore, ManifestSource
 from forgery_lab.examples.histories import HistoryMatcher
 from forgery_pyfunc.features import channels, extract
 from forgery_pyfunc.imaging.decoding import decode
@@ -96,11 +97,6 @@ def test_targets_are_the_forged_fraction_of_every_block(store):
     assert targets[3, 2] == 0.5
     assert targets.sum() == 3 * 2.5
     assert not store.targets(0).any()
-
-
-def test_a_forgery_without_a_mask_is_unknown_everywhere():
-    assert np.isnan(block_targets(None, 1, 64, 80)).all()
-    assert not block_targets(None, 0, 64, 80).any()
 
 
 def test_selections_keep_their_features(store):
@@ -319,8 +315,41 @@ def test_a_changed_mask_or_code_gives_another_store(data_set, tmp_path_factory, 
     assert first == digest() == FeatureStore.open(folder).digest
     Image.fromarray(255 - forged_mask(1)).save(root / "1.png")
     second = digest()
-    monkeypatch.setattr(feature_store, "__file__", str(root / "1.jpg"))
+    module = ModuleType("changed")
+    module.__file__ = str(root / "1.jpg")
+    monkeypatch.setattr(feature_store, "CODE", (*feature_store.CODE[:-1], module))
     assert len({first, second, digest()}) == 3
+
+
+def test_a_moved_source_file_is_an_error(tmp_path, monkeypatch):
+    moved = ModuleType("moved")
+    moved.__file__ = str(tmp_path / "moved.py")
+    monkeypatch.setattr(feature_store, "CODE", (*feature_store.CODE, moved))
+    with pytest.raises(DataError, match=r"moved\.py: this source file of moved cannot be read"):
+        feature_store.build(Pictures(2), tmp_path / "store", ["residual"], GIGABYTE, 1)
+    assert not (tmp_path / "store/store.json").exists()
+
+
+def test_a_package_is_digested_with_every_module_in_it(tmp_path):
+    package = ModuleType("package")
+    package.__file__ = str(tmp_path / "__init__.py")
+    with pytest.raises(DataError, match="cannot be read"):
+        feature_store.code_digests([package])
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/module.py").write_text("first")
+    first = feature_store.code_digests([package])
+    assert set(first) == {"package/__init__.py", "package/inner/module.py"}
+    (tmp_path / "inner/module.py").write_text("second")
+    assert feature_store.code_digests([package]) != first
+
+
+def test_the_code_of_decoding_features_histories_and_masks_counts():
+    names = set(feature_store.code_digests(feature_store.CODE))
+    expected = ["imaging/ela.py", "features/residual.py", "features/blocks.py"]
+    assert {f"forgery_pyfunc.{name}" for name in expected} <= names
+    for name in ("histories", "masks", "feature_store"):
+        assert f"forgery_lab.examples.{name}/{name}.py" in names
 
 
 def test_many_shards_take_few_file_descriptors():

@@ -11,11 +11,10 @@ from forgery_lab.forgeries.casia_folder import (
     PublishedFile,
     casia_name,
     forge_folder,
-    least_conspicuous,
-    whole_folder,
+    least_salient,
 )
 from forgery_lab.forgeries.forging import forge
-from forgery_lab.forgeries.salience import conspicuousness
+from forgery_lab.forgeries.salience import salience
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +132,12 @@ def test_photographs_that_look_alike_lend_each_other_parts(tmp_path):
     assert all(bright[host] == bright[donor] for host, donor in sources)
 
 
-def test_each_forgery_is_the_least_conspicuous_of_eight():
+def test_each_forgery_is_the_least_salient_of_eight():
     host, donor = (scenes.render("nat", np.random.default_rng(seed), 128, 160) for seed in (1, 2))
-    kept = least_conspicuous(host, [donor], "splice", np.random.default_rng(5))
+    kept = least_salient(host, [donor], "splice", np.random.default_rng(5))
     rng = np.random.default_rng(5)
     tries = [forge(host, [donor], "splice", rng) for _ in range(8)]
-    scores = [conspicuousness(host, one.pixels, one.mask) for one in tries]
+    scores = [salience(host, one.pixels, one.mask) for one in tries]
     assert len(set(scores)) == 8
     assert (kept.mask == tries[int(np.argmin(scores))].mask).all()
 
@@ -176,21 +175,6 @@ def test_what_cannot_be_done_is_said_in_one_sentence(photos, tmp_path):
     with pytest.raises(DataError, match=r"none of its 1 files can be used \(a\.txt: "):
         forge_folder(tmp_path / "void", tmp_path / "x", 4, 0, processes=1)
     assert not (tmp_path / "x").exists()
-
-
-def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
-    def write_half():
-        with whole_folder(tmp_path / "a") as partial:
-            (partial / "half").write_text("x")
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        write_half()
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "b").mkdir()
-    with whole_folder(tmp_path / "b") as partial:
-        (partial / "all").write_text("x")
-    assert [p.name for p in tmp_path.rglob("*")] == ["b", "all"]
 
 
 def test_files_are_published_in_the_format_their_extension_says():

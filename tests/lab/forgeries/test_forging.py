@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from forgery_lab.errors import DataError
 from forgery_lab.forgeries import forging, scenes
-from forgery_lab.forgeries.forging import Save, forge
-from forgery_lab.forgeries.outlines import outline
+from forgery_lab.forgeries.forging import forge
+from forgery_lab.forgeries.pictures import Save
 
 
 @pytest.fixture(scope="module")
@@ -111,46 +111,6 @@ def test_without_donors_nothing_is_spliced():
     rng = np.random.default_rng(8)
     drawn = {forging.drawn_kind(rng, with_donors=False) for _ in range(40)}
     assert drawn == {"copy-move", "removal"}
-
-
-def test_large_pictures_are_brought_into_the_range_and_small_ones_left():
-    large = np.zeros((3000, 4000, 3), np.uint8)
-    longest = set()
-    for seed in range(6):
-        made, operations = forging.sized(large, np.random.default_rng(seed), (500, 1500))
-        longest.add(max(made.shape))
-        assert operations[0]["name"] == "reduce"
-        assert made.shape[0] / made.shape[1] == pytest.approx(0.75, abs=0.01)
-    assert min(longest) >= 499
-    assert max(longest) <= 1501
-    assert len(longest) > 3
-    small = np.zeros((300, 400, 3), np.uint8)
-    made, operations = forging.sized(small, np.random.default_rng(0), (500, 1500))
-    assert made is small
-    assert operations == []
-
-
-def test_an_object_outline_follows_the_object():
-    """A bright disc on a dark ground: the outline found there is the disc's."""
-    y, x = np.mgrid[0:240, 0:320]
-    disc = np.hypot(y - 120, x - 160) < 50
-    picture = np.where(disc[..., None], (220, 180, 60), (30, 50, 70)).astype(np.uint8)
-    overlaps = []
-    for seed in range(5):
-        found = outline(picture, "object", disc.mean(), np.random.default_rng(seed)) > 0.5
-        overlaps.append((found & disc).sum() / (found | disc).sum())
-    assert np.median(overlaps) > 0.85
-
-
-def test_membrane_blending_leaves_no_step_at_the_seam():
-    difference = np.zeros((64, 64, 3), np.float32)
-    difference[:, :, 0] = np.linspace(0, 60, 64)[None, :]
-    inside = np.zeros((64, 64), bool)
-    inside[20:44, 20:44] = True
-    spread = forging._membrane(difference, inside)
-    assert np.abs(spread[30, 20, 0] - difference[30, 19, 0]) < 6
-    assert np.abs(spread[30, 43, 0] - difference[30, 44, 0]) < 6
-    assert difference[30, 19, 0] < spread[30, 32, 0] < difference[30, 44, 0]
 
 
 @pytest.mark.parametrize(

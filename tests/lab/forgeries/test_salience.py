@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from forgery_lab.forgeries.salience import conspicuousness
+from forgery_lab.forgeries.salience import salience
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_part_of_the_same_texture_stands_out_less_than_another_colour_or_sharp
     grain = np.random.default_rng(1).normal(0, 25, host.shape)
     sharp = (moved + grain).clip(0, 255).astype(np.uint8)
     same, coloured, sharper = (
-        conspicuousness(host, pasted(host, mask, pixels), mask) for pixels in (moved, other, sharp)
+        salience(host, pasted(host, mask, pixels), mask) for pixels in (moved, other, sharp)
     )
     assert same < 0.7 * coloured
     assert same < 0.7 * sharper
@@ -42,7 +42,7 @@ def test_a_larger_part_stands_out_more(host):
         y, x = np.mgrid[:300, :400]
         inside = (y - 150) ** 2 + (x - 200) ** 2 < radius**2
         brighter = (host.astype(int) + 50).clip(0, 255).astype(np.uint8)
-        found.append(conspicuousness(host, pasted(host, inside, brighter), inside))
+        found.append(salience(host, pasted(host, inside, brighter), inside))
     assert found[0] < found[1]
 
 
@@ -54,15 +54,15 @@ def test_a_part_on_the_pictures_edge_is_judged_as_elsewhere(host):
             inside[bottom - 80 : bottom, 100:220] = True
             before = (host.astype(int) + brightness).clip(0, 255).astype(np.uint8)
             other = (before.astype(int) - 30).clip(0, 255).astype(np.uint8)
-            found.append(conspicuousness(before, pasted(before, inside, other), inside))
+            found.append(salience(before, pasted(before, inside, other), inside))
     assert max(found) < 1.15 * min(found)
 
 
 def test_a_change_that_nobody_can_see_is_not_preferred(host, mask):
     moved = pasted(host, mask, np.roll(host, 150, axis=1))
-    assert conspicuousness(host, moved, mask) < conspicuousness(host, host.copy(), mask)
+    assert salience(host, moved, mask) < salience(host, host.copy(), mask)
 
 
 def test_a_mask_of_nothing_or_everything_is_worst(host):
     for inside in (np.zeros(host.shape[:2], bool), np.ones(host.shape[:2], bool)):
-        assert conspicuousness(host, host, inside) == float("inf")
+        assert salience(host, host, inside) == float("inf")

@@ -8,6 +8,7 @@ import pytest
 from forgery_lab.data import ingestion, manifest
 from forgery_lab.errors import DataError
 from forgery_lab.promotion import frozen_set
+from forgery_lab.sources.source import Source
 from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager
 from steps.settings.entities import PromoteSettings
 from tests.conftest import training_manifest, write_pictures
@@ -16,7 +17,7 @@ from tests.conftest import training_manifest, write_pictures
 @pytest.fixture(scope="module")
 def judges(small_frozen, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept") / "frozen"
-    return frozen_set.ensure(folder, str(small_frozen.source), small_frozen.digest)
+    return frozen_set.ensure(folder, Source.parse(str(small_frozen.source)), small_frozen.digest)
 
 
 def codes(rows, judges):
@@ -31,22 +32,24 @@ def row(judges, **changes):
 
 def test_it_is_fetched_once_and_then_found(judges, small_frozen, tmp_path):
     assert len(judges.frame) == 28
-    again = frozen_set.ensure(judges.root.parent, str(tmp_path / "gone"), small_frozen.digest)
+    again = frozen_set.ensure(
+        judges.root.parent, Source.parse(str(tmp_path / "gone")), small_frozen.digest
+    )
     pd.testing.assert_frame_equal(again.frame, judges.frame)
 
 
 def test_another_digest_is_refused_and_the_one_found_is_told(small_frozen, tmp_path):
     with pytest.raises(DataError, match=f"set frozen_digest: {small_frozen.digest} in params"):
-        frozen_set.ensure(tmp_path / "frozen", str(small_frozen.source), "0" * 32)
+        frozen_set.ensure(tmp_path / "frozen", Source.parse(str(small_frozen.source)), "0" * 32)
     assert not (tmp_path / "frozen").exists()
 
 
 def test_a_mistyped_digest_leaves_the_good_set_in_place(small_frozen, tmp_path):
     folder = tmp_path / "frozen"
-    frozen_set.ensure(folder, str(small_frozen.source), small_frozen.digest)
+    frozen_set.ensure(folder, Source.parse(str(small_frozen.source)), small_frozen.digest)
     with pytest.raises(DataError, match="was asked for"):
-        frozen_set.ensure(folder, str(small_frozen.source), "0" * 32)
-    assert len(frozen_set.ensure(folder, "gone", small_frozen.digest).frame) == 28
+        frozen_set.ensure(folder, Source.parse(str(small_frozen.source)), "0" * 32)
+    assert len(frozen_set.ensure(folder, Source.parse("gone"), small_frozen.digest).frame) == 28
     assert [path.name for path in tmp_path.iterdir()] == ["frozen"]
 
 
@@ -55,13 +58,15 @@ def test_photographs_in_the_folder_of_the_set_are_never_deleted(small_frozen, tm
     source = shutil.copytree(small_frozen.source, tmp_path / where)
     before = sorted(path for path in source.rglob("*") if path.is_file())
     with pytest.raises(DataError, match="overlap; keep your photographs elsewhere"):
-        frozen_set.ensure(tmp_path / "data/frozen", str(source), small_frozen.digest)
+        frozen_set.ensure(tmp_path / "data/frozen", Source.parse(str(source)), small_frozen.digest)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "manifest"])
 def test_a_set_that_was_altered_is_fetched_again(small_frozen, tmp_path, damage):
-    kept = frozen_set.ensure(tmp_path / "frozen", str(small_frozen.source), small_frozen.digest)
+    kept = frozen_set.ensure(
+        tmp_path / "frozen", Source.parse(str(small_frozen.source)), small_frozen.digest
+    )
     victim = kept.root / kept.frame["path"].iloc[3]
     good = victim.read_bytes()
     if damage == "changed":
@@ -70,7 +75,9 @@ def test_a_set_that_was_altered_is_fetched_again(small_frozen, tmp_path, damage)
         victim.unlink()
     else:
         (tmp_path / "frozen/manifest.parquet").write_bytes(b"PAR1")
-    frozen_set.ensure(tmp_path / "frozen", str(small_frozen.source), small_frozen.digest)
+    frozen_set.ensure(
+        tmp_path / "frozen", Source.parse(str(small_frozen.source)), small_frozen.digest
+    )
     assert victim.read_bytes() == good
 
 
@@ -122,7 +129,7 @@ def test_a_data_set_that_is_the_frozen_set_leaves_nothing_to_learn_from(small_fr
 def test_the_embedded_one_is_what_params_yaml_names(tmp_path):
     settings = ConfigurationManager().settings(PromoteSettings)
     found = frozen_set.ensure(
-        tmp_path / "frozen", str(PROJECT_ROOT / settings.frozen), settings.frozen_digest
+        tmp_path / "frozen", Source.parse(settings.frozen, PROJECT_ROOT), settings.frozen_digest
     )
     assert manifest.digest(found.frame) == settings.frozen_digest
     assert found.frame["label"].value_counts().to_dict() == {0: 126, 1: 80}

@@ -13,6 +13,7 @@ from forgery_lab.export import pyfunc
 from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.promotion import contract_check, frozen_set, gate
 from forgery_lab.promotion.gate import PromotionLimits
+from forgery_lab.sources.source import Source
 from forgery_pyfunc.detector import MANIFEST_FILE
 from forgery_pyfunc.errors import ModelError
 from tests.conftest import training_manifest, write_detector
@@ -124,7 +125,7 @@ def test_every_guard_rail_refuses_alone(rows, limits, shift, changed, said):
 @pytest.fixture(scope="module")
 def judges(small_frozen, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gate") / "frozen"
-    return frozen_set.ensure(folder, str(small_frozen.source), small_frozen.digest)
+    return frozen_set.ensure(folder, Source.parse(str(small_frozen.source)), small_frozen.digest)
 
 
 @pytest.fixture(scope="module")

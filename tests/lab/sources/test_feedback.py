@@ -8,7 +8,7 @@ from PIL import Image
 
 from forgery_lab.data import ingestion
 from forgery_lab.errors import DataError
-from forgery_lab.sources import source as sources
+from forgery_lab.sources.source import Source, fetch
 from tests.conftest import encoded, picture
 from webui.feedback_store import Feedback, Store
 
@@ -59,7 +59,7 @@ def path(tmp_path):
 @pytest.fixture
 def ingested(path, tmp_path):
     """The folder, the manifest by SHA-256, and the summary."""
-    root = sources.fetch(f"feedback:{path}", tmp_path / "raw")
+    root = fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw")
     frame, summary = ingestion.ingest(root, workers=1)
     return root, frame.set_index("sha256"), summary
 
@@ -102,7 +102,7 @@ def test_contradictions_are_counted_and_nothing_is_read_without_consent(ingested
 
 def test_the_log_says_what_the_store_holds(path, tmp_path, caplog):
     caplog.set_level("INFO")
-    sources.fetch(f"feedback:{path}", tmp_path / "raw")
+    fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw")
     assert (
         "feedback.db: 7 answers with consent on 4 pictures, 1 authentic and 2 forged; "
         "1 with contradictory answers and 1 answers without consent are left out"
@@ -113,16 +113,9 @@ def test_a_picture_that_went_bad_has_no_mask_and_spoils_nothing(path, tmp_path):
     store = Store(str(path))
     store.count = 100
     add(store, FORGED[:900], "forged", [(0, 0, 1, 1)])
-    frame, summary = ingestion.ingest(sources.fetch(f"feedback:{path}", tmp_path / "raw"))
+    frame, summary = ingestion.ingest(fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw"))
     assert len(frame) == 3
     assert summary["counts"]["broken_image"] == 1
-
-
-def test_where_a_source_lies_is_told_as_a_path_or_an_address():
-    assert sources.location("feedback:/data/feedback.db") == "/data/feedback.db"
-    assert sources.location("kaggle:a/b") == "https://www.kaggle.com/datasets/a/b"
-    assert sources.location("https://u:p@host/a.zip?key=1") == "https://host/a.zip"
-    assert sources.location("demo") == "demo"
 
 
 def test_one_sentence_says_what_is_wrong_with_a_store(tmp_path):
@@ -135,6 +128,6 @@ def test_one_sentence_says_what_is_wrong_with_a_store(tmp_path):
         (other, "this is no feedback store"),
     ):
         with pytest.raises(DataError, match=said) as error:
-            sources.fetch(f"feedback:{path}", tmp_path / "raw")
+            fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw")
         assert "\n" not in str(error.value)
         assert not (tmp_path / "raw").exists()

@@ -20,6 +20,7 @@ from forgery_lab.errors import DataError
 from forgery_lab.sources import downloads
 from forgery_lab.sources import source as sources
 from forgery_lab.sources.archives import ArchiveLimits
+from forgery_lab.sources.source import Demo, Source
 
 CONTENT = {
     "Au/Au_ani_00001.jpg": b"authentic" * 1000,
@@ -66,11 +67,15 @@ def as_tar(path, *members, mode="w:gz"):
     return path
 
 
+def fetched(source, destination, **options):
+    return sources.fetch(Source.parse(str(source)), destination, **options)
+
+
 def refused(source, destination, said, **options):
     """The fetch fails with one sentence, and leaves what was there as it was."""
     before = sorted(p.name for p in destination.parent.iterdir())
     with pytest.raises(DataError, match=said) as error:
-        sources.fetch(str(source), destination, **options)
+        fetched(source, destination, **options)
     assert "\n" not in str(error.value)
     assert sorted(p.name for p in destination.parent.iterdir()) == before
     return str(error.value)
@@ -85,7 +90,7 @@ def test_a_folder_is_copied_under_the_usual_names(tmp_path, deeper):
     (source / "readme.txt").write_bytes(b"hello")
     (source / "other").mkdir()
     seen = []
-    root = sources.fetch(
+    root = fetched(
         str(tmp_path / "in"), tmp_path / "data/raw", progress=lambda *at: seen.append(at)
     )
     assert root == tmp_path / "data/raw"
@@ -97,7 +102,7 @@ def test_a_folder_is_copied_under_the_usual_names(tmp_path, deeper):
 
 def test_what_was_there_is_replaced_as_a_whole(tmp_path):
     as_folder(tmp_path / "raw", {"Au/old.jpg": b"1", "Tp/old.jpg": b"2"})
-    sources.fetch(str(as_folder(tmp_path / "in")), tmp_path / "raw")
+    fetched(as_folder(tmp_path / "in"), tmp_path / "raw")
     assert written(tmp_path / "raw") == CONTENT
 
 
@@ -110,7 +115,7 @@ def test_a_source_that_holds_no_data_set_leaves_the_old_one(tmp_path):
 
 def test_the_data_root_as_its_own_source_stays_as_it_is(tmp_path):
     as_folder(tmp_path / "raw/CASIA2")
-    assert sources.fetch(str(tmp_path / "raw"), tmp_path / "raw") == tmp_path / "raw"
+    assert fetched(tmp_path / "raw", tmp_path / "raw") == tmp_path / "raw"
     refused(tmp_path / "raw/CASIA2", tmp_path / "raw", "lies inside the data root")
     assert written(tmp_path / "raw/CASIA2") == AS_SHIPPED
 
@@ -127,7 +132,7 @@ def test_what_a_killed_run_left_is_swept_and_what_runs_is_not(tmp_path):
     ended.wait()
     (tmp_path / f".raw.{ended.pid}.partial/content").mkdir(parents=True)
     (tmp_path / f".raw.{os.getppid()}.partial").mkdir()
-    sources.fetch(str(as_folder(tmp_path / "in")), tmp_path / "raw")
+    fetched(as_folder(tmp_path / "in"), tmp_path / "raw")
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         f".raw.{os.getppid()}.partial",
         "in",
@@ -139,11 +144,11 @@ FULL_DISK = """
 mount -t tmpfs -o size=1m tmpfs "$1" && "$2" -c '
 import sys
 from pathlib import Path
-from forgery_lab.sources import source as sources
+from forgery_lab.sources.source import Source, fetch
 from forgery_lab.errors import DataError
 folder = Path(sys.argv[1])
 try:
-    sources.fetch(sys.argv[2], folder / "data/raw")
+    fetch(Source.parse(sys.argv[2]), folder / "data/raw")
 except DataError as error:
     print(error, list((folder / "data").iterdir()))
 ' "$1" "$3"
@@ -169,13 +174,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
 def test_archives_are_known_by_their_content(tmp_path, make):
     archive = make(tmp_path / "download")
     checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
-    root = sources.fetch(str(archive), tmp_path / "raw", checksum)
+    root = fetched(archive, tmp_path / "raw", checksum=checksum)
     assert written(root) == CONTENT
 
 
 def test_an_archive_may_hold_the_data_set_one_level_deeper(tmp_path):
     archive = as_zip(tmp_path / "a.zip", prefix="CASIA2\\")
-    assert written(sources.fetch(str(archive), tmp_path / "raw")) == CONTENT
+    assert written(fetched(archive, tmp_path / "raw")) == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -241,9 +246,9 @@ def test_damaged_and_encrypted_archives_are_said(tmp_path):
 
 def test_a_wrong_checksum_is_said_and_only_archives_have_one(tmp_path):
     archive = as_zip(tmp_path / "a.zip")
-    refused(archive, tmp_path / "raw", f"and {'0' * 64} was asked for", checksum="0" * 64)
+    refused(archive, tmp_path / "raw", f"expected {'0' * 64}", checksum="0" * 64)
     refused("demo", tmp_path / "raw", "checksum: 'demo' is no archive", checksum="0" * 64)
-    assert written(sources.fetch(str(archive), tmp_path / "raw", "")) == CONTENT
+    assert written(fetched(archive, tmp_path / "raw", checksum="")) == CONTENT
 
 
 # --- HTTP
@@ -296,8 +301,11 @@ def server(tmp_path):
 
 def test_a_url_is_downloaded_checked_and_unpacked(tmp_path, server):
     seen = []
-    root = sources.fetch(
-        f"{server.url}/a.zip", tmp_path / "raw", server.sha, progress=lambda *at: seen.append(at)
+    root = fetched(
+        f"{server.url}/a.zip",
+        tmp_path / "raw",
+        checksum=server.sha,
+        progress=lambda *at: seen.append(at),
     )
     assert {name: written(root)[name] for name in CONTENT} == CONTENT
     assert (len(server.data), len(server.data)) in seen
@@ -306,33 +314,33 @@ def test_a_url_is_downloaded_checked_and_unpacked(tmp_path, server):
 
 def test_a_download_that_breaks_goes_on_where_it_stopped(tmp_path, server):
     server.breaks[:] = [2**17, 2**17]
-    sources.fetch(f"{server.url}/a.zip", tmp_path / "raw", server.sha)
+    fetched(f"{server.url}/a.zip", tmp_path / "raw", checksum=server.sha)
     assert server.asked == [None, "bytes=131072-", "bytes=262144-"]
 
 
 def test_a_new_run_goes_on_with_what_an_earlier_one_got(tmp_path, server):
     server.breaks[:] = [2**17, 0, 0, 0]
     with pytest.raises(DataError, match="131,072 bytes are kept, and a new run goes on from there"):
-        sources.fetch(f"{server.url}/a.zip", tmp_path / "raw")
+        fetched(f"{server.url}/a.zip", tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
     server.asked.clear()
-    sources.fetch(f"{server.url}/a.zip", tmp_path / "raw", server.sha)
+    fetched(f"{server.url}/a.zip", tmp_path / "raw", checksum=server.sha)
     assert server.asked == ["bytes=131072-"]
 
 
 def test_a_file_that_changed_meanwhile_is_downloaded_anew(tmp_path, server):
     server.breaks[:] = [2**17, 0, 0, 0]
     with pytest.raises(DataError):
-        sources.fetch(f"{server.url}/a.zip", tmp_path / "raw")
+        fetched(f"{server.url}/a.zip", tmp_path / "raw")
     server.tag = '"v2"'
-    sources.fetch(f"{server.url}/a.zip", tmp_path / "raw", server.sha)
+    fetched(f"{server.url}/a.zip", tmp_path / "raw", checksum=server.sha)
     assert {name: written(tmp_path / "raw")[name] for name in CONTENT} == CONTENT
 
 
 def test_a_server_without_ranges_is_asked_anew(tmp_path, server):
     server.ranges = False
     server.breaks[:] = [2**17]
-    sources.fetch(f"{server.url}/a.zip", tmp_path / "raw", server.sha)
+    fetched(f"{server.url}/a.zip", tmp_path / "raw", checksum=server.sha)
     assert {name: written(tmp_path / "raw")[name] for name in CONTENT} == CONTENT
 
 
@@ -340,7 +348,7 @@ def test_what_a_url_may_fail_with_is_said(tmp_path, server):
     refused(f"{server.url}/404", tmp_path / "raw", "/404: the server answers 404 Not Found.")
     refused(f"{server.url}/503", tmp_path / "raw", r"failed \(the server answers 503")
     assert len(server.asked) == 1 + downloads.ATTEMPTS
-    refused(f"{server.url}/a.zip", tmp_path / "raw", "was asked for", checksum="0" * 64)
+    refused(f"{server.url}/a.zip", tmp_path / "raw", "expected 0000", checksum="0" * 64)
     small = ArchiveLimits(max_bytes=1000)
     refused(f"{server.url}/a.zip", tmp_path / "raw", "the limit is 1,000", limits=small)
     server.data = b"<!doctype html><html>Please log in</html>"
@@ -377,8 +385,10 @@ def test_s3_gives_an_archive_or_all_below_a_prefix(tmp_path, s3):
     for name, data in AS_SHIPPED.items():
         s3.put_object(Bucket="images", Key=f"sets/casia/{name}", Body=data)
     checksum = hashlib.sha256((tmp_path / "a.zip").read_bytes()).hexdigest()
-    assert written(sources.fetch("s3://images/sets/a.zip", tmp_path / "one", checksum)) == CONTENT
-    assert written(sources.fetch("s3://images/sets/casia", tmp_path / "two")) == CONTENT
+    assert (
+        written(fetched("s3://images/sets/a.zip", tmp_path / "one", checksum=checksum)) == CONTENT
+    )
+    assert written(fetched("s3://images/sets/casia", tmp_path / "two")) == CONTENT
 
 
 def test_an_s3_download_goes_on_where_it_stopped(tmp_path, s3):
@@ -409,12 +419,52 @@ def test_kaggle_out_of_reach_is_said(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
     (tmp_path / "data").mkdir()
-    refused(sources.CASIA2_ON_KAGGLE, tmp_path / "data/raw", "Kaggle does not give it")
+    refused(sources.CASIA2_ON_KAGGLE, tmp_path / "data/raw", "download from Kaggle failed")
     refused("kaggle:nonsense", tmp_path / "data/raw", "allowed is kaggle:owner/name")
 
 
 def test_the_demo_is_the_same_for_the_same_seed(tmp_path):
-    one = sources.fetch("demo", tmp_path / "one", seed=7, demo_count=12)
-    two = sources.fetch("demo", tmp_path / "two", seed=7, demo_count=12)
+    one = fetched("demo", tmp_path / "one", demo=Demo(7, 12))
+    two = fetched("demo", tmp_path / "two", demo=Demo(7, 12))
     assert written(one) == written(two)
     assert len([*(one / "Au").iterdir(), *(one / "Tp").iterdir()]) == 12
+
+
+def test_the_demo_has_no_seed_and_no_size_of_its_own(tmp_path):
+    refused("demo", tmp_path / "raw", "the demo needs a seed and a number of images")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "place", "public_name"),
+    [
+        ("demo", "demo", "", "demo"),
+        ("./demo", "path", "./demo", "./demo"),
+        ("feedback:/data/feedback.db", "feedback", "/data/feedback.db", "/data/feedback.db"),
+        ("kaggle:a/b", "kaggle", "a/b", "https://www.kaggle.com/datasets/a/b"),
+        ("s3://images/a.zip", "s3", "s3://images/a.zip", "s3://images/a.zip"),
+        (
+            "https://u:p@host:8443/a.zip?key=1",
+            "url",
+            "https://u:p@host:8443/a.zip?key=1",
+            "https://host:8443/a.zip",
+        ),
+        ("photos/mine:2.zip", "path", "photos/mine:2.zip", "photos/mine:2.zip"),
+    ],
+)
+def test_a_source_is_parsed_once_and_its_public_name_tells_no_secret(
+    text, kind, place, public_name
+):
+    assert Source.parse(text) == Source(kind, place, public_name)
+
+
+def test_a_relative_path_is_looked_for_in_the_base_first(tmp_path):
+    (tmp_path / "set.zip").touch()
+    assert Source.parse("set.zip", tmp_path).place == str(tmp_path / "set.zip")
+    assert Source.parse("other.zip", tmp_path).place == "other.zip"
+
+
+@pytest.mark.parametrize("text", ["ftp://u:secret@host/x.zip", "http://", "http://[u:secret@x"])
+def test_what_cannot_be_a_source_is_refused_without_its_secrets(text):
+    with pytest.raises(DataError) as error:
+        Source.parse(text)
+    assert "secret" not in str(error.value)
