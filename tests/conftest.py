@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from forgery_lab.data import ingestion, manifest
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
 from tests.deploy.engine import make_champion
+from tests.shared_folder import shared_folder
+from tests.stores import copy_store, make_store
 
 
 def picture(width=192, height=128, seed=0):
@@ -75,6 +78,17 @@ def write_detector(folder: Path, families=("residual",), weight=1.0, calibration
     return folder
 
 
+def pytest_xdist_auto_num_workers():
+    """One worker more than there are processors: a test often waits for servers and processes."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files with most slow tests first, so that no worker starts one at the very end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
 @pytest.fixture(autouse=True)
 def no_experiment_of_others():
     """`mlflow.set_experiment` names the experiment to all later processes, of other tests too."""
@@ -88,10 +102,16 @@ def detector_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def champion_store(tmp_path_factory, detector_folder):
+def empty_store(tmp_path_factory):
+    """The folder of a tracking store that nothing was written to; copy it with `copy_store`."""
+    return shared_folder(tmp_path_factory, "empty_store", make_store)
+
+
+@pytest.fixture(scope="session")
+def champion_store(tmp_path_factory, detector_folder, empty_store):
     """The URI of a tracking store whose registry has one version of that detector, the champion."""
     folder = tmp_path_factory.mktemp("store")
-    uri = f"sqlite:///{folder}/mlflow.db"
+    uri = copy_store(empty_store, folder)
     make_champion(detector_folder, uri, folder)
     return uri
 

@@ -11,10 +11,11 @@ from forgery_lab.data import ingestion, manifest
 from forgery_lab.sources import source as sources
 from steps.pipeline.folds import Recipe
 from steps.settings.configuration import ConfigurationManager
+from tests.stores import copy_store
 
 
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
+def workspace(tmp_path, monkeypatch, empty_store):
     """A workspace with ingested images, a tracking store, and a recipe that trains for a moment."""
     made = ConfigurationManager().workspace(tmp_path)
     root = sources.fetch("demo", made.path("raw"), None, seed=1, demo_count=60)
@@ -25,9 +26,10 @@ def workspace(tmp_path, monkeypatch):
         return Recipe(*(manager.settings(step, given) for step, given in short.items()))
 
     monkeypatch.setattr(Recipe, "read", read)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    uri = copy_store(empty_store, tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_tracking_uri(uri)
     monkeypatch.chdir(tmp_path)
     yield made
     mlflow.set_tracking_uri(before)
