@@ -56,7 +56,7 @@ def on_photographs(folder: Path, detector: Path) -> list[dict[str, Any]]:
     for photo in photographs.find(folder).to_dict("records"):
         held_out = known.get(photo["sha256"]) != "train"
         for rendition, data in _renditions(Path(photo["path"])).items():
-            verdict = loaded.score(data)["verdict"]
+            verdict = loaded.score(data).verdict
             row = {"origin": photo["origin"], "rendition": rendition, "verdict": verdict}
             rows += [{**row, "which": "all"}] + [{**row, "which": "held out"}] * held_out
     groups = pd.DataFrame(rows).groupby(["origin", "rendition", "which"])["verdict"]

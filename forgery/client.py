@@ -12,14 +12,15 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from requests.adapters import HTTPAdapter
 
 from forgery.evidence.analysis import Analysis
-from forgery.records import Record
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.errors import ForgeryError
 
 JSON = "application/json"
+RECORDS = TypeAdapter(list[Record])
 
 
 class ClientError(ForgeryError):
@@ -120,6 +121,16 @@ class Client:
             raise error_of(response)
         return response.text.strip()
 
+    def ping(self) -> None:
+        """Ask a scoring server whether its model is loaded; nothing is scored.
+
+        Raises:
+            ClientError: no server, no answer in time, or no model yet.
+        """
+        response = self._send("GET", "/ping")
+        if response.status_code != 200:
+            raise error_of(response)
+
     def close(self) -> None:
         """Close the pooled connections."""
         self.session.close()
@@ -161,7 +172,7 @@ def read_records(body: bytes, expected: int) -> list[Record]:
         ClientError: the body is not that of the contract, or has another number of records.
     """
     try:
-        records = [Record.model_validate(entry) for entry in json.loads(body)["predictions"]]
+        records = RECORDS.validate_python(json.loads(body)["predictions"])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise ClientError("The scoring server gave an answer that is not understood.") from error
     if len(records) != expected:

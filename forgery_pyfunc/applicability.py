@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from forgery_pyfunc.contract import CodedMessage
 from forgery_pyfunc.features import blocks
 from forgery_pyfunc.imaging.decoding import DecodedImage
 
@@ -26,8 +27,8 @@ LEAST_LIKENESS = 0.3
 _COLOUR_SAMPLE = 2**16
 
 
-def reason_against(image: DecodedImage) -> str | None:
-    """Return why the method does not apply, as "code: sentence", or None where it does.
+def reason_against(image: DecodedImage) -> CodedMessage | None:
+    """Return why the method does not apply, None where it does; the code is one of `REASON_CODES`.
 
     The image is at least 8 pixels wide and high.
     """
@@ -36,21 +37,26 @@ def reason_against(image: DecodedImage) -> str | None:
     contrast = _contrast(luma)
     one_tone = float((contrast == 0).mean())
     if one_tone > MOST_ONE_TONE:
-        return (
-            f"not_a_photograph: {one_tone:.0%} of the image's blocks are of one tone, as in "
-            "drawings, screenshots and empty pictures; the method speaks about photographs"
+        return CodedMessage(
+            "not_a_photograph",
+            f"{one_tone:.0%} of the image's blocks are of one tone, as in "
+            "drawings, screenshots and empty pictures; the method speaks about photographs",
         )
     if (contrast >= STROKE).mean() > MOST_STROKES and (paper := _paper(luma)) > MOST_PAPER:
-        return (
-            f"not_a_photograph: {paper:.0%} of the image is of nearly one tone with strokes on it, "
-            "as in documents, screenshots and drawings; the method speaks about photographs"
+        return CodedMessage(
+            "not_a_photograph",
+            f"{paper:.0%} of the image is of nearly one tone with strokes on it, "
+            "as in documents, screenshots and drawings; the method speaks about photographs",
         )
     if _likeness(luma) < LEAST_LIKENESS:
-        return "noise: neighbouring pixels have little in common, so this is no photograph"
+        return CodedMessage(
+            "noise", "neighbouring pixels have little in common, so this is no photograph"
+        )
     if image.jpeg is None and _has_palette(image.pixels):
-        return (
-            f"few_colours: the image has at most {MOST_COLOURS} colours; reducing a photograph to "
-            "a palette wipes out the traces that the method reads"
+        return CodedMessage(
+            "few_colours",
+            f"the image has at most {MOST_COLOURS} colours; reducing a photograph to "
+            "a palette wipes out the traces that the method reads",
         )
     return None
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from forgery_pyfunc.contract import Verdict
 from forgery_pyfunc.errors import ModelError
-
-Verdict = Literal["authentic", "forged", "inconclusive"]
 
 REFERENCE_PIXELS = 384 * 256
 """The image size, in pixels, at which the size term of the calibration is zero."""

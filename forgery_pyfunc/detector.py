@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import onnxruntime
 
 from forgery_pyfunc import applicability, borders, heatmap
 from forgery_pyfunc.calibration import Calibration
+from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ImageError, ModelError
 from forgery_pyfunc.features import SMALLEST_SIDE, extract
 from forgery_pyfunc.imaging.decoding import DecodedImage, Limits, decode, oriented
@@ -101,7 +102,7 @@ class Detector:
         threshold: float | None = None,
         with_heatmap: bool = False,
         limits: Limits | None = None,
-    ) -> dict[str, Any]:
+    ) -> Record:
         """Return the record of `/invocations` for the bytes of one encoded image.
 
         Args:
@@ -115,38 +116,32 @@ class Detector:
         """
         image = decode(data, limits or Limits())
         height, width = oriented(image.luma, image.orientation).shape
-        record = {
-            **EMPTY_RECORD,
-            "width": width,
-            "height": height,
-            "format": image.format,
-            "model_version": self.version,
-        }
-        if min(image.width, image.height) < SMALLEST_SIDE:
-            reason = (
-                f"too_small: the image has {image.width}×{image.height} pixels; "
-                f"the method needs at least {SMALLEST_SIDE}×{SMALLEST_SIDE}"
-            )
-            return {**record, "verdict": "inconclusive", "reason": reason}
+        record = Record(width=width, height=height, format=image.format, model_version=self.version)
+        if reason := _reason_against_size(image):
+            return replace(record, verdict="inconclusive", reason=str(reason))
         rows, columns = borders.inside(image.luma, SMALLEST_SIDE)
         inner = image.part(rows, columns)
-        reason_against = applicability.reason_against(inner)
-        if reason_against:
-            return {**record, "verdict": "inconclusive", "reason": reason_against}
+        if reason := applicability.reason_against(inner):
+            return replace(record, verdict="inconclusive", reason=str(reason))
         evidence = self.evidence(inner)
         probability = self.calibration.probability(evidence.logit, inner.width * inner.height)
-        record["probability"] = probability
-        record["verdict"] = self.calibration.verdict(probability, threshold)
-        record["t_lo"], record["t_hi"] = self.calibration.band(threshold)
+        t_lo, t_hi = self.calibration.band(threshold)
+        levels = None
         if with_heatmap and evidence.blocks is not None:
             corner = rows.start // heatmap.BLOCK, columns.start // heatmap.BLOCK
-            record["heatmap"] = self._heatmap(image, evidence.blocks, corner)
-        return record
+            levels = self._heatmap(image, evidence.blocks, corner)
+        return replace(
+            record,
+            verdict=self.calibration.verdict(probability, threshold),
+            probability=probability,
+            heatmap=levels,
+            t_lo=t_lo,
+            t_hi=t_hi,
+        )
 
-    def error_record(self, error: ImageError) -> dict[str, Any]:
+    def error_record(self, error: ImageError) -> Record:
         """Return the record of an image that could not be scored."""
-        message = f"{error.code}: {error}"
-        return {**EMPTY_RECORD, "model_version": self.version, "error": message}
+        return Record(model_version=self.version, error=str(CodedMessage.of(error)))
 
     def _heatmap(self, image: DecodedImage, blocks: np.ndarray, corner: tuple[int, int]) -> str:
         """Return the map of an image whose blocks from a corner on have these logits; else 0."""
@@ -157,26 +152,6 @@ class Detector:
         levels = heatmap.render(probabilities, image.width, image.height)
         png = heatmap.to_png(oriented(levels, image.orientation))
         return base64.b64encode(png).decode("ascii")
-
-
-RECORD_FIELDS = {
-    "verdict": "string",
-    "probability": "double",
-    "heatmap": "string",
-    "width": "long",
-    "height": "long",
-    "format": "string",
-    "model_version": "string",
-    "error": "string",
-    "reason": "string",
-    "t_lo": "double",
-    "t_hi": "double",
-}
-"""Fields of an answer and their MLflow types, in order. The last three are this project's
-addition: why the verdict is `inconclusive` although the image could be read, and the cuts that
-decided it: below `t_lo` authentic, from `t_hi` on forged."""
-
-EMPTY_RECORD: dict[str, Any] = dict.fromkeys(RECORD_FIELDS)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -194,6 +169,16 @@ def read_description(folder: Path) -> dict[str, Any]:
     if description["format"] != FORMAT:
         raise ModelError(f"{path} has format {description['format']}; this code reads {FORMAT}")
     return description
+
+
+def _reason_against_size(image: DecodedImage) -> CodedMessage | None:
+    if min(image.width, image.height) >= SMALLEST_SIDE:
+        return None
+    return CodedMessage(
+        "too_small",
+        f"the image has {image.width}×{image.height} pixels; "
+        f"the method needs at least {SMALLEST_SIDE}×{SMALLEST_SIDE}",
+    )
 
 
 def _session_options() -> onnxruntime.SessionOptions:

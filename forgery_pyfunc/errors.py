@@ -1,5 +1,20 @@
 """The root of the project's errors, and the errors of reading and scoring an image."""
 
+from typing import Literal
+
+ImageErrorCode = Literal[
+    "empty_image",
+    "not_an_image",
+    "unsupported_format",
+    "broken_image",
+    "too_large",
+    "too_many_pixels",
+    "bad_base64",
+    "internal_error",
+]
+"""Why an image could not be scored; `too_large` speaks of bytes, `internal_error` of a fault of
+this project."""
+
 
 class ForgeryError(Exception):
     """Something that a user can understand and mend.
@@ -16,13 +31,10 @@ class ForgeryError(Exception):
 
 
 class ImageError(ForgeryError):
-    """These bytes cannot be read as an image that the project handles.
+    """These bytes cannot be read as an image that the project handles."""
 
-    `code` is one of `empty_image`, `not_an_image`, `unsupported_format`, `broken_image`,
-    `too_large` (bytes) and `too_many_pixels`.
-    """
-
-    code = "not_an_image"
+    def __init__(self, message: str, code: ImageErrorCode = "not_an_image") -> None:
+        super().__init__(message, code)
 
 
 class ModelError(ForgeryError):

@@ -19,14 +19,18 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from forgery_pyfunc.detector import RECORD_FIELDS, Detector
+from forgery_pyfunc.contract import (
+    RECORD_FIELDS,
+    VERSION_VARIABLE,
+    ParameterError,
+    Parameters,
+    Record,
+)
+from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError, ModelError
 from forgery_pyfunc.imaging.decoding import FORMATS, Limits, sniff
 
 logger = logging.getLogger(__name__)
-
-VERSION_VARIABLE = "FORGERY_MODEL_VERSION"
-"""Environment variable with which whoever starts a server names the version it serves."""
 
 
 class ForgeryModel(PythonModel):
@@ -50,27 +54,25 @@ class ForgeryModel(PythonModel):
             context: not used; MLflow passes it.
             model_input: one column `image` of bytes, or of base64 text where MLflow's server
                 does not decode it itself (the layouts `inputs` and `instances`).
-            params: `threshold` (a probability; None: the calibrated grey band), `heatmap`
-                (bool) and `strict` (bool: raise when no image can be read; a batch scorer
-                turns it off and finds the reason in every record's `error`).
+            params: see `Parameters`. A batch scorer turns `strict` off and finds the reason in
+                every record's `error`.
 
         Raises:
             MlflowException: INVALID_PARAMETER_VALUE (HTTP 400) for a bad parameter, for no
                 image at all and, where strict, for no readable image.
         """
-        params = params or {}
-        threshold = read_threshold(params.get("threshold"))
-        with_heatmap = bool(params.get("heatmap", False))
+        parameters = read_parameters(params)
         images = model_input["image"]
         if len(images) == 0:
             raise BadRequestError("the request holds no image")
-        records = [self._record(image, threshold, with_heatmap) for image in images]
-        if params.get("strict", True) and all(record["error"] for record in records):
-            raise BadRequestError(f"no image could be read; the first: {records[0]['error']}")
-        columns = {name: [record[name] for record in records] for name in RECORD_FIELDS}
+        records = [self._record(image, parameters) for image in images]
+        if parameters.strict and all(record.error for record in records):
+            raise BadRequestError(f"no image could be read; the first: {records[0].error}")
+        columns = {name: [getattr(record, name) for record in records] for name in RECORD_FIELDS}
         return pd.DataFrame(columns, dtype=object)
 
-    def _record(self, image: Any, threshold: float | None, with_heatmap: bool) -> dict[str, Any]:
+    def _record(self, image: Any, parameters: Parameters) -> Record:
+        threshold, with_heatmap = parameters.threshold, parameters.heatmap
         try:
             return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
         except ImageError as error:
@@ -100,11 +102,12 @@ def _positive(environment: Mapping[str, str], name: str, default: float) -> floa
     raise ModelError(f"{name} is {text!r}; it must be a number above 0")
 
 
-def read_threshold(value: float | None) -> float | None:
-    """Return the threshold as it is; raise where it is no probability."""
-    if value is not None and not 0 <= value <= 1:
-        raise BadRequestError(f"threshold is {value}; allowed are numbers from 0 to 1")
-    return value
+def read_parameters(params: dict[str, Any] | None) -> Parameters:
+    """Return the parameters of a request; raise `BadRequestError` where one is not allowed."""
+    try:
+        return Parameters.read(params)
+    except ParameterError as error:
+        raise BadRequestError(str(error)) from error
 
 
 def to_bytes(image: Any) -> bytes:
@@ -126,7 +129,7 @@ def to_bytes(image: Any) -> bytes:
     try:
         return base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ImageError("the image is not valid base64", code="not_base64") from error
+        raise ImageError("the image is not valid base64", code="bad_base64") from error
 
 
 def registered_version(folder: Path) -> str | None:

@@ -9,7 +9,7 @@ import pandas as pd
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import scoring
 from forgery_lab.progress import shown
-from forgery_pyfunc.detector import RECORD_FIELDS
+from forgery_pyfunc.contract import RECORD_FIELDS
 from steps.errors import SettingsError
 from steps.registry import model_registry
 from steps.settings.configuration import Workspace

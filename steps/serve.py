@@ -9,9 +9,9 @@ from typing import cast
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from forgery_pyfunc.contract import VERSION_VARIABLE
 from forgery_pyfunc.detector import NETWORK_FILE
 from forgery_pyfunc.errors import ForgeryError
-from forgery_pyfunc.model import VERSION_VARIABLE
 from serving.errors import DeployError
 from serving.follow import Follower, write_pointer
 from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page

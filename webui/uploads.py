@@ -12,6 +12,7 @@ from flask import Request, current_app, request
 from werkzeug.exceptions import RequestTimeout
 from werkzeug.formparser import FormDataParser
 
+from forgery_pyfunc.contract import CodedMessage
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import Limits, check
 from webui.errors import ApiError
@@ -64,11 +65,11 @@ class FormRequest(Request):
 
 @dataclass(frozen=True)
 class Upload:
-    """One file of a form: its bytes, or why it is refused (`code: message`)."""
+    """One file of a form: its bytes, or why it is refused."""
 
     filename: str
     data: bytes
-    refusal: str | None
+    refusal: CodedMessage | None
 
 
 def read_uploads(settings: Settings) -> list[Upload]:
@@ -95,8 +96,8 @@ def _read(stream: Any, filename: str, limits: Limits) -> Upload:
 
 def refusal(
     data: bytes, limits: Limits, read: Callable[[bytes, Limits], object] = check
-) -> str | None:
-    """Return why these bytes are no readable image (`code: message`), None where they are.
+) -> CodedMessage | None:
+    """Return why these bytes are no readable image, None where they are.
 
     Args:
         data: the file.
@@ -106,7 +107,7 @@ def refusal(
     try:
         read(data, limits)
     except ImageError as error:
-        return f"{error.code}: {error}"
+        return CodedMessage.of(error)
     return None
 
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader
 
 from forgery.client import Client, ClientError
 from forgery.evidence.analysis import percent
-from forgery.records import Record
+from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.imaging.decoding import Limits
 from webui.settings import Settings
@@ -60,7 +60,7 @@ class Row:
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields of `FIELDS`."""
-        return {"path": self.name, **self.record.model_dump(include=set(FIELDS))}
+        return {"path": self.name, **{name: getattr(self.record, name) for name in FIELDS[1:]}}
 
 
 class Installed(click.Group):
@@ -181,14 +181,14 @@ def scan_files(client: Client, files: list[Path], threshold: float | None) -> It
             with path.open("rb") as file:
                 data = file.read(ANY_SIZE.max_bytes + 1)
             reason = refusal(data, ANY_SIZE)
-            record = Record(error=reason) if reason else client.score([data], threshold)[0]
+            record = Record(error=str(reason)) if reason else client.score([data], threshold)[0]
             answered = answered or not reason
         except OSError as error:
-            record = Record(error=f"unreadable: {error.strerror}")
+            record = Record(error=str(CodedMessage("unreadable", error.strerror or str(error))))
         except ClientError as error:
             if error.code == "scoring_server_absent" and not answered:
                 client.mlflow_version()  # raises, unless a server only broke off this upload
-            record = Record(error=f"{error.code}: {error}")
+            record = Record(error=str(CodedMessage.of(error)))
         yield Row(path, record)
 
 

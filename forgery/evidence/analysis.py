@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from forgery.evidence import pictures
 from forgery.evidence.file_facts import FileFacts, read_file_facts
 from forgery.evidence.traces import block_grid, jpeg_ghosts, noise_residual
-from forgery.records import Record
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks
 from forgery_pyfunc.imaging.decoding import DecodedImage, Limits, decode, oriented
 from forgery_pyfunc.imaging.ela import error_levels
@@ -168,7 +168,7 @@ def in_words(record: Record) -> tuple[str, str]:
             "The traces in this picture fit together. This does not prove it genuine: careful or "
             "heavily recompressed forgeries leave few traces.",
         )
-    if record.reason and record.reason.startswith("too_small"):
+    if record.reason_code == "too_small":
         return (
             "Too small to judge",
             "The picture has too few pixels for the method. Look for a larger original.",

@@ -12,6 +12,7 @@ import pandas as pd
 from forgery_lab.evaluation import metrics
 from forgery_lab.evaluation.metrics import Scores
 from forgery_lab.evaluation.trials import ROBUSTNESS, WHERE_COLUMNS
+from forgery_pyfunc.contract import CodedMessage
 
 TEXTURE = "txt"
 """CASIA's category of textures, reported apart: geometric copy-moves fill it."""
@@ -82,7 +83,7 @@ def figures(
         "sources": len(set(host(kept))),
         "draws": len(draws),
         "not_scored": int(missed["sha256"].nunique()),
-        "why_not_scored": sorted({str(e).split(":")[0] for e in missed["error"].dropna()}),
+        "why_not_scored": sorted({CodedMessage.parse(e).code for e in missed["error"].dropna()}),
     }
     if not len(kept) or not draws:
         return {**counts, "metrics": {}, "parts": {}}

@@ -14,7 +14,8 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
 import forgery_pyfunc
-from forgery_pyfunc.detector import RECORD_FIELDS, read_description
+from forgery_pyfunc.contract import PARAMETER_TYPES, RECORD_FIELDS, Parameters
+from forgery_pyfunc.detector import read_description
 
 PACKAGE = Path(forgery_pyfunc.__file__).parent
 
@@ -32,9 +33,8 @@ def signature() -> ModelSignature:
         ),
         params=ParamSchema(
             [
-                ParamSpec("threshold", "double", None),
-                ParamSpec("heatmap", "boolean", False),
-                ParamSpec("strict", "boolean", True),
+                ParamSpec(name, kind, getattr(Parameters(), name))
+                for name, kind in PARAMETER_TYPES.items()
             ]
         ),
     )

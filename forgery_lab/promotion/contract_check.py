@@ -13,9 +13,7 @@ import mlflow
 from forgery_lab.evaluation.scoring import Ask
 from forgery_lab.evaluation.trials import read_heatmap
 from forgery_lab.export import pyfunc
-from forgery_pyfunc.detector import RECORD_FIELDS
-
-VERDICTS = ("authentic", "forged", "inconclusive")
+from forgery_pyfunc.contract import RECORD_FIELDS, VERDICTS
 
 
 def faults(model: Path, ask: Ask) -> list[str]:

@@ -14,7 +14,7 @@ def test_the_front_end_is_measured_against_the_scoring_server(detector_folder):
     for row in rows:
         assert row["allowed_ms"] >= proxy.ALLOWED_MILLISECONDS
         assert row["met"] == (row["added_ms"] <= row["allowed_ms"])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     for url in (scoring_url, page_url):  # both were stopped; their workers take a moment
         while answers(url):
             assert time.monotonic() < deadline, f"{url} still answers"

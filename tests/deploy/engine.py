@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -164,6 +164,14 @@ def wait_for(url: str, wanted: bool, seconds: float) -> float:
     raise AssertionError(f"{url} did not turn {wanted} within {seconds} s")
 
 
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 120) -> None:
+    """Return once a condition holds; fail, saying what was waited for, after so long."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, f"after {seconds} s not yet: {what}"
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def registry(folder: Path, **settings: str) -> Iterator[str]:
     """A real registry on loopback; yields its address."""
@@ -180,10 +188,7 @@ def registry(folder: Path, **settings: str) -> Iterator[str]:
             ["docker-registry", "serve", config], env=environment, stdout=log, stderr=log
         )
         try:
-            for _ in range(100):
-                if status(f"http://127.0.0.1:{port}/v2/") != 0:
-                    break
-                time.sleep(0.1)
+            wait_until(lambda: status(f"http://127.0.0.1:{port}/v2/"), "the registry answers")
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -218,10 +223,7 @@ def front(state: Path, slots: tuple[int, int]) -> Iterator[str]:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         (state / "front.pid").write_text(str(process.pid))
         try:
-            for _ in range(100):
-                if status(f"http://127.0.0.1:{port}/") != 0:
-                    break
-                time.sleep(0.1)
+            wait_until(lambda: status(f"http://127.0.0.1:{port}/"), "the front answers")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -234,13 +236,13 @@ def front_process(state: Path) -> int:
 
 
 @contextlib.contextmanager
-def listening(port: int) -> Iterator[None]:
-    """Somebody else on a port of loopback."""
+def listening(port: int) -> Iterator[socket.socket]:
+    """Somebody else on a port of loopback, who answers nothing."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", port))
         other.listen()
-        yield
+        yield other
 
 
 def alive(pid: int) -> bool:
@@ -253,11 +255,8 @@ def alive(pid: int) -> bool:
 def child_of(pid: int) -> int:
     """Return the only child of a process, as soon as it has one."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    for _ in range(500):
-        if found := children.read_text().split():
-            return int(found[0])
-        time.sleep(0.02)
-    raise AssertionError(f"process {pid} started no child")
+    wait_until(children.read_text, f"process {pid} has a child")
+    return int(children.read_text().split()[0])
 
 
 class Load:
@@ -291,6 +290,11 @@ class Load:
             except requests.RequestException as error:
                 self.answers.append((time.time(), 0, repr(error)))
             time.sleep(0.02)
+
+    def more(self, count: int) -> None:
+        """Wait for so many answers to requests that were sent from now on."""
+        wanted = len(self.answers) + count + len(self.threads)  # one each is under way
+        wait_until(lambda: len(self.answers) >= wanted, f"{wanted} answers")
 
     @staticmethod
     def version(answer: requests.Response) -> str:

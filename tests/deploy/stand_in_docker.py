@@ -31,7 +31,9 @@ class Page(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/slow":
-            time.sleep(8)
+            (FOLDER / "slow-asked").touch()
+            while not (FOLDER / "slow-answers").exists():
+                time.sleep(0.05)
         broken = self.way == "failing" and Page.posts > 1
         self.answer(503 if broken else 200, self.way)
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -170,14 +169,15 @@ def test_sigterm_ends_a_start_that_still_fetches_its_model(tmp_path: Path) -> No
         "TMPDIR": str(tmp_path),
     }
     command = [sys.executable, "-m", "deploy.container"]
-    with listening(tracking):  # takes the request, and says nothing
+    with listening(tracking) as mute:
+        mute.settimeout(120)
         process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | settings, stderr=subprocess.PIPE, text=True
         )
         fetching = child_of(process.pid)
-        time.sleep(1)  # until it is known to its parent
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=30)[1]
+        with mute.accept()[0]:  # it is in the middle of fetching
+            process.send_signal(signal.SIGTERM)
+            said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
     assert "SIGTERM received; nothing served yet" in said
     assert not alive(fetching)

@@ -1,12 +1,16 @@
 """The image as operators meet it: locked down, killed, stopped, and started wrongly."""
 
+import http.client
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +26,9 @@ from tests.deploy.engine import (
     container,
     docker,
     make_champion,
+    status,
     wait_for,
+    wait_until,
 )
 from tests.webui.pictures import encode
 from tests.webui.servers import free_port, process
@@ -32,9 +38,10 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
 CHAMPION = "models:/forgery-detector@champion"
 START_SECONDS = 120  # some 8 on a machine that does nothing else
 PROCESSES = """
-import pathlib
+import contextlib, pathlib
 for folder in pathlib.Path("/proc").glob("[0-9]*"):
-    print(folder.name, (folder / "cmdline").read_bytes().replace(b"\\0", b" ").decode())
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        print(folder.name, (folder / "cmdline").read_bytes().replace(b"\\0", b" ").decode())
 """
 
 
@@ -49,10 +56,10 @@ def service(image: str) -> Iterator[tuple[str, str]]:
 
 
 def process_of(name: str, word: str) -> str:
-    """The id, inside the container, of the first process with a word in its command."""
+    """The id, inside the container, of the first process with a word in its command, or ""."""
     lines = docker("exec", name, "python", "-c", PROCESSES).splitlines()
-    ids = [line.split()[0] for line in lines if word in line and "import pathlib" not in line]
-    return min(ids, key=int)
+    ids = [line.split()[0] for line in lines if word in line and "import contextlib" not in line]
+    return min(ids, key=int, default="")
 
 
 def test_image_is_small_and_holds_no_tools(image: str) -> None:
@@ -104,10 +111,7 @@ def test_serves_the_code_inside_the_model(service: tuple[str, str]) -> None:
 def test_health_check_follows_readiness(service: tuple[str, str]) -> None:
     name, _ = service
     health = ("inspect", "--format", "{{.State.Health.Status}}", name)
-    ends = time.monotonic() + 20
-    while (found := docker(*health)) != "healthy" and time.monotonic() < ends:
-        time.sleep(0.5)
-    assert found == "healthy"
+    wait_until(lambda: docker(*health) == "healthy", "the container is healthy", START_SECONDS)
     with pytest.raises(AssertionError):  # nobody is there
         docker("exec", "--env", "PORT=9", name, "python", "-m", "deploy.health")
 
@@ -117,38 +121,133 @@ def test_memory_stays_within_a_gigabyte(service: tuple[str, str], request_body: 
     usage = ("stats", "--no-stream", "--format", "{{.MemUsage}}", name)
     at_rest = docker(*usage)
     with Load(f"{url}/invocations", request_body) as load:
-        time.sleep(5)
+        load.more(100)
         under_load = docker(*usage)
     print(f"\nmemory: {at_rest} at rest, {under_load} after {len(load.answers)} requests")
     assert load.failed() == []
     assert "GiB" not in under_load.split("/")[0]
 
 
-@pytest.mark.parametrize("word", ["gunicorn", "mlflow models", "uvicorn"])
-def test_a_killed_process_is_noticed_and_comes_back(service: tuple[str, str], word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "died", "other"),
+    [
+        ("gunicorn", "page was killed by SIGKILL; restart in", "mlflow models"),
+        ("mlflow models", "scoring was killed by SIGKILL; restart in", "gunicorn"),
+        ("uvicorn", "scoring ended: ", "gunicorn"),
+    ],
+    ids=["gunicorn", "mlflow models", "uvicorn"],
+)
+def test_a_killed_process_is_noticed_and_comes_back(
+    service: tuple[str, str], request_body: dict, word: str, died: str, other: str
+) -> None:
     name, url = service
     wait_for(f"{url}/readyz", True, START_SECONDS)
-    docker("exec", name, "sh", "-c", f"kill -9 {process_of(name, word)}")
-    false_after = wait_for(f"{url}/readyz", False, 5)
-    true_after = wait_for(f"{url}/readyz", True, 30)
-    print(f"\n{word}: not ready after {false_after:.1f} s, ready again after {true_after:.1f} s")
+    killed, left_alone = process_of(name, word), process_of(name, other)
+    deaths = docker("logs", name).count(died)
+    with Watch(url, request_body) as watch:
+        began = time.monotonic()
+        docker("exec", name, "sh", "-c", f"kill -9 {killed}")
+        wait_until(lambda: docker("logs", name).count(died) > deaths, f"the log says: {died}")
+        wait_until(lambda: process_of(name, word) not in ("", killed), f"another {word}")
+        wait_for(f"{url}/readyz", True, START_SECONDS)
+        seconds = time.monotonic() - began
+        watch.more(10)
+    print(f"\n{word}: ready again after {seconds:.1f} s; {len(watch.rounds)} rounds")
+    assert docker("logs", name).count(died) == deaths + 1
+    assert process_of(name, other) == left_alone
+    assert watch.untrue() == [], "ready while nobody could score"
+    assert watch.relapses() == 0, watch.changes()
+    if word != "gunicorn":
+        assert {live for live, *_ in watch.rounds} == {200}, "the page failed with the other one"
+
+
+def test_not_ready_from_the_moment_when_nobody_can_score(service: tuple[str, str]) -> None:
+    name, url = service
+    wait_for(f"{url}/readyz", True, START_SECONDS)
+    docker("kill", "--signal", "STOP", name)  # the supervisor; nothing is started again meanwhile
+    try:
+        docker("exec", name, "sh", "-c", f"kill -9 -{process_of(name, 'mlflow models')}")
+        assert requests.get(f"{url}/readyz", timeout=30).status_code == 503
+    finally:
+        docker("kill", "--signal", "CONT", name)
+    wait_for(f"{url}/readyz", True, START_SECONDS)
+
+
+class Watch:
+    """Asks the page for `/livez`, a score, `/readyz` and a score, in rounds until left.
+
+    A round is what the four were answered with; 0 stands for no answer.
+    """
+
+    def __init__(self, url: str, body: dict) -> None:
+        self.url, self.body = url, body
+        self.rounds: list[tuple[int, ...]] = []
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> "Watch":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.thread.join()
+
+    def _ask(self) -> None:
+        while not self.ended.is_set():
+            live, before = status(f"{self.url}/livez"), self._score()
+            self.rounds.append((live, before, status(f"{self.url}/readyz"), self._score()))
+
+    def _score(self) -> int:
+        try:
+            answer = requests.post(f"{self.url}/invocations", json=self.body, timeout=30)
+        except requests.RequestException:
+            return 0
+        return answer.status_code
+
+    def more(self, count: int) -> None:
+        wanted = len(self.rounds) + count
+        wait_until(lambda: len(self.rounds) >= wanted, f"{wanted} rounds")
+
+    def untrue(self) -> list[tuple[int, ...]]:
+        """The rounds with "ready" between two scores that both failed."""
+        return [one for one in self.rounds if one[2] == 200 and 200 not in (one[1], one[3])]
+
+    def changes(self) -> list[tuple[int, ...]]:
+        """The rounds without those that were like the one before."""
+        return [one for one, _ in groupby(self.rounds)]
+
+    def relapses(self) -> int:
+        """How often a score failed once another one had been answered after a failure."""
+        good = [score == 200 for one in self.rounds for score in (one[1], one[3])]
+        falls = sum(before and not after for before, after in pairwise(good))
+        return max(0, falls - 1)
 
 
 def test_sigterm_finishes_what_is_in_flight(image: str) -> None:
-    noise = np.random.default_rng(2).integers(0, 255, (750, 1000, 3)).astype(np.uint8)
-    noise = noise.repeat(4, 0).repeat(4, 1)
-    large = {"file": ("large.jpg", encode(noise, quality=60))}
+    picture = encode(np.zeros((128, 128, 3), np.uint8) + 99)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    body = head + picture + b"\r\n--b--\r\n"
+    request = (
+        "POST /predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     with container(image) as (name, url), ThreadPoolExecutor() as pool:
         wait_for(f"{url}/readyz", True, START_SECONDS)
-        answer = pool.submit(requests.post, f"{url}/predict", files=large, timeout=60)
-        time.sleep(0.5)
-        assert not answer.done()
-        began = time.monotonic()
-        docker("stop", "--time", "30", name)
-        assert time.monotonic() - began < 20
-        assert answer.result().status_code == 200
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as sender:
+            sender.sendall(request.encode())
+            assert sender.recv(4096).startswith(b"HTTP/1.1 100")  # from here on it is in flight
+            stopped = pool.submit(docker, "stop", "--time", "60", name)
+            wait_until(lambda: "SIGTERM received; draining" in docker("logs", name), "draining")
+            sender.sendall(body)
+            answer = http.client.HTTPResponse(sender)
+            answer.begin()
+            assert answer.status == 200
+            assert json.loads(answer.read())["predictions"][0]["width"] == 128
+        stopped.result()
         assert docker("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
-        assert "SIGTERM received; draining" in docker("logs", name)
+        assert "did not end in time" not in docker("logs", name)
 
 
 @pytest.fixture(scope="module")
@@ -176,15 +275,12 @@ def test_a_model_is_fetched_at_start_and_follows_the_registry(
         "HOST": "127.0.0.1", "PORT": port, "SCORING_PORT": scoring_port,
     }  # fmt: skip
     options = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
-    with container(image, *options, publish=("--network", "host")) as (name, _):
+    with container(image, *options, publish=("--network", "host")) as _:
         wait_for(f"{url}/readyz", True, START_SECONDS)
         assert served(url) == "forgery-detector/1"
         with Load(f"{url}/invocations", request_body) as load:
             make_champion(context / "models" / "v1-detector", tracking, tmp_path)
-            ends = time.monotonic() + START_SECONDS
-            while served(url) != "forgery-detector/2":
-                assert time.monotonic() < ends, docker("logs", name)
-                time.sleep(0.5)
+            wait_until(lambda: served(url) == "forgery-detector/2", "version 2", START_SECONDS)
             wait_for(f"http://127.0.0.1:{scoring_port}/ping", False, 60)  # the old server's
         print(f"\n{len(load.answers)} requests, {len(load.failed())} failed")
         assert load.failed() == []

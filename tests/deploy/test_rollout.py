@@ -55,14 +55,13 @@ def test_switches_under_load_without_a_failed_request(
     first: Operator, releases: dict[str, str], request_body: dict
 ) -> None:
     with Load(f"{first.address}/invocations", request_body) as load:
-        time.sleep(2)
+        load.more(20)
         status, said = first.run("deploy", releases["v2"])
-        time.sleep(2)
+        load.more(20)
     print(f"{len(load.answers)} requests, {len(load.failed())} failed, by {load.versions()}")
     assert status == 0, said
     assert load.failed() == []
     assert [version[:6] for version in load.versions()] == [OLD, NEW]
-    assert len(load.answers) > 50
     assert first.serving() == releases["v2"]
 
 
@@ -99,9 +98,10 @@ def test_a_version_that_fails_after_the_switch_is_rolled_back(
 ) -> None:
     serving = first.serving()
     with Load(f"{first.address}/invocations", request_body) as load:
-        status, said = first.run("deploy", releases["failing"])
+        long = ("--watch-seconds", "120")  # it ends with the first failure
+        status, said = first.run(*long, "deploy", releases["failing"])
         rolled_back = time.time()
-        time.sleep(2)
+        load.more(20)
     assert status == 1
     assert "switched the front" in said
     assert f"rolled back: {serving.rsplit('/', 1)[-1].replace('sha256:', '')[:20]}" in said
@@ -145,9 +145,11 @@ def test_check_tries_an_image_and_switches_nothing(first: Operator, image: str) 
 
 
 def test_two_at_once_exclude_each_other(first: Operator, releases: dict[str, str]) -> None:
-    one = subprocess.Popen(first.command("deploy", releases["v1"]), stderr=subprocess.PIPE)
+    waits = first.command("--watch-seconds", "300", "deploy", releases["v1"])
+    one = subprocess.Popen(waits, stderr=subprocess.PIPE)
     try:
-        time.sleep(1.5)
+        assert one.stderr
+        next(line for line in one.stderr if b"switched the front" in line)
         status, said = first.run("deploy", releases["v1"])
         assert status == 75
         assert "another roll-out is running" in said
@@ -229,7 +231,8 @@ def test_a_port_in_use_is_named(first: Operator, releases: dict[str, str]) -> No
 def test_the_front_remembers_over_a_reload(first: Operator) -> None:
     serving = first.status()
     pid = engine.front_process(first.state)
+    before = engine.child_of(pid)
     os.kill(pid, signal.SIGUSR2)
-    time.sleep(1)
+    engine.wait_until(lambda: not engine.alive(before), "the front's new process alone")
     assert engine.status(f"{first.address}/readyz") == 200
     assert first.status() == serving

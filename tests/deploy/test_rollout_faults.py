@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,10 +16,10 @@ import pytest
 import requests
 
 from tests.deploy import engine
-from tests.deploy.engine import Operator
+from tests.deploy.engine import Operator, wait_until
 from tests.webui.servers import free_port
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 STAND_IN = Path(__file__).with_name("stand_in_docker.py")
 STOPPED_WHILE_SAVING = """
@@ -126,12 +125,13 @@ def test_check_leaves_what_an_interrupted_run_left(operator: StandIn) -> None:
 
 def test_a_signal_after_the_change_lets_the_old_version_finish(operator: StandIn) -> None:
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(requests.get, f"{operator.address}/slow", timeout=30)
-        time.sleep(0.5)
+        answer = pool.submit(requests.get, f"{operator.address}/slow", timeout=120)
+        wait_until((operator.state / "slow-asked").exists, "the request is with the old version")
         deploying = operator.started("deploy", NEW)
-        while operator.serving() != NEW:
-            time.sleep(0.1)
+        wait_until(lambda: operator.serving() == NEW, "the new version serves")
         deploying.send_signal(signal.SIGTERM)
+        assert not answer.done()
+        (operator.state / "slow-answers").touch()
         _, said = deploying.communicate()
         assert deploying.returncode == 0, said
         assert answer.result().status_code == 200

@@ -73,10 +73,10 @@ NOISE = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
 )
 def test_what_is_no_photograph_is_inconclusive_with_the_reason(detector, pixels, code, file_format):
     record = detector.score(encoded(pixels, file_format))
-    assert record["verdict"] == "inconclusive"
-    assert record["reason"].startswith(f"{code}: ")
-    assert record["probability"] is None
-    assert record["error"] is None
+    assert record.verdict == "inconclusive"
+    assert record.reason.startswith(f"{code}: ")
+    assert record.probability is None
+    assert record.error is None
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA", "I;16"])
@@ -89,9 +89,9 @@ def test_photographs_of_every_mode_are_scored(detector, mode):
     buffer = io.BytesIO()
     image.save(buffer, "TIFF" if mode in ("CMYK", "I;16") else "PNG")
     record = detector.score(buffer.getvalue(), with_heatmap=True)
-    assert record["reason"] is None
-    assert 0 <= record["probability"] <= 1
-    assert record["heatmap"]
+    assert record.reason is None
+    assert 0 <= record.probability <= 1
+    assert record.heatmap
 
 
 @pytest.mark.parametrize("colours", [16, 256])
@@ -102,12 +102,12 @@ def test_a_photograph_of_a_palette_is_inconclusive_with_the_reason(detector, col
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     record = detector.score(buffer.getvalue())
-    assert record["verdict"] == "inconclusive"
-    assert record["reason"].startswith("few_colours: ")
+    assert record.verdict == "inconclusive"
+    assert record.reason.startswith("few_colours: ")
 
 
 @pytest.mark.parametrize("size", [(4000, 64), (64, 4000), (65, 71)])
 def test_long_thin_and_small_photographs_are_scored(detector, size):
     record = detector.score(encoded(picture(*size), quality=80))
-    assert record["reason"] is None
-    assert (record["width"], record["height"]) == size
+    assert record.reason is None
+    assert (record.width, record.height) == size

@@ -98,9 +98,9 @@ def test_bars_change_neither_probability_nor_map_of_what_is_inside(options, tmp_
     logit = detector.evidence(inner).logit
     record = detector.score(data, with_heatmap=True)
     expected = calibration.probability(logit, inner.width * inner.height)
-    assert record["probability"] == pytest.approx(expected)
-    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(record["heatmap"]))))
-    assert drawn.shape == (record["height"], record["width"])
+    assert record.probability == pytest.approx(expected)
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(record.heatmap))))
+    assert drawn.shape == (record.height, record.width)
     stored = np.rot90(drawn) if decoded.orientation == 6 else drawn
     assert stored.shape == bars.shape[:2]
     outside = np.ones(stored.shape, bool)
@@ -112,4 +112,4 @@ def test_bars_change_neither_probability_nor_map_of_what_is_inside(options, tmp_
 def test_a_picture_in_a_phones_frame_is_not_taken_for_an_empty_one(tmp_path):
     detector = Detector.load(write_detector(tmp_path / "d"))
     bars = framed(grainy(360, 200).astype(np.uint8), 300, 300, 0, 0)
-    assert detector.score(encoded(bars))["reason"] is None
+    assert detector.score(encoded(bars)).reason is None

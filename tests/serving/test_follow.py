@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import threading
 import time
 
 import pytest
@@ -33,12 +34,12 @@ def follower(tmp_path, monkeypatch):
     )
     yield one
     supervisor.stopping = True
-    time.sleep(0.3)
+    wait_until(lambda: not any("_watch" in thread.name for thread in threading.enumerate()))
     for service in [*supervisor.services, *supervisor.beside]:
         service.signal(9)
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

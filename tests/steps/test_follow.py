@@ -3,7 +3,6 @@
 import base64
 import sys
 import threading
-import time
 from collections import Counter
 
 import pytest
@@ -11,7 +10,7 @@ import requests
 from mlflow.tracking import MlflowClient
 
 from tests.conftest import encoded, picture, write_detector
-from tests.deploy.engine import make_champion, wait_for
+from tests.deploy.engine import make_champion, wait_for, wait_until
 from tests.stores import copy_store
 from tests.webui.servers import free_port, process
 
@@ -65,11 +64,8 @@ def version_of(url):
     return requests.get(f"{url}/version", timeout=10).json()
 
 
-def wait_for_version(url, wanted, seconds=240):
-    deadline = time.monotonic() + seconds
-    while version_of(url)["model_version"] != wanted:
-        assert time.monotonic() < deadline, version_of(url)
-        time.sleep(0.5)
+def wait_for_version(url, wanted):
+    wait_until(lambda: version_of(url)["model_version"] == wanted, wanted, 240)
 
 
 def test_the_service_changes_over_without_losing_a_request(store, tmp_path):
@@ -84,15 +80,14 @@ def test_the_service_changes_over_without_losing_a_request(store, tmp_path):
         client.set_registered_model_alias(NAME, "champion", "2")
         wait_for_version(url, f"{NAME}/2")
         assert version_of(url)["model_since"] > before["model_since"]
-        time.sleep(6)  # the old server has been stopped by now
-        wait_for(f"http://127.0.0.1:{scoring_port}/ping", False, 60)
-        seen = load.outcomes[f"{NAME}/2"]
+        wait_for(f"http://127.0.0.1:{scoring_port}/ping", False, 60)  # the old server's
+        wait_until(lambda: load.outcomes[f"{NAME}/2"], "answers by the second version")
         client.set_registered_model_alias(NAME, "champion", "1")
         wait_for_version(url, f"{NAME}/1")
-        time.sleep(2)
-        assert seen > 0
+        seen = load.outcomes[f"{NAME}/1"]
+        wait_until(lambda: load.outcomes[f"{NAME}/1"] > seen + 2, "answers by the first version")
+        wait_until(lambda: log.read_text().count("answers now") == 2, "the second change")
     assert set(load.outcomes) == {f"{NAME}/1", f"{NAME}/2"}, load.outcomes
-    assert log.read_text().count("answers now") == 2
 
 
 def test_a_version_that_does_not_come_up_leaves_the_old_one_serving(store, tmp_path):
@@ -104,10 +99,7 @@ def test_a_version_that_does_not_come_up_leaves_the_old_one_serving(store, tmp_p
                "--port", str(port), "--scoring_port", str(scoring_port)]  # fmt: skip
     with process(command, f"{url}/readyz", log, **environment):
         client.set_registered_model_alias(NAME, "champion", broken.version)
-        deadline = time.monotonic() + 240
-        while "did not come up" not in log.read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+        wait_until(lambda: "did not come up" in log.read_text(), "the refusal", 240)
         answer = requests.post(f"{url}/invocations", json=BODY, timeout=60)
         assert answer.json()["predictions"][0]["model_version"] == f"{NAME}/1"
         assert version_of(url)["model_version"] == f"{NAME}/1"

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.conftest import encoded, picture
-from tests.deploy.engine import ROOT, listening, wait_for
+from tests.deploy.engine import ROOT, listening, status, wait_for, wait_until
 from tests.webui.servers import free_port, process
 
 COMMAND = [sys.executable, "-m", "steps", "serve"]
@@ -32,12 +32,19 @@ def test_the_champion_is_served_and_a_killed_server_comes_back(
     command = [*COMMAND, *ports, "--workspace", str(tmp_path)]
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     body = {"instances": [{"image": base64.b64encode(encoded(picture())).decode()}]}
-    with process(command, f"{url}/readyz", log, **store):
+    store = store | {"READY_CACHE_SECONDS": "60"}  # longer than this test takes
+    with process(command, f"{url}/readyz", log, **store) as supervisor:
         answer = requests.post(f"{url}/invocations", json=body, timeout=30).json()
         assert answer["predictions"][0]["model_version"] == "forgery-detector/1"
-        os.killpg(started(log, "scoring"), signal.SIGKILL)
-        wait_for(f"{url}/readyz", False, 5)
-        wait_for(f"{url}/readyz", True, 180)  # the container tests say how fast
+        killed = started(log, "scoring")
+        supervisor.send_signal(signal.SIGSTOP)  # nothing is started again meanwhile
+        os.killpg(killed, signal.SIGKILL)
+        wait_for(f"http://127.0.0.1:{scoring_port}/ping", False, 60)
+        assert status(f"{url}/readyz") == 503
+        supervisor.send_signal(signal.SIGCONT)
+        wait_until(lambda: started(log, "scoring") != killed, "another scoring server")
+        wait_for(f"{url}/readyz", True, 180)
+        assert "scoring was killed by SIGKILL; restart in" in log.read_text()
     assert "page stopped" in log.read_text()
 
 

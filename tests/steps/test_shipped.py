@@ -51,8 +51,8 @@ def test_it_answers_with_a_map_and_the_same_each_time():
     detector = Detector.load(SHIPPED)
     first, second = (detector.score(encoded(picture(384, 256)), None, True) for _ in range(2))
     assert first == second
-    assert 0 <= first["probability"] <= 1
-    assert first["heatmap"]
+    assert 0 <= first.probability <= 1
+    assert first.heatmap
 
 
 def test_registering_the_first_detector_makes_the_shipped_one_the_champion(clone, tmp_path):

@@ -9,7 +9,7 @@ import requests
 from flask.testing import FlaskClient
 from PIL import Image
 
-from forgery_pyfunc.detector import RECORD_FIELDS
+from forgery_pyfunc.contract import RECORD_FIELDS
 from tests.conftest import encoded, picture
 from tests.webui.pictures import BROWSER, form
 from tests.webui.views.test_invocations import LAYOUTS, text

@@ -1,5 +1,6 @@
 """Which scoring server is asked: a fixed one, or the one that a file names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,11 @@ def test_it_changes_with_the_file_and_stays_where_the_file_goes(pointer: Path) -
     assert upstream.current().since >= first.since
     pointer.unlink()
     assert upstream.current().model_version == "forgery-detector/2"
+
+
+def test_two_changes_within_one_tick_of_the_clock_are_told_apart(pointer: Path) -> None:
+    upstream = Upstream(Settings(scoring_pointer=str(pointer)))
+    for port in (8001, 8002):
+        write_pointer(pointer, port, "forgery-detector/1")
+        os.utime(pointer, ns=(1, 1))
+        assert upstream.current().client.url == f"http://127.0.0.1:{port}"

@@ -13,7 +13,7 @@ import requests
 from flask import current_app, g
 
 from forgery.client import Client, ClientError
-from forgery.records import Record
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging import jpeg
 from webui.observability import Metrics
 from webui.scoring.turns import Turns
@@ -45,7 +45,7 @@ class Upstream:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pointer = Path(settings.scoring_pointer) if settings.scoring_pointer else None
-        self.written: float | None = None
+        self.written: tuple[int, int] | None = None  # time and inode of the file that was read
         self.lock = threading.Lock()
         self.target = Target(self._client(settings.scoring_url))
 
@@ -54,7 +54,7 @@ class Upstream:
         if self.pointer is None:
             return self.target
         with self.lock:
-            written = self.pointer.stat().st_mtime_ns if self.pointer.is_file() else self.written
+            written = _version(self.pointer) or self.written
             if written != self.written:
                 said = json.loads(self.pointer.read_text("utf-8"))
                 client = self._client(said["url"])
@@ -69,6 +69,18 @@ class Upstream:
             self.settings.scoring_read_timeout,
             pool_size=self.settings.scoring_concurrency,
         )
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Return what differs between two contents of a file that is replaced as a whole.
+
+    The time alone does not: its clock ticks every few milliseconds.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 class Scoring:
@@ -127,9 +139,11 @@ class Scoring:
 
 
 class Probe:
-    """Whether the scoring server answers a real image, asked at most every few seconds.
+    """Whether the scoring server answers a real image, which is asked at most every few seconds.
 
-    While one thread asks, the others are told what was found last.
+    The answer to the image is remembered, and told again only while the server still answers
+    `/ping`: when nobody is there to score, no remembered answer says otherwise. While one thread
+    asks, the others are told what was found last.
     """
 
     def __init__(self, upstream: Upstream, metrics: Metrics, cache_seconds: float) -> None:
@@ -138,18 +152,18 @@ class Probe:
         self.cache_seconds = cache_seconds
         self.lock = threading.Lock()
         self.image = probe_image()
-        self.checked = float("-inf")
         self.failure: str | None = "The scoring server has not been asked yet."
         self.client: Client | None = None
         self.model_version: str | None = None
+        self.remembered: str | None = None
+        self.remembered_until = float("-inf")
 
     def failing(self) -> str | None:
         """Return why the scoring server is not ready, or None when it is."""
-        if time.monotonic() - self.checked > self.cache_seconds and self.lock.acquire(False):
+        if self.lock.acquire(False):
             try:
                 self.failure = self._ask()
                 self.metrics.upstream_up.set(self.failure is None)
-                self.checked = time.monotonic()
             finally:
                 self.lock.release()
         return self.failure
@@ -158,8 +172,20 @@ class Probe:
         url = self.upstream.current().client.url
         if self.client is None or self.client.url != url:
             self.client = Client(url, PROBE_SECONDS, PROBE_SECONDS, pool_size=1)
+            self.remembered_until = float("-inf")
         try:
-            record = self.client.score([self.image], request_id="readyz")[0]
+            self.client.ping()
+        except ClientError as error:
+            self.remembered_until = float("-inf")  # whoever answers next is asked anew
+            return str(error)
+        if time.monotonic() > self.remembered_until:
+            self.remembered = self._score(self.client)
+            self.remembered_until = time.monotonic() + self.cache_seconds
+        return self.remembered
+
+    def _score(self, client: Client) -> str | None:
+        try:
+            record = client.score([self.image], request_id="readyz")[0]
         except ClientError as error:
             return str(error)
         self.model_version = record.model_version

@@ -5,13 +5,13 @@ from typing import Any
 from flask import Blueprint, current_app, request
 
 from forgery.evidence.analysis import ELA_QUALITY, VIEWS, Analysis, Evidence, analyse, gather
-from forgery.records import Record
+from forgery_pyfunc.contract import Parameters, Record, read_flag
 from webui.errors import ApiError
 from webui.scoring.scoring import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import Upload, read_uploads
 from webui.views.openapi import UPLOAD_ERRORS, UPSTREAM_ERRORS, describe
-from webui.views.predict import FLAG, THRESHOLD, read_flag, read_threshold
+from webui.views.predict import FLAG, THRESHOLD
 
 blueprint = Blueprint("analyze", __name__, url_prefix="/v1")
 
@@ -96,8 +96,7 @@ def read_one_upload() -> Upload:
     if len(uploads) > 1:
         raise ApiError("too_many_files", "Send one file at a time here.")
     if uploads[0].refusal:
-        code, _, message = uploads[0].refusal.partition(": ")
-        raise ApiError(code, message)
+        raise ApiError(uploads[0].refusal.code, uploads[0].refusal.message)
     return uploads[0]
 
 
@@ -111,7 +110,7 @@ def analyse_upload(upload: Upload, with_location: bool | None = None) -> Analysi
     if with_location is None:
         with_location = read_flag("location", request.values.get("location"))
     ela_quality = read_ela_quality()
-    threshold = read_threshold(request.values.get("threshold"))
+    threshold = Parameters.read_form(request.values).threshold
     (record,) = scoring().score([upload.data], threshold, heatmap=True)
     scoring().count([record])
     raise_error(record)

@@ -19,14 +19,13 @@ from sqlalchemy import JSON, LargeBinary, create_engine, event, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from forgery.records import Record
+from forgery_pyfunc.contract import Record, read_flag
 from forgery_pyfunc.errors import ForgeryError
 from webui.errors import ApiError
 from webui.scoring.scoring import scoring
 from webui.uploads import Upload
 from webui.views.analyze import ONE_FILE, raise_error, read_one_upload
 from webui.views.openapi import UPLOAD_ERRORS, describe
-from webui.views.predict import read_flag
 
 blueprint = Blueprint("feedback", __name__, url_prefix="/v1")
 

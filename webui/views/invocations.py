@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel
 
 from forgery.client import error_of, read_records
-from forgery.records import Record
+from forgery_pyfunc.contract import Parameters, Record
 from forgery_pyfunc.imaging.decoding import decode
 from webui.errors import ApiError
 from webui.scoring.scoring import scoring
@@ -125,6 +125,7 @@ def read_images(body: bytes, max_files: int) -> list[bytes]:
     Raises:
         ApiError: the body is not one that the model can answer; the message says what is
             allowed and repeats nothing of the payload.
+        ParameterError: one of `params` is not allowed.
     """
     document = parse_json(body)
     layouts = [name for name in LAYOUTS if name in document]
@@ -139,7 +140,7 @@ def read_images(body: bytes, max_files: int) -> list[bytes]:
     if len(cells) > max_files:
         message = f"{len(cells)} images in one request; at most {max_files} are allowed."
         raise ApiError("too_many_files", message)
-    check_params(document.get("params"))
+    Parameters.read(document.get("params"))
     return [decode_base64(cell, number) for number, cell in enumerate(cells)]
 
 
@@ -236,23 +237,3 @@ def decode_base64(cell: Any, number: int) -> bytes:
         return base64.b64decode(cell, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ApiError("bad_base64", f"Image {number} is not valid base64.") from error
-
-
-def check_params(params: Any) -> None:
-    """Refuse parameters that the model does not know or that have another type."""
-    if params is None:
-        return
-    if not isinstance(params, dict) or set(params) - {"threshold", "heatmap", "strict"}:
-        message = "params must be an object that may hold threshold, heatmap and strict."
-        raise ApiError("bad_parameter", message)
-    for name in ("heatmap", "strict"):
-        if name in params and not isinstance(params[name], bool):
-            raise ApiError("bad_parameter", f"{name} must be true or false.")
-    if not _is_threshold(params.get("threshold")):
-        raise ApiError("bad_parameter", "threshold must be a number from 0 to 1, or null.")
-
-
-def _is_threshold(value: Any) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

@@ -1,14 +1,15 @@
 """`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 
 from forgery.evidence.analysis import Analysis, analyse
-from forgery.records import FileRecord, Predictions, Record
+from forgery.records import FileRecord, Predictions
+from forgery_pyfunc.contract import CodedMessage, Parameters, Record, read_flag
 from forgery_pyfunc.errors import ForgeryError
-from webui.errors import STATUS_OF_CODE, ApiError, wants_html
+from webui.errors import STATUS_OF_CODE, wants_html
 from webui.errors import answer as error_answer
 from webui.scoring.scoring import scoring
 from webui.scoring.turns import drawing
@@ -60,10 +61,9 @@ FORM = {
 def predict() -> Response | str | tuple[Response | str, int]:
     """Score the files of a form: JSON, or a page for a plain form post."""
     uploads = read_uploads(current_app.config["SETTINGS"])
-    threshold = read_threshold(request.values.get("threshold"))
+    parameters = Parameters.read_form(request.values)
     html = wants_html()
-    heatmap = html or read_flag("heatmap", request.values.get("heatmap"))
-    records = score_uploads(uploads, threshold, heatmap)
+    records = score_uploads(uploads, parameters.threshold, html or parameters.heatmap)
     cards = draw_cards(uploads, records) if html else []
     records = [card.record for card in cards] or records
     status = 200
@@ -105,11 +105,13 @@ def draw_card(upload: Upload, record: FileRecord, with_location: bool) -> Card:
                 record, analyse(record.filename, upload.data, record, limits, with_location)
             )
     except ForgeryError as error:
-        reason = f"{error.code}: {error}"
+        reason = CodedMessage.of(error)
     except Exception:
         logger.exception("the evidence of a picture could not be drawn")
-        reason = "internal_error: This picture could not be analysed; it has been logged."
-    return Card(FileRecord(filename=record.filename, error=reason), None)
+        reason = CodedMessage(
+            "internal_error", "This picture could not be analysed; it has been logged."
+        )
+    return Card(FileRecord(filename=record.filename, error=str(reason)), None)
 
 
 def show(cards: list[Card]) -> str:
@@ -129,33 +131,10 @@ def score_uploads(
     sound = [upload.data for upload in uploads if not upload.refusal]
     answers = iter(scoring().score(sound, threshold, heatmap) if sound else [])
     records = [
-        Record(error=upload.refusal) if upload.refusal else next(answers) for upload in uploads
+        Record(error=str(upload.refusal)) if upload.refusal else next(answers) for upload in uploads
     ]
     scoring().count(records)
     return [
-        FileRecord(filename=upload.filename, **record.model_dump())
+        FileRecord(filename=upload.filename, **asdict(record))
         for upload, record in zip(uploads, records, strict=True)
     ]
-
-
-def read_threshold(text: str | None) -> float | None:
-    """Return the threshold of a form or query, None where there is none."""
-    if not text:
-        return None
-    try:
-        threshold = float(text)
-    except ValueError:
-        threshold = -1.0
-    if not 0 <= threshold <= 1:
-        raise ApiError("bad_parameter", "threshold must be a number from 0 to 1.")
-    return threshold
-
-
-def read_flag(name: str, text: str | None) -> bool:
-    """Return the truth of a form's or query's flag; a missing one is false."""
-    words = {"": False, "false": False, "0": False, "true": True, "1": True, "on": True}
-    if text is None:
-        return False
-    if text.lower() not in words:
-        raise ApiError("bad_parameter", f"{name} must be true or false.")
-    return words[text.lower()]

@@ -101,9 +101,9 @@ def test_thousands_of_resamples_take_seconds():
     rng = np.random.default_rng(0)
     label = rng.random(1400) < 0.5
     scores = Scores.at_threshold(label, rng.random(1400) * 0.8 + label * 0.2)
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone, whatever else runs
     metrics.estimate([scores] * 3, resamples=2000)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def calibrated(number, seed, distortion=0.0):

@@ -109,12 +109,20 @@ class Faults:
     dropped: int = 0
     passed: int = 0
     dice: random.Random = field(default_factory=lambda: random.Random(7))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def go_down(self) -> int:
+        """Drop everything from now on; return how many requests have passed until now."""
+        with self.lock:
+            self.is_down = True
+            return self.passed
 
     def drops(self) -> bool:
         """Return whether the next request is dropped, and count it."""
-        drop = self.is_down or self.dice.random() < self.share
-        self.dropped, self.passed = self.dropped + drop, self.passed + (not drop)
-        return drop
+        with self.lock:
+            drop = self.is_down or self.dice.random() < self.share
+            self.dropped, self.passed = self.dropped + drop, self.passed + (not drop)
+            return drop
 
 
 @contextlib.contextmanager

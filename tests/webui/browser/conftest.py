@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from forgery_lab.forgeries import scenes
 from tests.webui.pictures import encode
 from tests.webui.servers import free_port, process
+
+PATIENCE = 60_000
+"""Milliseconds until something that is waited for counts as missing; a busy machine needs some."""
+expect.set_options(timeout=PATIENCE)
 
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 
@@ -53,7 +57,7 @@ def open_context(browser: Browser, size: str, **options: object) -> BrowserConte
     width, height = SIZES[size]
     options.setdefault("color_scheme", "light" if size == "desktop" else "dark")
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     return context
 
 

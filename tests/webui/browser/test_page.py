@@ -48,8 +48,7 @@ def test_from_choosing_to_the_verdicts(page, pictures, shots):
     items = page.locator(".item")
     expect(items).to_have_count(4)
     expect(items.nth(3)).to_contain_text("Larger than 1.0 MB.")
-    page.wait_for_timeout(200)
-    assert items.first.locator("img").evaluate("i => i.naturalWidth") == 384
+    expect(items.first.locator("img")).to_have_js_property("naturalWidth", 384)
     assert_accessible(page)
     page.screenshot(path=shots / f"{page.size}-2-chosen.png")
 
@@ -102,10 +101,11 @@ def test_map_mask_views_zoom_and_facts(page, pictures, shots):
 def test_the_quality_slider_draws_the_error_levels_anew(desktop, pictures):
     card = analyse(desktop, pictures["noon"])
     card.get_by_text("Error levels", exact=True).click()
-    before = card.locator(".view-ela").get_attribute("src")
+    view = card.locator(".view-ela")
+    before = view.get_attribute("src")
     card.get_by_label("Save quality").fill("60")
     expect(card.locator(".ela-quality output")).to_have_text("60")
-    assert card.locator(".view-ela").get_attribute("src") != before
+    expect(view).not_to_have_attribute("src", before)
 
 
 def test_reports_are_downloaded(desktop, pictures):
@@ -143,7 +143,7 @@ def test_progress_is_shown_and_an_upload_can_be_cancelled(desktop, pictures, tmp
     network = desktop.context.new_cdp_session(desktop)
     network.send(
         "Network.emulateNetworkConditions",
-        {"offline": False, "latency": 20, "downloadThroughput": 10**6, "uploadThroughput": 10**5},
+        {"offline": False, "latency": 20, "downloadThroughput": 10**6, "uploadThroughput": 20_000},
     )
     desktop.set_input_files("#file", large)
     desktop.get_by_role("button", name="Analyse").click()
@@ -282,7 +282,7 @@ def test_a_scoring_server_killed_in_the_middle_of_an_upload(
     page.goto(site)
     network = context.new_cdp_session(page)
     conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
-    slow = conditions | {"uploadThroughput": 60_000}
+    slow = conditions | {"uploadThroughput": 20_000}
     network.send("Network.emulateNetworkConditions", slow)
     page.set_input_files("#file", pictures["large"])
     page.get_by_role("button", name="Analyse").click()
