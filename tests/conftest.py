@@ -39,10 +39,19 @@ def encoded(pixels, file_format="JPEG", **options):
     return buffer.getvalue()
 
 
-def write_detector(folder: Path, families=("residual",), weight=1.0, calibration=None) -> Path:
-    """Write a detector whose logits are weighted means of the features; no training is needed."""
+def write_detector(
+    folder: Path, families=("residual",), weight=1.0, calibration=None, name="means"
+) -> Path:
+    """Write a detector whose logits are weighted means of the features; no training is needed.
+
+    The weight is one for all channels, or a dict from channels to theirs; it may be negative.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    count = len(channels(families))
+    names = channels(families)
+    count = len(names)
+    weights = [weight]
+    if isinstance(weight, dict):
+        weights = [count * weight.get(channel, 0.0) for channel in names]
     axes = [
         helper.make_tensor(name, TensorProto.INT64, [len(v)], v)
         for name, v in (("over_image", [1, 2, 3]), ("over_channels", [3]), ("flat", [1]))
@@ -61,14 +70,14 @@ def write_detector(folder: Path, families=("residual",), weight=1.0, calibration
             helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1]),
             helper.make_tensor_value_info("blocks", TensorProto.FLOAT, ["n", "h", "w", 1]),
         ],
-        [*axes, helper.make_tensor("weight", TensorProto.FLOAT, [1], [weight])],
+        [*axes, helper.make_tensor("weight", TensorProto.FLOAT, [len(weights)], weights)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 10
     onnx.save(model, folder / "network.onnx")
     description = {
         "format": 1,
-        "name": "means",
+        "name": name,
         "network": "blocks",
         "features": list(families),
         "calibration": (calibration or Calibration(t_lo=0.3, t_hi=0.7)).to_dict(),
