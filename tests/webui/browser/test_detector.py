@@ -32,8 +32,8 @@ def page(request: pytest.FixtureRequest, browser: Browser, detector_site: str) -
 
 
 def test_verdict_band_map_and_evidence(page, pictures, shots):
-    card = analyse(page, pictures["night"], pictures["noon"])
-    expect(page.locator(".result h2")).to_have_text(["night.jpg", "noon.jpg"])
+    card = analyse(page, pictures["noon"], pictures["night"])
+    expect(page.locator(".result h2")).to_have_text(["noon.jpg", "night.jpg"])
     expect(card.locator("h2")).to_be_in_viewport()
     expect(card.locator(".verdict")).to_have_text("Signs of forgery")
     expect(card.locator(".zones")).to_contain_text("30 % to 70 %: no decision")
