@@ -91,6 +91,7 @@ lint: $(READY) ## static checks
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	mypy --python-version 3.10 deploy/rollout
 	python -m steps.settings.mlproject | diff MLproject -
 	zizmor --quiet --offline .github
@@ -127,4 +128,4 @@ lock: ## the locks and conda.yaml, from pyproject.toml
 	bash requirements/compile.sh
 
 clean: ## what tests and builds leave behind; data, models and runs stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis site
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache site

@@ -21,7 +21,7 @@ from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.features import FAMILIES, extract
 from forgery_pyfunc.imaging import ela
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 from steps.settings.configuration import SHIPPED
 
 SIZES = {"384x256": (256, 384), "12 megapixels": (3000, 4000)}

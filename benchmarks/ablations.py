@@ -9,12 +9,13 @@ is in reports/ablations.json and in an MLflow run with those of its folds inside
 import argparse
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
 
-from forgery_lab.evaluation import protocols, report
+from forgery_lab.evaluation import report, summary
+from forgery_lab.evaluation.conditions import C_SCALE, C_SHIFT, CONTROL, B, C, Condition
 from forgery_lab.evaluation.protocols import Options
+from forgery_lab.evaluation.results import Evaluation, Interval
 from forgery_lab.files import write_whole
 from forgery_pyfunc.features import channels
 from steps.pipeline import folds
@@ -39,21 +40,48 @@ SETS = (
 CLASSIC_TRAINING = {"network": "classic", "learning_rate": 3e-4}
 """How the usual network is trained: it learns nothing at the rate of ours."""
 FOLDS = 5
-COLUMNS = {
-    "B": ("protocols", "B", "metrics", "auc"),
-    "matched": ("protocols", "C", "metrics", "auc"),
-    "outside textures": ("protocols", "C", "parts", "outside textures", "auc"),
-    "splices": ("protocols", "C", "parts", "splices", "auc"),
-    "copy-moves": ("protocols", "C", "parts", "copy-moves", "auc"),
-    "rescaled": ("protocols", "C-scale", "metrics", "auc"),
-    "shifted": ("protocols", "C-shift", "metrics", "auc"),
-    "control": ("protocols", "control", "metrics", "auc"),
-    "blocks": ("where", "C", "block_auc"),
-    "pixel F1": ("where", "C", "f1"),
-    "TPR at 5 %": ("protocols", "C", "metrics", "tpr_at_5_fpr"),
-    "calibration error": ("protocols", "C", "metrics", "ece_corrected"),
+Column = Callable[[Evaluation], Interval | None]
+
+
+def metric(condition: Condition, name: str = "auc") -> Column:
+    """Return the column of a metric under a condition."""
+    return lambda evaluation: (
+        evaluation.protocols[condition].metrics.get(name)
+        if condition in evaluation.protocols
+        else None
+    )
+
+
+def part(name: str) -> Column:
+    """Return the column of the AUC of a part of the images under C."""
+
+    def column(evaluation: Evaluation) -> Interval | None:
+        parts = evaluation.protocols[C].parts if C in evaluation.protocols else {}
+        return parts[name].auc if name in parts else None
+
+    return column
+
+
+def heat_map(name: str) -> Column:
+    """Return the column of a figure of the heat map under C."""
+    return lambda evaluation: getattr(evaluation.where.get(C), name, None)
+
+
+COLUMNS: dict[str, Column] = {
+    "B": metric(B),
+    "matched": metric(C),
+    "outside textures": part("outside textures"),
+    "splices": part("splices"),
+    "copy-moves": part("copy-moves"),
+    "rescaled": metric(C_SCALE),
+    "shifted": metric(C_SHIFT),
+    "control": metric(CONTROL),
+    "blocks": heat_map("block_auc"),
+    "pixel F1": heat_map("f1"),
+    "TPR at 5 %": metric(C, "tpr_at_5_fpr"),
+    "calibration error": metric(C, "ece_corrected"),
 }
-"""Where `protocols.summarise` has the figures of the table."""
+"""The columns of the table."""
 
 
 def main() -> None:
@@ -61,25 +89,29 @@ def main() -> None:
     given = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     manager = ConfigurationManager()
-    workspace, recipe = manager.workspace(given.workspace), Recipe.read(manager)
+    workspace, settings = manager.workspace(given.workspace), manager.settings(EvaluateSettings)
+    recipe = Recipe(settings.preprocess, settings.train)
     runs.configure(manager.config.experiment)
-    evaluating = cast(EvaluateSettings, manager.settings("evaluate"))
     options = Options(
-        seed=evaluating.seed, draws=given.draws or evaluating.draws, resamples=evaluating.bootstrap
+        seed=settings.seed, draws=given.draws or settings.draws, resamples=settings.bootstrap
     )
     print(header())
-    found = {}
+    evaluations = {}
     for families in given.sets:
         with runs.started(workspace, run_name=f"ablation {families}"):
-            mine = with_features(recipe, families)
-            found[families] = measure(mine, workspace, options, given.judged)
+            changed = with_features(recipe, families)
+            evaluation = measure(changed, workspace, options, given.judged)
             runs.log_params({"features": families, "folds_judged": given.judged})
-            estimates = row(found[families]).items()
             runs.log_metrics(
-                {name.replace("%", "percent"): one["value"] for name, one in estimates if one}
+                {
+                    name.replace("%", "percent"): estimate.value
+                    for name, estimate in row(evaluation).items()
+                    if estimate and estimate.value is not None
+                }
             )
-        write_whole(REPORT, json.dumps(found, indent=1) + "\n")
-        print(line(families, found[families]), flush=True)
+        evaluations[families] = evaluation.to_dict()
+        write_whole(REPORT, json.dumps(evaluations, indent=1) + "\n")
+        print(line(families, evaluation), flush=True)
 
 
 def arguments() -> argparse.Namespace:
@@ -113,29 +145,20 @@ def with_features(recipe: Recipe, families: str) -> Recipe:
 
 def measure(
     recipe: Recipe, workspace: Workspace, options: Options, folds_judged: int
-) -> dict[str, Any]:
+) -> Evaluation:
     """Return the figures of all protocols, without curves."""
     with folds.models() as trained:
-        judged = folds.judge(FOLDS, recipe, workspace, options, trained, folds_judged)
-    found = protocols.summarise(judged, options)
-    for one in found["protocols"].values():
-        one.pop("curves", None)
-    return found
+        predictions = folds.judge(FOLDS, recipe, workspace, options, trained, folds_judged)
+    return summary.summarise(predictions, options).without_curves()
 
 
-def row(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any] | None]:
-    """Return the estimate of every column, None where there is none."""
-    return {name: _at(found, path) for name, path in COLUMNS.items()}
-
-
-def _at(found: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
-    """Return the estimate at a path of nested mappings; None where it or its value is missing."""
-    here: Any = found
-    for key in path:
-        here = here.get(key)
-        if here is None:
-            return None
-    return here if here["value"] is not None else None
+def row(evaluation: Evaluation) -> dict[str, Interval | None]:
+    """Return the estimate of every column, None where there is none or it has no value."""
+    estimates = {name: column(evaluation) for name, column in COLUMNS.items()}
+    return {
+        name: estimate if estimate and estimate.value is not None else None
+        for name, estimate in estimates.items()
+    }
 
 
 def header() -> str:
@@ -143,11 +166,11 @@ def header() -> str:
     return f"| features | {' | '.join(COLUMNS)} |\n|{' --- |' * (len(COLUMNS) + 1)}"
 
 
-def line(families: str, found: Mapping[str, Any]) -> str:
+def line(families: str, evaluation: Evaluation) -> str:
     """Return a row of the table, with intervals."""
     cells = [
-        f"{report.figure(one['value'], 3)} [{report.interval(one, 3)}]" if one else ""
-        for one in row(found).values()
+        f"{report.figure(estimate.value, 3)} [{report.interval(estimate, 3)}]" if estimate else ""
+        for estimate in row(evaluation).values()
     ]
     return f"| {families.replace(',', ', ')} | {' | '.join(cells)} |"
 

@@ -59,12 +59,16 @@ def pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
 def answer(detector: Detector, data: bytes) -> dict[str, Any]:
     """Return the record of a picture, or the code with which it is refused."""
     try:
-        record = dataclasses.asdict(detector.score(data, with_heatmap=True))
+        record = detector.score(data, with_heatmap=True)
     except ImageError as error:
         return {"code": error.code}
-    heatmap = record["heatmap"]
-    record["heatmap"] = heatmap and hashlib.sha256(heatmap.encode()).hexdigest()
-    return {**record, "probability": repr(record["probability"])}
+    heatmap = record.heatmap and hashlib.sha256(record.heatmap.encode()).hexdigest()
+    return {
+        **dataclasses.asdict(record),
+        "heatmap": heatmap,
+        "probability": repr(record.probability),
+        "reason": record.reason_code,
+    }
 
 
 def main() -> None:

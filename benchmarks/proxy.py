@@ -17,8 +17,8 @@ import requests
 
 from forgery_lab.export import pyfunc
 from forgery_lab.forgeries import scenes
-from forgery_pyfunc.imaging import jpeg
-from serving.follow import write_pointer
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from serving.pointer import write_pointer
 from serving.services import LOOPBACK, scoring_server, web_page
 from serving.supervisor import Service, answers
 
@@ -120,7 +120,7 @@ def _row(scoring_url: str, page_url: str, size: tuple[int, int], rounds: int) ->
 
 def _body(width: int, height: int) -> bytes:
     pixels = scenes.render("nat", np.random.default_rng(1), height, width)
-    image = base64.b64encode(jpeg.encode(pixels, quality=90)).decode("ascii")
+    image = base64.b64encode(encode(pixels, quality=90)).decode("ascii")
     return json.dumps({"dataframe_records": [{"image": image}]}).encode()
 
 

@@ -7,67 +7,73 @@ all, which includes what the network learnt from. Prints a table, writes reports
 
 import argparse
 import hashlib
-import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forgery_lab.data import ingestion
-from forgery_lab.evaluation import metrics, model_card, protocols, report, trials
-from forgery_lab.evaluation.protocols import Judged, Options
+from forgery_lab.evaluation import conditions, metrics, model_card, results, summary, trials
+from forgery_lab.evaluation.protocols import Options, Predictions, disjoint_trials
+from forgery_lab.evaluation.results import ElsewhereFigures, Evaluation, Interval
 from forgery_lab.examples.histories import HistoryMatcher
 from forgery_lab.examples.pairs import Plan, prepared
 from forgery_lab.export import pyfunc
+from forgery_lab.export.detector_folder import Description, DetectorFolder
 from forgery_lab.files import write_whole
 from forgery_lab.forgeries import forging
 from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
-from forgery_pyfunc.detector import MANIFEST_FILE, Detector, read_description
+from forgery_pyfunc.detector import CARD_FILE, FIGURES_FILE, Detector
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from steps.settings.configuration import SHIPPED, ConfigurationManager
+from steps.settings.entities import EvaluateSettings
 
 REPORT = Path("reports/release.json")
+SEED = 0
+"""Of histories and resamples."""
 SHOWN = ("auc", "tpr_at_5_fpr", "recall", "specificity", "ece", "ece_corrected", "coverage")
 
 
-def on_casia(detector: Path, data: Path, options: Options) -> dict[str, Any]:
+def on_casia(detector: Path, data: Path, options: Options) -> Evaluation:
     """Return the evaluation of C, C′, control and D on all images of a CASIA-style folder."""
     with shown("reading", "files") as progress:
         rows, _ = ingestion.ingest(data, progress=progress)
     matcher = HistoryMatcher.fit(rows, data, options.seed)
     masks = trials.load_masks(rows, data)
-    asked = protocols.disjoint_trials(rows, data, matcher, masks, options)
+    asked = disjoint_trials(rows, data, matcher, masks, options)
     with tempfile.TemporaryDirectory() as folder, shown("scoring", "images") as progress:
         model = Path(folder) / "model"
         pyfunc.save_model(detector, model)
-        found = trials.predict(model, asked, masks, options.workers, progress=progress)
-    none = pd.DataFrame(columns=["baseline", *found.columns])
+        scored = trials.predict(model, asked, masks, options.workers, progress=progress)
+    none = pd.DataFrame(columns=["baseline", *scored.columns])
     notes = [f"all {len(rows)} images of {data.name} were scored, in {options.draws} draws"]
-    return protocols.summarise(Judged({"B": rows}, matcher, found, none, [], notes), options)
+    predictions = Predictions({conditions.B: rows}, matcher, scored, none, [], notes)
+    return summary.summarise(predictions, options)
 
 
-def on_photographs(folder: Path, detector: Path) -> list[dict[str, Any]]:
+def on_photographs(folder: Path, detector: Path) -> list[ElsewhereFigures]:
     """Return how many photographs are called forged, as shipped and after a usual handling."""
-    known = pd.read_parquet(detector / MANIFEST_FILE).set_index("sha256")["split"]
+    training = DetectorFolder(detector, str(detector)).training
+    seen = set() if training is None else set(training.loc[training["split"] == "train", "sha256"])
     loaded, rows = Detector.load(detector), []
     for photo in photographs.find(folder).to_dict("records"):
-        held_out = known.get(photo["sha256"]) != "train"
+        held_out = photo["sha256"] not in seen
         for rendition, data in _renditions(Path(photo["path"])).items():
             verdict = loaded.score(data).verdict
             row = {"origin": photo["origin"], "rendition": rendition, "verdict": verdict}
             rows += [{**row, "which": "all"}] + [{**row, "which": "held out"}] * held_out
     groups = pd.DataFrame(rows).groupby(["origin", "rendition", "which"])["verdict"]
     return [
-        {
-            "name": f"photographs ({', '.join(names)})",
-            "images": len(said),
-            "false_positives": metrics.proportion(int((said == "forged").sum()), len(said)),
-            "inconclusive": float((said == "inconclusive").mean()),
-        }
-        for names, said in groups
+        ElsewhereFigures(
+            name=f"photographs ({', '.join(map(str, names))})",
+            images=len(verdicts),
+            false_positives=metrics.proportion(int((verdicts == "forged").sum()), len(verdicts)),
+            inconclusive=float((verdicts == "inconclusive").mean()),
+        )
+        for names, verdicts in groups
     ]
 
 
@@ -88,50 +94,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("casia", type=Path)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--detector", type=Path, default=Path("release"))
-    parser.add_argument("--draws", type=int, default=2)
-    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--detector", type=Path, default=SHIPPED)
+    parser.add_argument("--draws", type=int, help="by default as `evaluate`")
+    parser.add_argument("--resamples", type=int, help="by default as `evaluate`")
     parser.add_argument("--write", action="store_true", help="into the detector's card, too")
     given = parser.parse_args()
-    options = Options(draws=given.draws, resamples=given.resamples)
-    found = on_casia(given.detector, given.casia, options)
-    found["elsewhere"] = on_photographs(given.photos, given.detector)
-    for line in lines(found):
+    evaluating = ConfigurationManager().settings(EvaluateSettings)
+    options = Options(
+        seed=SEED,
+        draws=given.draws or evaluating.draws,
+        resamples=given.resamples or evaluating.bootstrap,
+    )
+    evaluation = on_casia(given.detector, given.casia, options).model_copy(
+        update={"elsewhere": on_photographs(given.photos, given.detector)}
+    )
+    for line in lines(evaluation):
         print(line)
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    results.write(REPORT, evaluation)
     if given.write:
-        write(found, given.detector)
+        write(evaluation, given.detector)
 
 
-def write(found: dict[str, Any], detector: Path) -> None:
+def write(evaluation: Evaluation, detector: Path) -> None:
     """Put the figures into the detector's folder, and into its model card."""
-    for one in found["protocols"].values():
-        del one["curves"]
-    write_whole(detector / report.FIGURES, json.dumps(found, indent=1) + "\n")
-    description = read_description(detector)
-    card = model_card.render(description, found, description.get("data"))
-    write_whole(detector / model_card.FILE, card)
+    results.write(detector / FIGURES_FILE, evaluation.without_curves())
+    write_whole(detector / CARD_FILE, model_card.render(Description.read(detector), evaluation))
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(evaluation: Evaluation) -> list[str]:
     """Return the table."""
-    said = []
-    for condition, one in found["protocols"].items():
-        figures = {name: one["metrics"][name] for name in SHOWN if name in one["metrics"]}
-        figures |= {f"auc, {name}": part["auc"] for name, part in one["parts"].items()}
-        said += [f"{condition:10}{name:32}{_estimate(one)}" for name, one in figures.items()]
-    for name, one in found["where"].get("C", {}).items():
-        if name != "images":
-            said.append(f"{'D':10}{name:32}{_estimate(one)}")
-    for one in found["elsewhere"]:
-        said.append(f"{'forged':10}{one['name']:56}{_estimate(one['false_positives'])}")
-    return said
+    table = []
+    for condition, figures in evaluation.protocols.items():
+        estimates = {name: figures.metrics[name] for name in SHOWN if name in figures.metrics}
+        estimates |= {f"auc, {name}": part.auc for name, part in figures.parts.items()}
+        table += [f"{condition.name:10}{name:32}{_words(one)}" for name, one in estimates.items()]
+    maps = evaluation.where.get(conditions.C)
+    if maps:
+        table += [
+            f"{'D':10}{name:32}{_words(getattr(maps, name))}" for name in trials.WHERE_COLUMNS
+        ]
+    for other in evaluation.elsewhere:
+        table.append(f"{'forged':10}{other.name:56}{_words(other.false_positives)}")
+    return table
 
 
-def _estimate(one: dict[str, Any]) -> str:
-    value, low, high = (one.get(key) for key in ("value", "low", "high"))
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]" if low is not None else f"{value}"
+def _words(estimate: Interval) -> str:
+    if estimate.value is None or estimate.low is None:
+        return f"{estimate.value}"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
 if __name__ == "__main__":

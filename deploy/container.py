@@ -1,6 +1,6 @@
-"""What the container runs: `python -m deploy.container`.
+"""The process that the container runs: `python -m deploy.container`.
 
-Reads its settings, sees to the model, and supervises the scoring server and the web page. It
+Reads its settings, prepares the model, and supervises the scoring server and the web page. It
 imports nothing heavy, because it lives as long as the service does.
 """
 
@@ -17,8 +17,10 @@ from types import FrameType
 from typing import NoReturn
 
 from deploy import model
-from serving.errors import DeployError
-from serving.follow import Follower, champion_by_rest, write_pointer
+from serving.errors import ServiceError
+from serving.follow import Follower
+from serving.pointer import write_pointer
+from serving.registry import champion_by_rest
 from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
 from serving.supervisor import Service, Supervisor
 
@@ -28,9 +30,9 @@ BAKED_MODEL = Path("/opt/model")
 PLACES = ("model", "model-1")
 """Folders for fetched models: one is served, into the other the next one is fetched."""
 REFUSED = 2
-"""Exit status after one sentence that says why."""
+"""Exit status after one sentence with the reason."""
 SCRATCH_BYTES = 64 * 2**20
-"""What uploads, gunicorn and a fetched model need at least in the temporary folder."""
+"""Least free space in the temporary folder: for uploads, gunicorn and a fetched model."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Return the settings; raise `DeployError` for a value that is not allowed."""
+        """Return the settings; raise `ServiceError` for a value that is not allowed."""
         settings = cls(
             port=whole_number(environment, "PORT", 8080, 1, 65535),
             scoring_port=whole_number(environment, "SCORING_PORT", 5001, 1, 65535),
@@ -65,17 +67,17 @@ class Settings:
             host=environment.get("HOST") or "0.0.0.0",  # noqa: S104 the container's own network
         )
         if settings.port == settings.scoring_port:
-            raise DeployError(f"PORT and SCORING_PORT are both {settings.port}; they must differ")
+            raise ServiceError(f"PORT and SCORING_PORT are both {settings.port}; they must differ")
         return settings
 
 
 def whole_number(
     environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int
 ) -> int:
-    """Return a variable as a number; raise `DeployError` where it is none or out of bounds."""
+    """Return a variable as a number; raise `ServiceError` where it is not one, or out of bounds."""
     text = environment.get(name) or str(default)
     if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
-        raise DeployError(
+        raise ServiceError(
             f"{name} is {text!r}; allowed are whole numbers from {lowest} to {highest}"
         )
     return int(text)
@@ -85,7 +87,7 @@ def run(settings: Settings) -> int:
     """Serve until stopped; return the exit status.
 
     Raises:
-        DeployError: what is needed to start is not there.
+        ServiceError: what is needed to start is not there.
     """
     check_scratch()
     check_port_free(settings.host, settings.port)
@@ -115,7 +117,7 @@ def follower(
     workers: int,
     pointer: Path,
 ) -> Follower:
-    """Return what changes over whenever the alias moves."""
+    """Return the follower, which switches to the new version whenever the alias moves."""
 
     def fetch(command: list[str]) -> int:
         return supervisor.finish(Service("fetch", command))
@@ -124,7 +126,7 @@ def follower(
         try:
             fetched = prepare_model(f"models:/{wanted}", spare_place(following.serving), fetch)
         except SystemExit as error:  # at the start a refusal ends the process
-            raise DeployError(f"the model {wanted} is refused") from error
+            raise ServiceError(f"the model {wanted} is refused") from error
         return scoring_server(str(fetched), port, workers)
 
     following = Follower(supervisor, supervisor.services[0], version, newest, prepare, pointer)
@@ -147,26 +149,26 @@ def prepare_model(
     folder = Path(tempfile.gettempdir()) / place
     status = finish([sys.executable, "-m", "deploy.model", uri, str(folder)])
     if status == REFUSED:
-        sys.exit(REFUSED)  # it has said why
+        sys.exit(REFUSED)  # the process has printed the reason
     if status:
-        raise DeployError(f"fetching the model {uri} ended with status {status}")
+        raise ServiceError(f"fetching the model {uri} ended with status {status}")
     return folder
 
 
 def check_scratch() -> None:
-    """Raise `DeployError` where there is no temporary folder with some space in it."""
+    """Raise `ServiceError` where there is no temporary folder with some space in it."""
     try:
         folder = tempfile.gettempdir()
     except FileNotFoundError as error:
-        raise DeployError(
+        raise ServiceError(
             "no temporary folder can be written; with a read-only root file system mount one: "
             "--tmpfs /tmp"
         ) from error
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
     if free < SCRATCH_BYTES:
-        raise DeployError(
-            f"no disk: {folder} has {free >> 20} MiB left; needed are {SCRATCH_BYTES >> 20} MiB"
+        raise ServiceError(
+            f"no disk: {folder} has {free >> 20} MiB left; {SCRATCH_BYTES >> 20} MiB are needed"
         )
 
 
@@ -183,7 +185,7 @@ def main() -> int:
         signal.signal(number, stop)  # process 1 ignores what it does not handle
     try:
         return run(Settings.from_environment(os.environ))
-    except DeployError as error:
+    except ServiceError as error:
         logger.critical("%s", error)
         return REFUSED
 

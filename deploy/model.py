@@ -13,16 +13,16 @@ from pathlib import Path
 
 import yaml
 
-from serving.errors import DeployError
+from serving.errors import ServiceError
 
 logger = logging.getLogger("model")
 
 OUTPUTS = {"verdict", "probability"}
-"""What at least an answer holds; see the contract of `/invocations`."""
+"""Fields that every answer must have; see the contract of `/invocations`."""
 
 
 def check(folder: Path) -> None:
-    """Raise `DeployError` unless the folder holds an MLflow model with the right signature."""
+    """Raise `ServiceError` unless the folder holds an MLflow model with the right signature."""
     description = folder / "MLmodel"
     try:
         model = yaml.safe_load(description.read_text("utf-8"))
@@ -30,23 +30,23 @@ def check(folder: Path) -> None:
         inputs = json.loads(signature.get("inputs") or "[]")
         outputs = {column.get("name") for column in json.loads(signature.get("outputs") or "[]")}
     except FileNotFoundError as error:
-        raise DeployError(
+        raise ServiceError(
             f"there is no model in {folder}; build the image with MODEL_PATH or MODEL_URI, "
             "or start it with MODEL_URI"
         ) from error
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DeployError(f"{description} is not the description of an MLflow model") from error
+        raise ServiceError(f"{description} is not the description of an MLflow model") from error
     if "python_function" not in flavors:
-        raise DeployError(f"the model in {folder} is no pyfunc; it has {sorted(flavors)}")
+        raise ServiceError(f"the model in {folder} is not a pyfunc; it has {sorted(flavors)}")
     columns = [(column.get("name"), column.get("type")) for column in inputs]
     if columns != [("image", "binary")]:
         found = ", ".join(f"{name} ({kind})" for name, kind in columns) or "no columns"
-        raise DeployError(
+        raise ServiceError(
             f"the model in {folder} has the wrong signature: it takes {found}; "
-            "needed is one column, image (binary)"
+            "expected: one column, image (binary)"
         )
     if missing := OUTPUTS - outputs:
-        raise DeployError(
+        raise ServiceError(
             f"the model in {folder} has the wrong signature: it does not answer with "
             f"{', '.join(sorted(missing))}"
         )
@@ -56,8 +56,8 @@ def fetch(uri: str, folder: Path) -> None:
     """Write the model of a URI into a new folder and check it.
 
     Raises:
-        DeployError: it cannot be had (no such model, server absent, no space), or is no model
-            that this service can serve.
+        ServiceError: it could not be fetched (no such model, server absent, no space), or it is not
+            a model that this service can serve.
     """
     # A roll-out waits for this: fail in seconds, not after MLflow's minutes of retries.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
@@ -72,9 +72,9 @@ def fetch(uri: str, folder: Path) -> None:
         fetched = Path(download_artifacts(artifact_uri=uri, dst_path=str(folder)))
         if fetched != folder:  # a folder's name may come with it
             shutil.copytree(fetched, folder, dirs_exist_ok=True)
-    except Exception as error:  # MLflow and its stores raise whatever they like
+    except Exception as error:  # MLflow and its stores raise errors of any class
         reason = " ".join(str(error).split())[:300]
-        raise DeployError(
+        raise ServiceError(
             f"the model {uri} could not be fetched from {server}: {reason}"
         ) from error
     check(folder)
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
             check(Path(folder))
         else:
             fetch(source, Path(folder))
-    except DeployError as error:
+    except ServiceError as error:
         logger.critical("%s", error)
         return 2
     return 0

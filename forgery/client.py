@@ -28,7 +28,7 @@ class ClientError(ForgeryError):
 
     `code` is `scoring_server_absent`, `scoring_server_late`, `scoring_server_busy` or
     `scoring_server_failed`, or the code that the front end answered with; `status` is that of the
-    answer, None where there is none or it is 200 and not understood.
+    answer, None where there is none or it is 200 with a malformed body.
     """
 
     code = "scoring_server_failed"
@@ -95,7 +95,7 @@ class Client:
         try:
             return Analysis.model_validate_json(response.content)
         except ValidationError as error:
-            raise ClientError("The server gave an answer that is not understood.") from error
+            raise ClientError("The answer of the server is malformed.") from error
 
     def report(self, filename: str, image: bytes, with_location: bool = False) -> bytes:
         """Return a PDF report on one encoded image; only the front end knows how.
@@ -113,6 +113,10 @@ class Client:
             headers["X-Request-ID"] = request_id
             query = {"request_id": request_id}  # the scoring server logs the URL, not headers
         return self._send("POST", "/invocations", data=body, headers=headers, params=query)
+
+    def check(self) -> None:
+        """Raise `ClientError` unless a server answers."""
+        self.mlflow_version()
 
     def mlflow_version(self) -> str:
         """Return which MLflow the scoring server runs."""
@@ -174,7 +178,7 @@ def read_records(body: bytes, expected: int) -> list[Record]:
     try:
         records = RECORDS.validate_python(json.loads(body)["predictions"])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise ClientError("The scoring server gave an answer that is not understood.") from error
+        raise ClientError("The answer of the scoring server is malformed.") from error
     if len(records) != expected:
         raise ClientError(f"The scoring server answered {len(records)} of {expected} images.")
     return records

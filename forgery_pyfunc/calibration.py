@@ -51,9 +51,9 @@ class Calibration:
                 "it needs 0 ≤ t_lo ≤ t_hi ≤ 1"
             )
         if self.temperature <= 0 or self.block_temperature <= 0:
-            raise ModelError("the calibration has a temperature that is not above 0")
+            raise ModelError("the temperatures of the calibration must be above 0")
         if self.block_softness is not None and self.block_softness <= 0:
-            raise ModelError("the calibration has a block_softness that is not above 0")
+            raise ModelError("block_softness of the calibration must be above 0")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":

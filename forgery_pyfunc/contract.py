@@ -117,7 +117,7 @@ class Parameters:
     threshold: float | None = field(
         default=None, metadata=_about("double", "replaces the calibrated grey band", ge=0, le=1)
     )
-    heatmap: bool = field(default=False, metadata=_about("boolean", "draw the map of where"))
+    heatmap: bool = field(default=False, metadata=_about("boolean", "draw the heat map"))
     strict: bool = field(
         default=True, metadata=_about("boolean", "refuse a request without any readable image")
     )

@@ -1,4 +1,4 @@
-"""A trained detector as it stands on disk, and the way from bytes to an answer."""
+"""A trained detector, as it is stored on disk, and the way from bytes to an answer."""
 
 import base64
 import hashlib
@@ -15,27 +15,31 @@ from forgery_pyfunc import applicability, borders, heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ImageError, ModelError
-from forgery_pyfunc.features import SMALLEST_SIDE, extract
-from forgery_pyfunc.imaging.decoding import DecodedImage, Limits, decode, oriented
+from forgery_pyfunc.features import SMALLEST_SIDE, blocks, extract
+from forgery_pyfunc.imaging.decoding import DecodedImage, decode, oriented
+from forgery_pyfunc.imaging.guards import Limits
 
 FORMAT = 1
 """Version of the folder's layout; a detector of another format is refused."""
 
 DESCRIPTION_FILE = "detector.json"
 NETWORK_FILE = "network.onnx"
+KERAS_FILE = "network.keras"
 MANIFEST_FILE = "training_manifest.parquet"
+FIGURES_FILE = "figures.json"
+CARD_FILE = "model_card.md"
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the network says of one image, before calibration.
+class Logits:
+    """The network's output for one image, before calibration.
 
     Attributes:
-        logit: of the image being forged.
+        image: of the image being forged.
         blocks: float32[h, w] logits per 8×8 block, or None where the network has no map.
     """
 
-    logit: float
+    image: float
     blocks: np.ndarray | None
 
 
@@ -61,7 +65,7 @@ class Detector:
 
         Args:
             folder: as `train` writes it.
-            version: what `model_version` shall say; by default the detector's name and the
+            version: the `model_version` of its answers; by default the detector's name and the
                 first digits of the network's SHA-256.
 
         Raises:
@@ -75,7 +79,9 @@ class Detector:
         except FileNotFoundError as error:
             raise ModelError(f"{folder} has no {NETWORK_FILE}") from error
         except Exception as error:  # ONNX Runtime's errors share no public base class
-            raise ModelError(f"{folder / NETWORK_FILE} is no ONNX network: {error}") from error
+            raise ModelError(
+                f"{folder / NETWORK_FILE} is not a valid ONNX network: {error}"
+            ) from error
         digest = hashlib.sha256(network).hexdigest()[:8]
         return cls(
             session,
@@ -84,16 +90,16 @@ class Detector:
             version or f"{description['name']}-{digest}",
         )
 
-    def evidence(self, image: DecodedImage) -> Evidence:
+    def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""
         features = extract(image, self.features)[np.newaxis]
         answers = dict(
             zip(self.outputs, self.session.run(None, {"features": features}), strict=True)
         )
-        blocks = answers.get("blocks")
-        return Evidence(
-            logit=float(answers["image"].item()),
-            blocks=None if blocks is None else blocks[0, :, :, 0],
+        logits = answers.get("blocks")
+        return Logits(
+            image=float(answers["image"].item()),
+            blocks=None if logits is None else logits[0, :, :, 0],
         )
 
     def score(
@@ -108,7 +114,7 @@ class Detector:
         Args:
             data: an encoded image.
             threshold: replaces both thresholds of the calibration.
-            with_heatmap: whether to draw the map of where, where the network has one.
+            with_heatmap: whether to draw the heat map, where the network has one.
             limits: of size; by default those of `Limits()`.
 
         Raises:
@@ -123,13 +129,13 @@ class Detector:
         inner = image.part(rows, columns)
         if reason := applicability.reason_against(inner):
             return replace(record, verdict="inconclusive", reason=str(reason))
-        evidence = self.evidence(inner)
-        probability = self.calibration.probability(evidence.logit, inner.width * inner.height)
+        logits = self.logits(inner)
+        probability = self.calibration.probability(logits.image, inner.width * inner.height)
         t_lo, t_hi = self.calibration.band(threshold)
         levels = None
-        if with_heatmap and evidence.blocks is not None:
-            corner = rows.start // heatmap.BLOCK, columns.start // heatmap.BLOCK
-            levels = self._heatmap(image, evidence.blocks, corner)
+        if with_heatmap and logits.blocks is not None:
+            corner = rows.start // blocks.SIZE, columns.start // blocks.SIZE
+            levels = self._heatmap(image, logits.blocks, corner)
         return replace(
             record,
             verdict=self.calibration.verdict(probability, threshold),
@@ -143,24 +149,26 @@ class Detector:
         """Return the record of an image that could not be scored."""
         return Record(model_version=self.version, error=str(CodedMessage.of(error)))
 
-    def _heatmap(self, image: DecodedImage, blocks: np.ndarray, corner: tuple[int, int]) -> str:
+    def _heatmap(self, image: DecodedImage, logits: np.ndarray, corner: tuple[int, int]) -> str:
         """Return the map of an image whose blocks from a corner on have these logits; else 0."""
-        probabilities = np.zeros((image.height // heatmap.BLOCK, image.width // heatmap.BLOCK))
-        (top, left), (rows, columns) = corner, blocks.shape
+        probabilities = np.zeros(blocks.grid(image.height, image.width))
+        (top, left), (rows, columns) = corner, logits.shape
         window = np.s_[top : top + rows, left : left + columns]
-        probabilities[window] = self.calibration.block_probabilities(blocks)
+        probabilities[window] = self.calibration.block_probabilities(logits)
         levels = heatmap.render(probabilities, image.width, image.height)
         png = heatmap.to_png(oriented(levels, image.orientation))
         return base64.b64encode(png).decode("ascii")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Return what `detector.json` says; raise `ModelError` where it is not as it must be."""
+    """Return the content of `detector.json`; raise `ModelError` where it is missing or invalid."""
     path = folder / DESCRIPTION_FILE
     try:
         description = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"{folder} is no detector: it has no {DESCRIPTION_FILE}") from error
+        raise ModelError(
+            f"{folder} is not a detector folder: it has no {DESCRIPTION_FILE}"
+        ) from error
     except ValueError as error:
         raise ModelError(f"{path} is not valid JSON: {error}") from error
     missing = {"format", "name", "network", "features", "calibration"} - set(description)
@@ -182,7 +190,7 @@ def _reason_against_size(image: DecodedImage) -> CodedMessage | None:
 
 
 def _session_options() -> onnxruntime.SessionOptions:
-    """One thread per request: the server runs requests side by side, and the network is small."""
+    """Return options of one thread: the server runs requests side by side on a small network."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -1,12 +1,11 @@
-"""The map of where: block probabilities as a picture of the image's size."""
+"""The heat map: block probabilities as a picture of the image's size."""
 
 import io
 
 import numpy as np
 from PIL import Image
 
-BLOCK = 8
-"""Pixels on a side of a JPEG block, and so of a cell of the map."""
+from forgery_pyfunc.features import blocks
 
 
 def render(probabilities: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -17,7 +16,7 @@ def render(probabilities: np.ndarray, width: int, height: int) -> np.ndarray:
     """
     rows, columns = probabilities.shape
     covered = Image.fromarray(probabilities.astype(np.float32)).resize(
-        (columns * BLOCK, rows * BLOCK), Image.Resampling.BILINEAR
+        (columns * blocks.SIZE, rows * blocks.SIZE), Image.Resampling.BILINEAR
     )
     levels = np.rint(np.asarray(covered) * 255).astype(np.uint8)
     below, right = max(height - levels.shape[0], 0), max(width - levels.shape[1], 0)

@@ -28,7 +28,9 @@ from forgery_pyfunc.contract import (
 )
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError, ModelError
-from forgery_pyfunc.imaging.decoding import FORMATS, Limits, sniff
+from forgery_pyfunc.imaging.decoding import FORMATS
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.sniffing import sniff
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ class ForgeryModel(PythonModel):
         parameters = read_parameters(params)
         images = model_input["image"]
         if len(images) == 0:
-            raise BadRequestError("the request holds no image")
+            raise BadRequestError("the request contains no image")
         records = [self._record(image, parameters) for image in images]
         if parameters.strict and all(record.error for record in records):
             raise BadRequestError(f"no image could be read; the first: {records[0].error}")
@@ -77,7 +79,7 @@ class ForgeryModel(PythonModel):
             return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
         except ImageError as error:
             return self.detector.error_record(error)
-        except Exception:  # one image must never spoil the others, whatever it triggered
+        except Exception:  # one image must never affect the others, whatever it triggers
             logger.exception("an image could not be scored")
             failure = ImageError("this image could not be scored", code="internal_error")
             return self.detector.error_record(failure)
@@ -87,7 +89,7 @@ def read_limits(environment: Mapping[str, str]) -> Limits:
     """Return the limits that MAX_UPLOAD_MB and MAX_PIXELS set, as they do for the web page.
 
     Raises:
-        ModelError: one of them is no number above 0.
+        ModelError: one of them is not a number above 0.
     """
     megabytes = _positive(environment, "MAX_UPLOAD_MB", Limits.max_bytes / 2**20)
     pixels = _positive(environment, "MAX_PIXELS", Limits.max_pixels)
@@ -124,8 +126,8 @@ def to_bytes(image: Any) -> bytes:
             return base64.b64decode(data, validate=True)
         return data
     if not isinstance(image, str):
-        found = type(image).__name__
-        raise ImageError(f"an image must be bytes or base64 text, not {found}")
+        kind = type(image).__name__
+        raise ImageError(f"an image must be bytes or base64 text, not {kind}")
     try:
         return base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -140,8 +142,8 @@ def registered_version(folder: Path) -> str | None:
     meta = folder.parent.parent / "registered_model_meta"  # MLflow writes it on download
     if not meta.is_file():
         return None
-    facts = yaml.safe_load(meta.read_text("utf-8"))
-    return f"{facts['model_name']}/{facts['model_version']}"
+    registered = yaml.safe_load(meta.read_text("utf-8"))
+    return f"{registered['model_name']}/{registered['model_version']}"
 
 
 class BadRequestError(MlflowException):
@@ -151,17 +153,17 @@ class BadRequestError(MlflowException):
     """
 
     def __init__(self, message: str) -> None:
-        self._said = message
+        self._message = message
         super().__init__(message, error_code=INVALID_PARAMETER_VALUE)
 
     @property
     def message(self) -> str:
-        """What was wrong, and nothing else."""
-        return self._said
+        """The message alone."""
+        return self._message
 
     @message.setter
     def message(self, wrapped: str) -> None:
-        """Refuse what the server would make of it."""
+        """Ignore the server's version, which holds the payload."""
 
 
 mlflow.models.set_model(ForgeryModel())

@@ -9,9 +9,9 @@ compile() {
     --python-version 3.11 --python-platform x86_64-manylinux_2_28 "$@"
 }
 
-compile pyproject.toml --extra pipeline --extra dev -o requirements/dev.lock "$@"
-compile pyproject.toml --extra pipeline -c requirements/dev.lock -o requirements/pipeline.lock
-compile pyproject.toml -c requirements/dev.lock -o requirements/serve.lock
+compile pyproject.toml --extra serve --extra pipeline --extra dev -o requirements/dev.lock "$@"
+compile pyproject.toml --extra serve --extra pipeline -c requirements/dev.lock -o requirements/pipeline.lock
+compile pyproject.toml --extra serve -c requirements/dev.lock -o requirements/serve.lock
 echo "uv==$(uv --version | cut -d' ' -f2)" | compile - -o requirements/bootstrap.lock
 
 {

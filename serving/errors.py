@@ -1,9 +1,9 @@
-"""What operations can fail with."""
+"""What running the services can fail with."""
 
 from forgery_pyfunc.errors import ForgeryError
 
 
-class DeployError(ForgeryError):
+class ServiceError(ForgeryError):
     """The service cannot run as it was asked to; one sentence says why."""
 
-    code = "deploy"
+    code = "service"

@@ -6,7 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
-from serving.errors import DeployError
+from serving.errors import ServiceError
 from serving.supervisor import DRAIN_SECONDS, Service
 
 LOOPBACK = "127.0.0.1"
@@ -26,7 +26,7 @@ def scoring_server(
     ]  # fmt: skip
     path = f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # mlflow calls uvicorn
     # Without PYTHONPATH the model runs the code that was logged with it, never this tree's.
-    # A worker per core leaves no core for threads of matrix products, which wait actively.
+    # A worker per core leaves no core for threads of matrix products, which busy-wait.
     settings = {"PATH": path, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", **(environment or {})}
     return Service("scoring", command, settings, ping=f"http://{LOOPBACK}:{port}/ping")
 
@@ -49,14 +49,14 @@ def web_page(host: str, port: int, scoring_port: int, pointer: Path) -> Service:
 
 
 def check_port_free(host: str, port: int) -> None:
-    """Raise `DeployError` where the port cannot be listened on."""
+    """Raise `ServiceError` where the port cannot be listened on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise DeployError(
-                f"port {port} of {host} cannot be used ({error.strerror}); choose another one"
+            raise ServiceError(
+                f"port {port} of {host} cannot be used ({error.strerror}); choose another port"
             ) from error
 
 

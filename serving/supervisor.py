@@ -29,9 +29,9 @@ FIRST_PAUSE = 0.5
 DRAIN_SECONDS = 18.0
 """Time for requests in flight after SIGTERM; then what still runs is killed."""
 MAX_SILENCES = 3
-"""A service killed this often for its silence, without one answer in between, is given up."""
+"""A service killed this often for not answering, without an answer in between, is given up."""
 ASK_SECONDS = 2.0
-"""How often a service with a `ping` is asked, and how long it may take to answer."""
+"""How often a service with a `ping` is probed, and how long it may take to answer."""
 
 
 @dataclass
@@ -42,9 +42,9 @@ class Service:
         name: for the log.
         command: program and arguments; it becomes the leader of a process group of its own.
         environment: what is added to the supervisor's.
-        ping: an http URL that answers 200 while the service is sound; empty: nothing is asked.
+        ping: an http URL that answers 200 while the service is healthy; empty: no probe.
         start_seconds: how long the first answer may take.
-        silence_seconds: how long a running service may stay without an answer.
+        silence_seconds: how long a running service may fail to answer.
     """
 
     name: str
@@ -81,11 +81,11 @@ class Service:
         self._plan_restart(how)
         return True
 
-    def hopeless(self) -> str:
-        """Return why it is not to be tried again, or nothing."""
+    def reason_to_give_up(self) -> str:
+        """Return why it should not be restarted, or an empty string."""
         if len(self.deaths) == MAX_DEATHS and self.deaths[-1] - self.deaths[0] < DEATH_WINDOW:
             return f"died {MAX_DEATHS} times"
-        return f"gave no answer {MAX_SILENCES} times" if self.silences >= MAX_SILENCES else ""
+        return f"did not answer {MAX_SILENCES} times" if self.silences >= MAX_SILENCES else ""
 
     def signal(self, number: int) -> None:
         """Send a signal to the process group, also where its leader has gone already."""
@@ -106,7 +106,7 @@ class Service:
         return False
 
     def ask(self) -> None:
-        """Ask the service whether it is sound, and kill it when it has been silent too long."""
+        """Probe the service, and kill it when it has not answered for too long."""
         if self.process is None or not self.ping:
             return
         asked, process = time.monotonic(), self.process
@@ -114,7 +114,7 @@ class Service:
             self.patience_ends = asked + self.silence_seconds
             self.silences = 0
         elif time.monotonic() > self.patience_ends and self.process is process:
-            logger.error("%s gives no answer on %s; it is killed", self.name, self.ping)
+            logger.error("%s does not answer on %s and is killed", self.name, self.ping)
             self.silences += 1
             self.signal(signal.SIGKILL)
 
@@ -128,14 +128,14 @@ class Service:
 
 
 class Supervisor:
-    """Runs services until a signal stops them or one of them is hopeless."""
+    """Runs services until a signal stops them or one of them keeps failing."""
 
     def __init__(self, services: Sequence[Service]) -> None:
         self.services = list(services)
-        self.beside: list[Service] = []  # started or being stopped by somebody else
+        self.beside: list[Service] = []  # started or stopped by the follower, not by this class
         self.stopping = False
         self.hurried = False
-        self.forking = threading.Lock()  # held until a new process is known as no orphan
+        self.forking = threading.Lock()  # held until a new process is listed as a service
 
     def run(self) -> int:
         """Run until stopped; return 0 after SIGTERM or SIGINT, 1 after giving up."""
@@ -153,30 +153,30 @@ class Supervisor:
         return status
 
     def exchange(self, old: Service, new: Service) -> None:
-        """Look after a running service in place of another, which somebody else will stop."""
+        """Supervise a running service in place of another, which the caller will stop."""
         self.beside.append(old)
         self.services = [new if service is old else service for service in self.services]
         self.beside.remove(new)
 
     def start_beside(self, service: Service) -> None:
-        """Start what somebody else looks after; it is stopped with the rest."""
+        """Start a service that the caller supervises; it is stopped with the others."""
         with self.forking:
             self.beside.append(service)
             service.start()
 
-    def finish(self, errand: Service) -> int:
+    def finish(self, command: Service) -> int:
         """Return the exit status of a command that runs to its end, beside the services."""
-        self.start_beside(errand)
+        self.start_beside(command)
         try:
-            return errand.process.wait() if errand.process else 127  # as a shell says it
+            return command.process.wait() if command.process else 127  # as a shell returns it
         finally:
-            self.beside.remove(errand)
+            self.beside.remove(command)
 
     def _restart_the_dead(self) -> int:
         for service in self.services:
             service.died()
-            if service.process is None and (why := service.hopeless()):
-                logger.critical("%s %s; giving up", service.name, why)
+            if service.process is None and (reason := service.reason_to_give_up()):
+                logger.critical("%s %s; giving up", service.name, reason)
                 return 1
             if service.process is None and time.monotonic() >= service.restart_at:
                 service.start()

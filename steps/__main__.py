@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from forgery_pyfunc.errors import ForgeryError
 from steps.errors import SettingsError, exit_status
-from steps.settings.configuration import ConfigurationManager
+from steps.settings.configuration import ConfigurationManager, entity_of
 from steps.tracking import runs
 
 WORKSPACE = "workspace"
@@ -28,15 +28,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run_step(step: str, options: dict[str, str]) -> None:
-    """Run one step in its MLflow run; raise `ForgeryError` for all that a user can mend."""
+    """Run one step in its MLflow run; raise `ForgeryError` for all that a user can correct."""
     manager = ConfigurationManager()
     workspace = manager.workspace(options.pop(WORKSPACE, None))
-    settings = manager.settings(step, options)
+    settings = manager.settings(entity_of(step), options)
     module = importlib.import_module(f"steps.{step}")
     try:
         runs.configure(manager.config.experiment)
         unfinished = getattr(module, "unfinished_run", None)
-        with runs.step_run(step, settings, workspace, unfinished):
+        with runs.step_run(settings, workspace, unfinished):
             module.run(settings, workspace)
     except (MlflowException, OSError) as error:
         raise runs.translated(error) from error

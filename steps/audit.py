@@ -1,4 +1,4 @@
-"""How much of the label of a data set can be told without looking at the pictures."""
+"""How much of a data set's labels can be predicted without looking at the images."""
 
 import logging
 
@@ -12,13 +12,14 @@ logger = logging.getLogger(__name__)
 
 
 def run(settings: AuditSettings, workspace: Workspace) -> None:
-    """Audit a folder of two classes; write and log the report, and say the verdict."""
+    """Audit a folder of two classes; write and log the report and its verdict."""
     with shown("reading", "files") as progress:
         found = audit.audit(settings.data, settings.seed, progress=progress)
     folder = settings.output or workspace.path("audit")
     audit.write(folder, found)
-    for one in found.findings:
-        runs.log_metrics({f"auc.{one.rule}": one.auc["value"]})
+    for finding in found.findings:
+        if finding.auc.value is not None:
+            runs.log_metrics({f"auc.{finding.rule}": finding.auc.value})
     runs.set_tags({"verdict": found.telling})
     runs.log_artifacts(folder, "audit")
     logger.info("%s", found.verdict)

@@ -12,11 +12,11 @@ from forgery_lab.data import ingestion, manifest
 from forgery_lab.data.manifest_figures import summary_figures
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
-from forgery_lab.promotion import frozen_set as frozen
-from forgery_lab.promotion.frozen_set import FrozenSet
+from forgery_lab.promotion.frozen_set import REASONS, issues
 from forgery_lab.sources import source as sources
-from steps.settings.configuration import PROJECT_ROOT, Workspace, feedback_store
-from steps.settings.entities import IngestSettings, PromoteSettings
+from steps.pipeline import frozen_set
+from steps.settings.configuration import Workspace, feedback_store
+from steps.settings.entities import IngestSettings
 from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
@@ -37,28 +37,19 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
             demo_count=settings.demo_count,
             progress=progress,
         )
-    judges = frozen_set(settings, workspace)
+    judges = frozen_set.ensure(settings.frozen, settings.frozen_digest, workspace)
     with shown("reading", "images") as progress:
         frame, summary = ingestion.ingest(
-            root, progress=progress, touching=lambda rows: frozen.issues(rows, judges.frame)
+            root, progress=progress, touching=lambda rows: issues(rows, judges.frame)
         )
     manifest.write(frame, workspace.path("manifest"))
     report = json.dumps({"source": source, **summary}, indent=1) + "\n"
     write_whole(workspace.path("ingest_report"), report)
     log(summary, workspace, source)
     say(summary)
-    taken = sum(summary["counts"].get(code, 0) for code in frozen.REASONS)
-    runs.log_metrics({"frozen.taken_out": taken})
-    logger.info("%d images touch the frozen test set and were taken out", taken)
-
-
-def frozen_set(settings: IngestSettings | PromoteSettings, workspace: Workspace) -> FrozenSet:
-    """Return the frozen test set of the workspace, fetched where it is not there yet."""
-    source = settings.frozen
-    if (PROJECT_ROOT / source).exists():
-        source = str(PROJECT_ROOT / source)
-    with shown("the frozen test set", "images") as progress:
-        return frozen.ensure(workspace.path("frozen"), source, settings.frozen_digest, progress)
+    removed = sum(summary["counts"].get(code, 0) for code in REASONS)
+    runs.log_metrics({"frozen.taken_out": removed})
+    logger.info("%d images overlap with the frozen test set and were removed", removed)
 
 
 def log(summary: Mapping[str, Any], workspace: Workspace, source: str) -> None:

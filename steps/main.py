@@ -1,9 +1,9 @@
-"""The whole way, or a part of it, as child runs of one parent run."""
+"""The whole pipeline, or a part of it, as child runs of one parent run."""
 
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
@@ -13,7 +13,12 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from steps.errors import SettingsError, StepFailedError
-from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
+from steps.settings.configuration import (
+    PROJECT_ROOT,
+    ConfigurationManager,
+    Workspace,
+    read_overrides,
+)
 from steps.settings.entities import SETTINGS, MainSettings, Paths
 from steps.tracking.runs import OUTCOME_TAG, REASON_TAG, REFUSED, current_run
 
@@ -39,16 +44,30 @@ def planned(settings: MainSettings) -> dict[str, dict[str, str]]:
     Raises:
         SettingsError: before any work is done.
     """
-    overrides = read_overrides(settings.overrides)
+    allowed = [step for step in SETTINGS if step not in ("main", "serve")]
+    for step in settings.steps:
+        if step not in allowed:
+            raise SettingsError(f"-P: main.steps names {step!r}; allowed: {', '.join(allowed)}")
+    overrides = read_overrides(settings.overrides, settings.step, allowed)
     manager = ConfigurationManager()
-    found = {}
+    parameters = {}
     for step in (*settings.steps, *overrides):
-        check_step(step)
-        found[step] = dict(overrides.get(step, {}))
+        parameters[step] = {**overrides.get(step, {}), **of_other_steps(step, overrides)}
         if step == "ingest" and settings.source:
-            found[step]["source"] = settings.source
-        manager.settings(step, found[step])
-    return found
+            parameters[step]["source"] = settings.source
+        manager.settings(SETTINGS[step], parameters[step])
+    return parameters
+
+
+def of_other_steps(step: str, overrides: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the parameter `overrides` of a step that works with the settings of others."""
+    own = overrides.get(step, {}).get("overrides", "")
+    pairs = [
+        f"{other}.{key}={value}"
+        for other in SETTINGS[step].other_steps()
+        for key, value in overrides.get(other, {}).items()
+    ]
+    return {"overrides": ",".join([*pairs, *([own] if own else [])])} if pairs else {}
 
 
 def new_folder(folder: Path) -> Path:
@@ -59,36 +78,8 @@ def new_folder(folder: Path) -> Path:
     return folder
 
 
-def check_step(step: str) -> None:
-    """Raise `SettingsError` where this is no step that `main` can run."""
-    allowed = [name for name in SETTINGS if name not in ("main", "serve")]
-    if step not in allowed:
-        raise SettingsError(f"-P: main names {step!r}; allowed: {', '.join(allowed)}")
-
-
-def read_overrides(pairs: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return {"train": {"epochs": "2"}} for ("train.epochs=2",).
-
-    A part without "=" belongs to the value before it: "evaluate.protocols=B", "C".
-    """
-    overrides: dict[str, dict[str, str]] = {}
-    whole: list[str] = []
-    for part in pairs:
-        if "=" in part or not whole:
-            whole.append(part)
-        else:
-            whole[-1] += f",{part}"
-    for pair in whole:
-        name, equals, value = pair.partition("=")
-        step, dot, key = name.partition(".")
-        if not (equals and dot):
-            raise SettingsError(f"-P: main.overrides has {pair!r}; expected step.key=value")
-        overrides.setdefault(step, {})[key] = value
-    return overrides
-
-
 def link_outputs(workspace: Workspace, folder: Path) -> None:
-    """Give a part of the way the outputs of the steps before it.
+    """Give a part of the pipeline the outputs of the steps before it.
 
     Hard links do: steps replace their outputs and never write into them. On another file system
     they are copies.

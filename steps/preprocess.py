@@ -6,11 +6,8 @@ import logging
 import pandas as pd
 
 from forgery_lab.data import manifest, splits
-from forgery_lab.examples import feature_store
-from forgery_lab.examples.feature_store import FeatureStore, ManifestSource
-from forgery_lab.examples.histories import HistoryMatcher
 from forgery_lab.files import write_whole
-from forgery_lab.progress import shown
+from steps.pipeline.features import build_features
 from steps.settings.configuration import Workspace
 from steps.settings.entities import PreprocessSettings
 from steps.tracking import runs
@@ -27,12 +24,12 @@ def run(settings: PreprocessSettings, workspace: Workspace) -> None:
 
 
 def say_masks(learnt: pd.DataFrame) -> None:
-    """Warn where forgeries to learn from have no mask that can be used."""
+    """Warn where forgeries of the training side have no usable mask."""
     known = learnt.loc[learnt["label"] == 1, "mask_path"].notna()
     if not known.any():
         logger.warning(
             "no forgery to learn from has a mask: the network learns from labels alone, and its "
-            "map of where is weak and not calibrated"
+            "heat map is weak and not calibrated"
         )
     elif not known.all():
         logger.warning(
@@ -40,21 +37,6 @@ def say_masks(learnt: pd.DataFrame) -> None:
             (~known).sum(),
             len(known),
         )
-
-
-def build_features(
-    settings: PreprocessSettings, workspace: Workspace, learnt: pd.DataFrame
-) -> None:
-    """Compute and cache the features of the images to learn from; say which could not be used."""
-    with shown("features", "images") as progress:
-        store = feature_store.build(
-            source(settings, workspace, learnt),
-            workspace.path("features"),
-            settings.features,
-            settings.disk_budget_gb * 1e9,
-            progress=progress,
-        )
-    report_failures(store, workspace)
 
 
 def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
@@ -68,32 +50,9 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
     write_whole(report, json.dumps(found.report, indent=1) + "\n")
     write_whole(workspace.path("splits"), found.frame.to_parquet())
     runs.log_artifact(report)
-    for said in found.report["beyond_tolerance"]:
-        logger.warning("the split is out of balance: %s", said)
+    for imbalance in found.report["beyond_tolerance"]:
+        logger.warning("the split is not balanced: %s", imbalance)
     for side, count in found.frame["split"].value_counts().items():
         runs.log_metrics({f"images.{side}": count})
         logger.info("%s: %d images", side, count)
     return found.frame
-
-
-def source(
-    settings: PreprocessSettings, workspace: Workspace, rows: pd.DataFrame
-) -> ManifestSource:
-    """Return the images to learn from, with matched histories or as shipped."""
-    root = workspace.path("raw")
-    if settings.history == "raw":
-        return ManifestSource(rows, root)
-    # The pool of histories is the training forgeries': nothing of the test images enters.
-    matcher = HistoryMatcher.fit(rows[rows["split"] == "train"], root, settings.seed)
-    return ManifestSource(rows, root, matcher, settings.draws, settings.rescaled)
-
-
-def report_failures(store: FeatureStore, workspace: Workspace) -> None:
-    """Log how many examples there are, and say which images could not be used and why."""
-    failed = feature_store.failures(workspace.path("features"))
-    runs.log_metrics({"examples": len(store), "examples.failed": len(failed)})
-    if len(failed):
-        table = failed[["path", "draw", "error"]].to_json(orient="split", index=False)
-        runs.log_text(table, "failed_examples.json")
-    for _, row in failed.drop_duplicates("path").iterrows():
-        logger.warning("left out: %s: %s", row["path"], row["error"])

@@ -11,18 +11,23 @@ from forgery_lab.evaluation import model_card
 from forgery_lab.examples import feature_store
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.examples.pairs import Pairs, Plan
-from forgery_lab.export import detector_folder
+from forgery_lab.export import writing
+from forgery_lab.export.detector_folder import Description, DetectorFolder
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
 from forgery_lab.training import loop, networks, release
 from forgery_lab.training.release import Judged
-from forgery_lab.training.settings import TrainingSettings
-from forgery_pyfunc.detector import read_description
+from forgery_pyfunc.detector import CARD_FILE
+from steps.pipeline.training import (
+    checkpoint_of,
+    export_samples,
+    log_epoch,
+    training_settings,
+)
 from steps.settings.configuration import SHIPPED, Workspace
 from steps.settings.entities import ReleaseSettings
 from steps.tracking import runs
-from steps.train import export_samples, log_epoch
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +35,7 @@ logger = logging.getLogger(__name__)
 def run(settings: ReleaseSettings, workspace: Workspace) -> None:
     """Make pairs of the photographs, learn from them, and write the detector with its card."""
     output = workspace.root / settings.output
-    detector_folder.check_folder(output)
+    writing.check_folder(output)
     found = find_photographs(settings, workspace)
     store = build_features(settings, found, workspace)
     judged = [learn(settings, store, found, settings.held_out, output, workspace)]
@@ -66,9 +71,10 @@ def known_photographs() -> set[str]:
 
     None where it was replaced by one that learnt from others.
     """
-    if "licence" not in read_description(SHIPPED).get("data", {}):
+    shipped = DetectorFolder(SHIPPED, "the shipped detector")
+    if shipped.description is None or shipped.description.data.licence is None:
         return set()
-    return set(pd.read_parquet(SHIPPED / detector_folder.MANIFEST_FILE)["sha256"])
+    return set() if shipped.training is None else set(shipped.training["sha256"])
 
 
 def build_features(
@@ -98,17 +104,9 @@ def learn(
     The checkpoint stays: what was stopped goes on, and what was finished is not trained again.
     """
     sides = release.sides(store, held_out)
-    details = TrainingSettings(
-        epochs=settings.epochs,
-        patience=settings.epochs,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        averaging=settings.averaging,
-        seed=settings.seed,
-    )
+    details = training_settings(settings, patience=settings.epochs)
     model = networks.build_for("blocks", store.channels, settings.seed, relative=True)
-    name = loop.fingerprint(model, sides.train, sides.validation, details)[:16]
-    checkpoint = workspace.path("checkpoints") / f"{name}.npz"
+    checkpoint = checkpoint_of(model, sides.train, sides.validation, details, workspace)
     result = loop.fit(model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch)
     judged = release.judge(result.model, sides.held_out)
     figures = release.describe(judged)
@@ -121,12 +119,11 @@ def learn(
         "features": list(store.families),
         "calibration": judged.calibration.to_dict(),
         "training": {**asdict(details), "best_epoch": result.best_epoch, **figures},
-        "data": data,
+        "data": data.to_dict(),
         "provenance": runs.git_commit(),
     }
     samples = export_samples(sides.validation)
-    difference = detector_folder.write_detector(folder, result.model, samples, description, seen)
-    card = model_card.render(read_description(folder), None, data)
-    write_whole(folder / model_card.FILE, card)
+    difference = writing.write_detector(folder, result.model, samples, description, seen)
+    write_whole(folder / CARD_FILE, model_card.render(Description.read(folder), None))
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
     return judged

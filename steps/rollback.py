@@ -1,4 +1,4 @@
-"""Back to the previous champion, in one step and without a gate: it was judged once."""
+"""Back to the previous champion, in one step and without the gate, which it has passed before."""
 
 import logging
 

@@ -4,7 +4,6 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import cast
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -12,16 +11,16 @@ from mlflow.exceptions import MlflowException
 from forgery_pyfunc.contract import VERSION_VARIABLE
 from forgery_pyfunc.detector import NETWORK_FILE
 from forgery_pyfunc.errors import ForgeryError
-from serving.errors import DeployError
-from serving.follow import Follower, write_pointer
+from serving.errors import ServiceError
+from serving.follow import Follower
+from serving.pointer import write_pointer
 from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
 from serving.supervisor import Service, Supervisor
-from steps import promote, register
 from steps.errors import SettingsError, first_line
-from steps.register import detector_digest, ensure_champion
+from steps.pipeline import promotion, registration
 from steps.registry.model_registry import Registry, resolve
-from steps.settings.configuration import ConfigurationManager, Workspace, feedback_store
-from steps.settings.entities import PromoteSettings, RegisterSettings, ServeSettings
+from steps.settings.configuration import Workspace, feedback_store
+from steps.settings.entities import PromoteSettings, ServeSettings
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +29,10 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
     """Serve until stopped.
 
     Raises:
-        ForgeryError: there is no such model, a port is taken, or a service keeps dying.
+        ForgeryError: there is no such model, a port is in use, or a service keeps failing.
     """
     if not settings.model:
-        ensure_version(workspace)
+        ensure_version(settings.promote, workspace)
     uri, version = resolve(settings.model, workspace.registered_model)
     for port in (settings.port, settings.scoring_port):
         check_port_free(LOOPBACK, port)
@@ -49,22 +48,24 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
             follower(settings, workspace, supervisor, version, pointer).start()
         logger.info("serving %s on http://%s:%d", version or uri, LOOPBACK, settings.port)
         if supervisor.run():
-            raise ForgeryError("a service kept dying; the lines above say why")
+            raise ForgeryError("a service kept failing; the lines above give the reason")
 
 
-def ensure_version(workspace: Workspace) -> None:
-    """Fill an empty registry with the shipped detector; show the workspace's own to the gate.
+def ensure_version(gate: PromoteSettings, workspace: Workspace) -> None:
+    """Register the shipped detector in an empty registry; submit the workspace's to the gate.
 
-    That one was trained here, or `dvc pull` brought it. Where it is new to the registry it becomes
-    a challenger, and the champion if the gate lets it; else the champion stays.
+    The latter was trained here or came with `dvc pull`. Where it is new to the registry it becomes
+    a challenger, and the champion if it passes the gate.
     """
-    ensure_champion(workspace)
+    registration.ensure_champion(gate, workspace)
     detector, registry = workspace.path("detector"), Registry(workspace.registered_model)
-    if not (detector / NETWORK_FILE).is_file() or registry.by_digest(detector_digest(detector)):
+    if not (detector / NETWORK_FILE).is_file():
         return
-    register.run(RegisterSettings(detector=None), workspace)
+    if registry.by_digest(registration.detector_digest(detector)):
+        return
+    registration.register_detector(None, gate, workspace)
     try:
-        promote.run(cast(PromoteSettings, ConfigurationManager().settings("promote")), workspace)
+        promotion.promote(promotion.to_production(gate), workspace)
     except (ForgeryError, MlflowException) as error:  # a refusal, or the gate could not judge
         logger.warning("the detector in %s: %s", detector, first_line(error))
 
@@ -82,10 +83,10 @@ def follower(
     version: str,
     pointer: Path,
 ) -> Follower:
-    """Return what changes over whenever the alias moves.
+    """Return the follower, which switches to the new version whenever the alias moves.
 
     Raises:
-        SettingsError: the model is no alias.
+        SettingsError: the model is not given by an alias.
     """
     if not version:
         raise SettingsError(
@@ -97,7 +98,7 @@ def follower(
         try:
             return resolve(settings.model, workspace.registered_model)[1]
         except (ForgeryError, MlflowException) as error:
-            raise DeployError(first_line(error)) from error
+            raise ServiceError(first_line(error)) from error
 
     def prepare(wanted: str, port: int) -> Service:
         return scoring_service(f"models:/{wanted}", wanted, port)

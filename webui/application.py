@@ -4,15 +4,16 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
-from forgery.evidence.analysis import percent
+from forgery.evidence.verdict import percent
 from webui import errors, observability
+from webui.feedback_store import Store
 from webui.observability import Metrics
-from webui.scoring.scoring import Scoring
+from webui.scoring.pool import Scoring
 from webui.scoring.turns import Turns, waiting_places
+from webui.server.pacing import Pacing
 from webui.settings import MEBIBYTE, Settings
-from webui.uploads import FormRequest, Pacing
+from webui.uploads import FormRequest
 from webui.views import analyze, feedback, health, invocations, openapi, predict, report
-from webui.views.feedback import Store
 
 EVIDENCE_PATIENCE_SECONDS = 20.0
 """A large picture keeps its turn for some seconds, and a browser sends two at a time."""

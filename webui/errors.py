@@ -72,7 +72,7 @@ class ErrorAnswer(BaseModel):
 
 
 def wants_html() -> bool:
-    """Return whether the caller is a browser that shows what it gets, not a program."""
+    """Return whether the caller is a browser, which shows the answer, not a program."""
     accepted = request.accept_mimetypes
     best = accepted.best_match(["application/json", "text/html"])
     return best == "text/html" and accepted["text/html"] > accepted["application/json"]
@@ -109,7 +109,9 @@ def register(app: Flask) -> None:
             message = f"A request may hold at most {limit:g} MiB."
             if 0 < (request.content_length or 0) <= app.config["MAX_CONTENT_LENGTH"]:
                 text = app.config["MAX_FORM_MEMORY_SIZE"] / 2**20
-                message = f"The text fields of a form may hold at most {text:g} MiB, and be few."
+                message = (
+                    f"The form has too many fields, or its text fields hold more than {text:g} MiB."
+                )
             return answer("too_large", message, 413)
         code = CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal_error")
         return answer(code, error.description or error.name, status)
@@ -117,4 +119,4 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)
     def on_unknown_error(error: Exception) -> tuple[Response | str, int]:
         logger.exception("unexpected error", exc_info=error)
-        return answer("internal_error", "Something went wrong here; it has been logged.")
+        return answer("internal_error", "An internal error occurred; it has been logged.")

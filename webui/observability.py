@@ -16,7 +16,7 @@ from forgery_pyfunc.contract import Record
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET = frozenset({"health.livez", "health.readyz", "health.metrics", "static"})
-"""Endpoints whose successes are not worth a line at INFO."""
+"""Endpoints whose successes are logged at DEBUG only."""
 
 logger = logging.getLogger("webui.access")
 
@@ -100,8 +100,8 @@ class JsonFormatter(logging.Formatter):
 def logging_config(level: str) -> dict[str, Any]:
     """Return what sends all logs to standard error, one JSON object per line.
 
-    `level` is that of our own lines and of gunicorn's: other packages log what they find in a
-    picture, so they stay at INFO or above.
+    `level` is that of our own lines and of gunicorn's: other packages log details of
+    pictures, so they stay at INFO or above.
     """
     return {
         "version": 1,

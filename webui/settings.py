@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from forgery_pyfunc.errors import ForgeryError
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 
 MEBIBYTE = 2**20
 
@@ -71,7 +71,9 @@ class Settings(BaseModel):
     upload_floor_kb: float = Field(
         4, ge=0, le=10_000, description="slowest upload that is waited for, KiB/s after 30 s"
     )
-    ready_cache_seconds: float = Field(3, ge=0, le=60, description="how long /readyz remembers")
+    ready_cache_seconds: float = Field(
+        3, ge=0, le=60, description="seconds for which /readyz remembers its last check"
+    )
     feedback_db: str = Field("", description="SQLite file of the feedback; empty: no feedback")
     feedback_max_mb: float = Field(
         2048, gt=0, description="size of that file, MiB; beyond it nothing more is kept"

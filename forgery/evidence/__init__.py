@@ -1,1 +1,1 @@
-"""What can be seen in a picture without a trained model."""
+"""What can be seen in a picture without a trained model: views to look at, facts about the file."""

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngImageFile
 
-from forgery_pyfunc.imaging import jpeg
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 MAX_SIDE = 1280
 """Pixels: larger pictures are reduced to this for display; all analysis uses the full size."""
@@ -30,7 +30,7 @@ _HEAT = np.array(  # level 0 … 255 → red, green, blue, opacity; anchors in b
 
 def to_jpeg(pixels: np.ndarray) -> bytes:
     """Return a JPEG of uint8[H, W, 3] or uint8[H, W], at most 1280 pixels on a side."""
-    return jpeg.encode(np.asarray(_reduced(Image.fromarray(pixels))), quality=88)
+    return encode(np.asarray(_reduced(Image.fromarray(pixels))), quality=88)
 
 
 def heat_overlay(levels: np.ndarray) -> bytes:

@@ -15,7 +15,7 @@ from forgery_lab.data.inspection import SUFFIXES, Refusal, inspect_image
 from forgery_lab.errors import DataError
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 
 _FORGED_NAMES = re.compile(r"tp|tamper|forg|fake|splic|copy|manip|edit|spoof|positive|^1$", re.I)
 _MASK_NAMES = re.compile(r"ground|mask|^gt$|_gt$", re.I)

@@ -15,7 +15,7 @@ from forgery_lab.data.inspection import SUFFIXES, ImageFacts, Refusal, inspect_i
 from forgery_lab.errors import DataError
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 
 FORMAT_OF_SUFFIX = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe"), "JPEG"),

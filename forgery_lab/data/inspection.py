@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import FORMATS, DecodedImage, Limits, decode, oriented
+from forgery_pyfunc.imaging.decoding import FORMATS, DecodedImage, decode, oriented
+from forgery_pyfunc.imaging.guards import Limits
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp")
 """Endings of the files that are looked at, in small letters."""

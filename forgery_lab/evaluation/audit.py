@@ -22,8 +22,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from forgery_lab.data import folders, splits
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import baselines, metrics, report
-from forgery_lab.evaluation.figures import host
-from forgery_lab.evaluation.metrics import Scores
+from forgery_lab.evaluation.eligibility import host
+from forgery_lab.evaluation.metrics import ScoredImages
+from forgery_lab.evaluation.results import Estimate
 from forgery_lab.examples.histories import read
 from forgery_lab.files import write_whole
 from forgery_lab.progress import Progress
@@ -39,6 +40,8 @@ RULES = {
     "everything": "all of these together, boosted trees",
 }
 FOLDS = 5
+RESAMPLES = 1000
+"""Behind every interval."""
 TELLING = ((0.95, "nearly all"), (0.80, "much"), (0.65, "some"))
 """AUC from which so much of the label can be told, by the lower end of the interval."""
 
@@ -52,14 +55,13 @@ DATA = "audit.json"
 class Finding:
     """What one rule tells of the label, cross-validated.
 
-    `auc`, `accuracy` (balanced) have value, low and high; `example` says the rule in words where
-    it is simple enough.
+    `accuracy` is balanced; `example` says the rule in words where it is simple enough.
     """
 
     rule: str
     title: str
-    auc: dict[str, Any]
-    accuracy: dict[str, Any]
+    auc: Estimate
+    accuracy: Estimate
     example: str = ""
 
 
@@ -96,8 +98,8 @@ class Audit:
 
 def audit(
     folder: Path,
-    seed: int = 0,
-    resamples: int = 1000,
+    seed: int,
+    resamples: int = RESAMPLES,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> Audit:
@@ -128,7 +130,7 @@ def audit(
     frame = frame.sort_values("sha256", ignore_index=True)
     findings = sorted(
         (_finding(rule, scores, frame) for rule, scores in _judge(frame, folder, seed, resamples)),
-        key=lambda one: -(one.auc["value"] or 0),
+        key=lambda finding: -(finding.auc.value or 0),
     )
     telling = _telling(findings)
     duplicates = _duplicates(frame)
@@ -154,26 +156,26 @@ def audit(
     )
 
 
-def to_json(found: Audit) -> str:
+def to_json(result: Audit) -> str:
     """Return the audit as JSON."""
-    return json.dumps(asdict(found), indent=1)
+    return json.dumps(asdict(result), indent=1, default=Estimate.to_dict)
 
 
-def to_html(found: Audit) -> str:
+def to_html(result: Audit) -> str:
     """Return the audit as one self-contained page."""
     template = report.environment().get_template("audit.html.j2")
-    return template.render(audit=found, rules=RULES)
+    return template.render(audit=result, rules=RULES)
 
 
-def write(folder: Path, found: Audit) -> None:
+def write(folder: Path, result: Audit) -> None:
     """Write audit.html and audit.json into `folder`, which is made where it is missing."""
-    write_whole(folder / PAGE, to_html(found))
-    write_whole(folder / DATA, to_json(found) + "\n")
+    write_whole(folder / PAGE, to_html(result))
+    write_whole(folder / DATA, to_json(result) + "\n")
 
 
 def _judge(
     frame: pd.DataFrame, root: Path, seed: int, resamples: int
-) -> list[tuple[str, dict[str, Any]]]:
+) -> list[tuple[str, dict[str, Estimate]]]:
     """Return each rule with its estimates of AUC and balanced accuracy, out of fold."""
     label = frame["label"].to_numpy() == 1
     source = metrics.codes(host(frame))
@@ -194,7 +196,7 @@ def _judge(
                 probability[judge] = baselines.rates(
                     values.iloc[learn], label[learn], values.iloc[judge]
                 ).clip(0, 1)
-        scores = Scores.at_threshold(label, probability, 0.5, source)
+        scores = ScoredImages.at_threshold(label, probability, 0.5, source)
         found.append((rule, metrics.estimate([scores], resamples, seed)))
     return found
 
@@ -272,7 +274,7 @@ def _numbers(frame: pd.DataFrame, rule: str) -> np.ndarray:
     return metrics.codes(_values(frame, rule).astype(str))
 
 
-def _finding(rule: str, estimates: dict[str, Any], frame: pd.DataFrame) -> Finding:
+def _finding(rule: str, estimates: dict[str, Estimate], frame: pd.DataFrame) -> Finding:
     return Finding(
         rule,
         RULES[rule],
@@ -335,20 +337,20 @@ def _sources(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
 
 
 def _telling(findings: Sequence[Finding]) -> str:
-    surest = max((one.auc["low"] or 0.0 for one in findings), default=0.0)
+    surest = max((finding.auc.low or 0.0 for finding in findings), default=0.0)
     return next((word for least, word in TELLING if surest >= least), "little")
 
 
 def _verdict(telling: str, findings: Sequence[Finding]) -> str:
     best = findings[0]
-    figure = f"an AUC of {best.auc['value']:.2f} ({report.interval(best.auc)})"
+    figure = f"an AUC of {report.figure(best.auc.value)} ({report.interval(best.auc)})"
     if telling == "little":
         return (
             "Little of the label can be told without looking at the pictures: the most telling "
             f"rule, {best.title}, reaches {figure}."
         )
     simple = next((one for one in findings if one.rule != "everything"), best)
-    rule = f"the most telling single one ({simple.title}) gives {simple.auc['value']:.2f}"
+    rule = f"the most telling single one ({simple.title}) gives {report.figure(simple.auc.value)}"
     return (
         f"{telling.capitalize()} of the label can be told without looking at a single pixel: what "
         f"the files say about themselves gives {figure}; {rule}. A detector trained on these "

@@ -19,9 +19,10 @@ from threadpoolctl import threadpool_limits
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import decode, sniff
+from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.ela import error_levels
-from forgery_pyfunc.imaging.jpeg import read_header
+from forgery_pyfunc.imaging.jpeg_header import read_header
+from forgery_pyfunc.imaging.sniffing import sniff
 
 BASELINES = {
     "majority": "the commoner class of the training images, always",
@@ -171,7 +172,7 @@ def predict(
         seed: of the boosted trees.
 
     Raises:
-        ValueError: `name` is no baseline.
+        ValueError: `name` is not a baseline.
     """
     if name not in BASELINES:
         raise ValueError(f"baseline {name!r} is unknown; allowed: {', '.join(BASELINES)}")
@@ -202,7 +203,7 @@ def boosted_trees(
 ) -> np.ndarray:
     """Return float64[n]: probabilities of gradient-boosted trees with balanced classes.
 
-    With no feature that varies they know nothing and say one half.
+    Without a feature that varies, the probability is one half.
     """
     if not len(test):
         return np.zeros(0)

@@ -14,6 +14,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import beta, rankdata
 
+from forgery_lab.evaluation.results import (
+    Confusion,
+    Curve,
+    Difference,
+    Estimate,
+    Interval,
+    Proportion,
+    ReliabilityBin,
+)
+
 MAX_FALSE_POSITIVE_RATE = 0.05
 CALIBRATION_BINS = 10
 CONFIDENCE = 0.95
@@ -47,8 +57,8 @@ _RESAMPLES_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What a model said of n images.
+class ScoredImages:
+    """Scores and decisions of a model on n images.
 
     Attributes:
         label: bool[n], whether the image is forged.
@@ -67,14 +77,14 @@ class Scores:
     def __len__(self) -> int:
         return len(self.label)
 
-    def take(self, rows: np.ndarray) -> Scores:
+    def take(self, rows: np.ndarray) -> ScoredImages:
         """Return the scores of some of the images, by a boolean or integer index."""
-        return Scores(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        return ScoredImages(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     @classmethod
     def at_threshold(
         cls, label: Any, probability: Any, threshold: float = 0.5, source: Any = None
-    ) -> Scores:
+    ) -> ScoredImages:
         """Return scores decided at one threshold; by default every image is its own source."""
         label = np.asarray(label).astype(bool)
         probability = np.asarray(probability, float)
@@ -88,7 +98,7 @@ def codes(names: Any) -> np.ndarray:
     return np.unique(np.asarray(names), return_inverse=True)[1].reshape(-1)
 
 
-def measure(scores: Scores) -> dict[str, float]:
+def measure(scores: ScoredImages) -> dict[str, float]:
     """Return every metric of `METRICS`; NaN where it is undefined, such as AUC of one class."""
     values = _measure(scores, np.ones((1, len(scores))))
     return {name: float(value[0]) for name, value in values.items()}
@@ -104,18 +114,18 @@ def auc(label: Any, score: Any) -> float:
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def confusion(scores: Scores) -> dict[str, int]:
+def confusion(scores: ScoredImages) -> Confusion:
     """Return the counts of the forced decisions."""
     label, forged = scores.label, scores.forged
-    return {
-        "true_positives": int((label & forged).sum()),
-        "false_positives": int((~label & forged).sum()),
-        "false_negatives": int((label & ~forged).sum()),
-        "true_negatives": int((~label & ~forged).sum()),
-    }
+    return Confusion(
+        true_positives=int((label & forged).sum()),
+        false_positives=int((~label & forged).sum()),
+        false_negatives=int((label & ~forged).sum()),
+        true_negatives=int((~label & ~forged).sum()),
+    )
 
 
-def _measure(scores: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _measure(scores: ScoredImages, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Return each metric as float[R] for weights float[R, n]."""
     order = np.argsort(-scores.probability, kind="stable")
     ranked, weights = scores.take(order), weights[:, order]
@@ -127,7 +137,7 @@ def _measure(scores: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
         }
 
 
-def _ranking(ranked: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _ranking(ranked: ScoredImages, weights: np.ndarray) -> dict[str, np.ndarray]:
     # Images of equal score change sides together.
     starts = np.flatnonzero(np.diff(ranked.probability, prepend=np.inf))
     positive = np.add.reduceat(weights * ranked.label, starts, axis=1)
@@ -147,7 +157,7 @@ def _ranking(ranked: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _decisions(ranked: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _decisions(ranked: ScoredImages, weights: np.ndarray) -> dict[str, np.ndarray]:
     label, forged, decided = ranked.label, ranked.forged, ranked.decided
     tp, fp = weights @ (label & forged), weights @ (~label & forged)
     fn, tn = weights @ (label & ~forged), weights @ (~label & ~forged)
@@ -165,7 +175,7 @@ def _decisions(ranked: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _calibration(ranked: Scores, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _calibration(ranked: ScoredImages, weights: np.ndarray) -> dict[str, np.ndarray]:
     label, probability = ranked.label, ranked.probability
     even = _equal_priors(label, weights)
     edges = _equal_mass(len(ranked))
@@ -198,9 +208,7 @@ def _equal_mass(number: int) -> np.ndarray:
     return np.floor(np.arange(bins) * number / bins).astype(int)
 
 
-def estimate(
-    draws: Sequence[Scores], resamples: int = 2000, seed: int = 0
-) -> dict[str, dict[str, float | None]]:
+def estimate(draws: Sequence[ScoredImages], resamples: int, seed: int) -> dict[str, Estimate]:
     """Return value, interval and spread of each metric, averaged over draws of one set of images.
 
     `low` and `high` bound 95 % (percentiles of a bootstrap over source photographs, the same
@@ -208,12 +216,15 @@ def estimate(
     """
     points = [measure(scores) for scores in draws]
     samples = _resample(draws, resamples, seed)
-    return {name: _summary(name, [p[name] for p in points], samples[name]) for name in METRICS}
+    return {
+        name: Estimate(**_summary(name, [p[name] for p in points], samples[name]))
+        for name in METRICS
+    }
 
 
 def compare(
-    first: Sequence[Scores], second: Sequence[Scores], resamples: int = 2000, seed: int = 0
-) -> dict[str, dict[str, float | None]]:
+    first: Sequence[ScoredImages], second: Sequence[ScoredImages], resamples: int, seed: int
+) -> dict[str, Difference]:
     """Return second less first for each metric, with the interval of a paired bootstrap.
 
     Both must hold the same images in the same order. `p` is twice the smaller share of
@@ -225,16 +236,18 @@ def compare(
     for a, b in zip(first, second, strict=True):
         if not (np.array_equal(a.label, b.label) and np.array_equal(a.source, b.source)):
             raise ValueError("two models can be compared on identical images only")
-    mine, other = _resample(first, resamples, seed), _resample(second, resamples, seed)
+    before, after = _resample(first, resamples, seed), _resample(second, resamples, seed)
     points = [(measure(a), measure(b)) for a, b in zip(first, second, strict=True)]
-    result = {}
+    differences = {}
     for name in METRICS:
-        difference = other[name] - mine[name]
-        result[name] = _summary(name, [b[name] - a[name] for a, b in points], difference)
-        known = difference[~np.isnan(difference)]
-        tails = ((known <= 0).mean(), (known >= 0).mean()) if len(known) else (1.0, 1.0)
-        result[name]["p"] = float(min(1.0, 2 * min(tails)))
-    return result
+        samples = after[name] - before[name]
+        defined = samples[~np.isnan(samples)]
+        tails = ((defined <= 0).mean(), (defined >= 0).mean()) if len(defined) else (1.0, 1.0)
+        differences[name] = Difference(
+            **_summary(name, [b[name] - a[name] for a, b in points], samples),
+            p=float(min(1.0, 2 * min(tails))),
+        )
+    return differences
 
 
 def source_weights(source: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -248,42 +261,40 @@ def source_weights(source: np.ndarray, resamples: int, seed: int) -> Iterator[np
         yield counts[:, source].astype(float)
 
 
-def proportion(successes: int, trials: int) -> dict[str, float | int | None]:
+def proportion(successes: int, trials: int) -> Proportion:
     """Return a share with its exact 95 % interval (Clopper and Pearson, Biometrika 1934).
 
     `at_most` is the one-sided 95 % bound: what 0 of n still allows.
     """
     if not trials:
-        return {"value": None, "low": None, "high": None, "at_most": None, "count": 0, "of": 0}
+        return Proportion(value=None, low=None, high=None, at_most=None, count=0, of=0)
     tail = (1 - CONFIDENCE) / 2
     failures = trials - successes
-    return {
-        "value": successes / trials,
-        "low": float(beta.ppf(tail, successes, failures + 1)) if successes else 0.0,
-        "high": float(beta.ppf(1 - tail, successes + 1, failures)) if failures else 1.0,
-        "at_most": float(beta.ppf(CONFIDENCE, successes + 1, failures)) if failures else 1.0,
-        "count": successes,
-        "of": trials,
-    }
+    return Proportion(
+        value=successes / trials,
+        low=float(beta.ppf(tail, successes, failures + 1)) if successes else 0.0,
+        high=float(beta.ppf(1 - tail, successes + 1, failures)) if failures else 1.0,
+        at_most=float(beta.ppf(CONFIDENCE, successes + 1, failures)) if failures else 1.0,
+        count=successes,
+        of=trials,
+    )
 
 
-def mean_interval(
-    values: np.ndarray, source: np.ndarray, resamples: int = 2000, seed: int = 0
-) -> dict[str, float | None]:
+def mean_interval(values: np.ndarray, source: np.ndarray, resamples: int, seed: int) -> Interval:
     """Return the mean of `values` float[n] with its interval by bootstrap over sources."""
     values = np.asarray(values, float)
     known = ~np.isnan(values)
     if not known.any():
-        return {"value": None, "low": None, "high": None}
+        return Interval(value=None, low=None, high=None)
     values, source = values[known], codes(np.asarray(source)[known])
     means = [
         weights @ values / weights.sum(1) for weights in source_weights(source, resamples, seed)
     ]
     low, high = _percentiles(np.concatenate(means))
-    return {"value": float(values.mean()), "low": low, "high": high}
+    return Interval(value=float(values.mean()), low=low, high=high)
 
 
-def _resample(draws: Sequence[Scores], resamples: int, seed: int) -> dict[str, np.ndarray]:
+def _resample(draws: Sequence[ScoredImages], resamples: int, seed: int) -> dict[str, np.ndarray]:
     total = {name: np.zeros(resamples) for name in METRICS}
     for scores in draws:
         start = 0
@@ -319,7 +330,7 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-def roc_curve(scores: Scores) -> dict[str, list[float]]:
+def roc_curve(scores: ScoredImages) -> Curve:
     """Return false-positive and true-positive rate at every distinct score, from 0 to 1."""
     true, false = _cumulative(scores)
     return {
@@ -328,7 +339,7 @@ def roc_curve(scores: Scores) -> dict[str, list[float]]:
     }
 
 
-def precision_recall_curve(scores: Scores) -> dict[str, list[float]]:
+def precision_recall_curve(scores: ScoredImages) -> Curve:
     """Return recall and precision at every distinct score, from the highest down."""
     true, false = _cumulative(scores)
     return {
@@ -337,7 +348,7 @@ def precision_recall_curve(scores: Scores) -> dict[str, list[float]]:
     }
 
 
-def reliability(scores: Scores) -> list[dict[str, float]]:
+def reliability(scores: ScoredImages) -> list[ReliabilityBin]:
     """Return, per bin of equal mass, mean probability, observed share (equal priors), images."""
     order = np.argsort(-scores.probability, kind="stable")
     ranked = scores.take(order)
@@ -348,12 +359,12 @@ def reliability(scores: Scores) -> list[dict[str, float]]:
     observed = np.add.reduceat(even * ranked.label, edges) / mass
     images = np.diff(np.append(edges, len(ranked)))
     return [
-        {"predicted": float(p), "observed": float(o), "images": int(n)}
+        ReliabilityBin(predicted=float(p), observed=float(o), images=int(n))
         for p, o, n in zip(predicted, observed, images, strict=True)
     ]
 
 
-def risk_coverage(scores: Scores) -> dict[str, list[float]]:
+def risk_coverage(scores: ScoredImages) -> Curve:
     """Return the share of errors among the most certain images, for every share of them.
 
     Decided at one half, most certain first (El-Yaniv and Wiener, JMLR 2010).
@@ -367,7 +378,7 @@ def risk_coverage(scores: Scores) -> dict[str, list[float]]:
     }
 
 
-def _cumulative(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+def _cumulative(scores: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(-scores.probability, kind="stable")
     ranked = scores.take(order)
     ends = np.append(np.flatnonzero(np.diff(ranked.probability)), len(ranked) - 1)

@@ -5,16 +5,17 @@ Mitchell et al., *Model Cards for Model Reporting*, FAT* 2019.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
+from forgery_lab.errors import DataError
 from forgery_lab.evaluation import report
+from forgery_lab.evaluation.results import Evaluation
+from forgery_lab.export.detector_folder import Description, TrainingData
 from forgery_lab.sources import photographs
 
-FILE = "model_card.md"
 TEMPLATE = "model_card.md.j2"
 COLUMNS = ("auc", "tpr_at_5_fpr", "balanced_accuracy", "precision", "recall", "coverage")
 
@@ -27,16 +28,16 @@ LICENCES = {
 
 
 def render(
-    detector: Mapping[str, Any],
-    evaluation: Mapping[str, Any] | None,
-    data: Mapping[str, Any] | None = None,
+    detector: Description,
+    evaluation: Evaluation | None,
+    data: TrainingData | None = None,
 ) -> str:
     """Return the card as Markdown.
 
     Args:
-        detector: `detector.json` of the detector.
-        evaluation: what `protocols.summarise` gave, or None for a model not yet evaluated.
-        data: `name`, `images` and `licence` of the training data, as far as known.
+        detector: what the detector says of itself.
+        evaluation: its figures, or None for a model not yet evaluated.
+        data: what it learnt from; by default what the detector says.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(report.TEMPLATES)),
@@ -48,23 +49,27 @@ def render(
     environment.filters.update(
         figure=report.figure, interval=report.interval, percent=report.percent
     )
-    found = environment.get_template(TEMPLATE).render(
+    card = environment.get_template(TEMPLATE).render(
         detector=detector,
         evaluation=evaluation,
         words=report.in_words(evaluation) if evaluation else [],
-        data={"name": "unknown", "images": None, "licence": None, **(data or {})},
+        data=data or detector.data,
         columns={name: report.COLUMNS[name] for name in COLUMNS},
-        names=report.NAMES,
         where_columns=report.WHERE,
     )
-    return found.strip() + "\n"
+    return card.strip() + "\n"
 
 
-def about_data(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the card's `data` for a model that was trained on the data set of its evaluation."""
-    name = evaluation["data"]["name"]
-    images = evaluation["model"]["training_images"]
-    return {"name": name, "images": images, "licence": evaluation["data"].get("licence")}
+def about_data(evaluation: Evaluation) -> TrainingData:
+    """Return what a model was trained on where that is the data set of its evaluation.
+
+    Raises:
+        DataError: the evaluation names neither model nor data.
+    """
+    data, model = evaluation.data, evaluation.model
+    if data is None or model is None:
+        raise DataError("the figures say neither which model was judged nor on which data")
+    return TrainingData(data.name, model.training_images, data.licence)
 
 
 def licence_of(source: str) -> str | None:
@@ -77,7 +82,7 @@ def licence_of(source: str) -> str | None:
     return LICENCES["casia"] if "casia" in source.lower() else None
 
 
-def of_release(seen: Collection[str], known: Collection[str]) -> dict[str, Any]:
+def of_release(seen: Collection[str], known: Collection[str]) -> TrainingData:
     """Return what the card says of the data of a release detector.
 
     Args:
@@ -86,8 +91,8 @@ def of_release(seen: Collection[str], known: Collection[str]) -> dict[str, Any]:
     """
     name = "photographs, and splices and copy-moves generated from them"
     if not set(seen) <= set(known):
-        return {"name": name, "images": len(seen)}
+        return TrainingData(name, len(seen))
     terms = "; ".join(
         f"{one.repository} at {one.commit[:12]}: {one.terms}" for one in photographs.SOURCES
     )
-    return {"name": f"{name}; no CASIA", "images": len(seen), "licence": terms}
+    return TrainingData(f"{name}; no CASIA", len(seen), terms)

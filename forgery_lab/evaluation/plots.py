@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -13,71 +14,94 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import binary_dilation
 
+from forgery_lab.evaluation.conditions import C_SCALE, C_SHIFT, A, B, C, Change
+from forgery_lab.evaluation.results import Evaluation, RobustnessPoint
+
 INK = "#010203"
 """Stands for the page's text colour: `to_svg` turns it into `currentColor`."""
 
 # Okabe and Ito's colours, told apart by colour-blind readers, on light and on dark.
-COLOURS = {
-    "C": "#d55e00",
-    "B": "#0072b2",
-    "A": "#009e73",
-    "C-shift": "#cc79a7",
-    "C-scale": "#e69f00",
-    "control": "#7f8c8d",
-}
-STYLES = {"C": "-", "B": "--", "A": "-.", "C-shift": ":", "C-scale": (0, (3, 1, 1, 1))}
-LABELS = {"C-shift": "C′ shifted", "C-scale": "C′ rescaled"}
+COLOURS = {A: "#009e73", B: "#0072b2", C: "#d55e00", C_SHIFT: "#cc79a7", C_SCALE: "#e69f00"}
+STYLES = {A: "-.", B: "--", C: "-", C_SHIFT: ":", C_SCALE: (0, (3, 1, 1, 1))}
 _SIZE = (4.4, 3.6)
 _RED = np.array([214, 39, 40])
 
 
-def of_evaluation(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the plots that the figures allow, each with title, description and SVG."""
-    descriptions = {
-        "roc": (
-            "ROC",
-            "True-positive rate against false-positive rate. The dotted diagonal is chance.",
-        ),
-        "precision_recall": (
-            "Precision and recall",
-            "At the share of forgeries of this test set; another share gives another curve.",
-        ),
-        "reliability": (
-            "Reliability",
-            "Share of forgeries (equal priors) against predicted probability, ten bins of equal "
-            "mass. On the diagonal a probability means what it says.",
-        ),
-        "risk_coverage": (
-            "Risk and coverage",
-            "Share of errors when only the most certain images are decided.",
-        ),
-        "robustness": (
+@dataclass(frozen=True)
+class CurvePlot:
+    """How a curve is drawn and described: its axes, their labels, title and text."""
+
+    x: str
+    y: str
+    x_label: str
+    y_label: str
+    title: str
+    text: str
+
+
+CURVES = {
+    "roc": CurvePlot(
+        "fpr",
+        "tpr",
+        "false-positive rate",
+        "true-positive rate",
+        "ROC",
+        "True-positive rate against false-positive rate. The dotted diagonal is chance.",
+    ),
+    "precision_recall": CurvePlot(
+        "recall",
+        "precision",
+        "recall",
+        "precision",
+        "Precision and recall",
+        "At the share of forgeries of this test set; another share gives another curve.",
+    ),
+    "reliability": CurvePlot(
+        "predicted",
+        "observed",
+        "predicted probability",
+        "share forged",
+        "Reliability",
+        "Share of forgeries (equal priors) against predicted probability, ten bins of equal "
+        "mass. On the diagonal a probability means what it says.",
+    ),
+    "risk_coverage": CurvePlot(
+        "coverage",
+        "risk",
+        "coverage",
+        "share of errors",
+        "Risk and coverage",
+        "Share of errors when only the most certain images are decided.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot of the report."""
+
+    name: str
+    title: str
+    text: str
+    svg: str
+
+
+def of_evaluation(evaluation: Evaluation) -> list[Plot]:
+    """Return the plots that the figures allow."""
+    plots = [
+        Plot(name, how.title, how.text, to_svg(figure, how.title))
+        for name, how in CURVES.items()
+        if (figure := _curve(evaluation, name, how))
+    ]
+    if evaluation.robustness:
+        title, text = (
             "Robustness (F)",
             "AUC under C after one more handling; bars are 95 % intervals.",
-        ),
-    }
-    return [
-        {"name": name, "title": descriptions[name][0], "text": descriptions[name][1], "svg": svg}
-        for name, drawn in figures(evaluation).items()
-        if (svg := to_svg(drawn, descriptions[name][0]))
-    ]
-
-
-def figures(evaluation: Mapping[str, Any]) -> dict[str, Figure]:
-    """Return the matplotlib figures by name."""
-    drawn = {
-        name: one
-        for kind, name in (
-            ("roc", "roc"),
-            ("precision_recall", "precision_recall"),
-            ("reliability", "reliability"),
-            ("risk_coverage", "risk_coverage"),
         )
-        if (one := _curve(evaluation, kind))
-    }
-    if evaluation.get("robustness"):
-        drawn["robustness"] = _robustness(evaluation["robustness"])
-    return drawn
+        plots.append(
+            Plot("robustness", title, text, to_svg(_robustness(evaluation.robustness), title))
+        )
+    return plots
 
 
 def to_svg(drawn: Figure, title: str) -> str:
@@ -131,71 +155,55 @@ def _legend(axes: Axes, **options: Any) -> None:
         axes.legend(frameon=False, labelcolor=INK, fontsize=9, **options)
 
 
-def _curve(evaluation: Mapping[str, Any], kind: str) -> Figure | None:
-    names = {
-        "roc": ("fpr", "tpr", "false-positive rate", "true-positive rate"),
-        "precision_recall": ("recall", "precision", "recall", "precision"),
-        "reliability": ("predicted", "observed", "predicted probability", "share forged"),
-        "risk_coverage": ("coverage", "risk", "coverage", "share of errors"),
-    }
-    x, y, x_label, y_label = names[kind]
-    figure, axes = _axes(x_label, y_label)
+def _curve(evaluation: Evaluation, name: str, how: CurvePlot) -> Figure | None:
+    figure, axes = _axes(how.x_label, how.y_label)
     drawn = False
-    for condition in ("A", "B", "C", "C-shift", "C-scale"):
-        points = evaluation["protocols"].get(condition, {}).get("curves", {}).get(kind)
-        if not points:
+    for condition, colour in COLOURS.items():
+        figures = evaluation.protocols.get(condition)
+        points = figures.curves.columns().get(name) if figures and figures.curves else None
+        if not figures or not points or (name == "reliability" and condition not in (A, C)):
             continue
-        if kind == "reliability":
-            points = {key: [point[key] for point in points] for key in (x, y)}
-            if condition not in ("A", "C"):
-                continue
         drawn = True
+        auc = figures.auc.value if figures.auc else None
+        in_legend = f", {auc:.2f}" if name == "roc" and auc is not None else ""
         axes.plot(
-            points[x],
-            points[y],
-            color=COLOURS[condition],
+            points[how.x],
+            points[how.y],
+            color=colour,
             linestyle=STYLES[condition],
-            label=_label(evaluation, condition, kind),
-            marker="o" if kind == "reliability" else None,
+            label=condition.label + in_legend,
+            marker="o" if name == "reliability" else None,
             markersize=4,
-            linewidth=2 if condition == "C" else 1.4,
-            drawstyle="steps-post" if kind == "roc" else "default",
+            linewidth=2 if condition == C else 1.4,
+            drawstyle="steps-post" if name == "roc" else "default",
         )
-    if kind in ("roc", "reliability"):
+    if name in ("roc", "reliability"):
         axes.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1)
     axes.set_xlim(0, 1)
-    axes.set_ylim(0, None if kind == "risk_coverage" else 1.02)
+    axes.set_ylim(0, None if name == "risk_coverage" else 1.02)
     _legend(axes)
     return figure if drawn else None
 
 
-def _label(evaluation: Mapping[str, Any], condition: str, kind: str) -> str:
-    name = LABELS.get(condition, condition)
-    auc = evaluation["protocols"][condition]["metrics"]["auc"]["value"]
-    return f"{name}, {auc:.2f}" if kind == "roc" and auc is not None else name
-
-
-def _robustness(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def _robustness(robustness: Mapping[Change, Sequence[RobustnessPoint]]) -> Figure:
     figure = Figure(figsize=(9.2, 3.2), layout="constrained")
     labels = {"quality": "JPEG quality", "scale": "scale", "blur": "blur, pixels"}
-    for axes, (name, points) in zip(
-        np.atleast_1d(figure.subplots(1, len(found), sharey=True)), found.items(), strict=True
-    ):
-        _plain(axes, labels[name], "AUC")
-        at = [point["at"] for point in points]
-        value = np.array([point["value"] for point in points], float)
-        bounds = np.array([[point["low"], point["high"]] for point in points], float).T
+    panels = np.atleast_1d(figure.subplots(1, len(robustness), sharey=True))
+    for axes, (changed, points) in zip(panels, robustness.items(), strict=True):
+        _plain(axes, labels[changed], "AUC")
+        value = np.array([point.value for point in points], float)
+        bounds = np.array([[point.low, point.high] for point in points], float).T
         axes.errorbar(
-            at,
+            [point.at for point in points],
             value,
             yerr=np.abs(bounds - value),
-            color=COLOURS["C"],
+            color=COLOURS[C],
             marker="o",
             markersize=4,
             capsize=3,
         )
         axes.axhline(0.5, color=INK, linestyle=":", linewidth=1)
         axes.set_ylim(0.3, 1.02)
-        if name in ("quality", "scale"):
+        if changed in ("quality", "scale"):
             axes.invert_xaxis()
     return figure

@@ -64,7 +64,7 @@ def score(
         ModelError: the model cannot be loaded, or its process died.
         ForgeryError: an image could not be prepared (whatever its callable raised, but `OSError`).
     """
-    # `strict` off: a batch without a readable image is no reason to stop.
+    # `strict` off: a batch without a readable image must not stop the rest.
     params: dict[str, Any] = {"heatmap": heatmap, "strict": False}
     if threshold is not None:
         params["threshold"] = threshold
@@ -140,7 +140,7 @@ def _collect(
 
 
 def _put(results: queue.Queue, item: Any, stopped: threading.Event) -> None:
-    """Wait for room in the queue, unless nobody reads it any more."""
+    """Wait for room in the queue, unless its reader has stopped."""
     while not stopped.is_set():
         with suppress(queue.Full):
             results.put(item, timeout=0.2)
@@ -232,7 +232,7 @@ def _expect(message: Any, model: str, complaints: IO[bytes], late: threading.Eve
     if message is None:
         complaints.seek(0)
         lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
-        last = " / ".join(lines[-_LINES_OF_STDERR:]) or "it said nothing"
+        last = " / ".join(lines[-_LINES_OF_STDERR:]) or "it printed nothing"
         raise ModelError(f"the process that scores with {model} died: {last}")
     return message
 

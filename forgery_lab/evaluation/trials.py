@@ -14,17 +14,13 @@ import pandas as pd
 from PIL import Image
 
 from forgery_lab.errors import DataError
-from forgery_lab.evaluation import baselines, metrics, scoring
+from forgery_lab.evaluation import baselines, conditions, metrics, scoring
+from forgery_lab.evaluation.conditions import Condition
 from forgery_lab.examples.feature_store import read_mask
 from forgery_lab.examples.histories import Handling, HistoryMatcher, move, read
 from forgery_lab.progress import Progress
 from forgery_pyfunc.errors import ImageError
 
-ROBUSTNESS: dict[str, tuple[float, ...]] = {
-    "quality": (95, 90, 80, 70, 60, 50),
-    "scale": (1.0, 0.9, 0.75, 0.5),
-    "blur": (0.0, 0.5, 1.0, 2.0),
-}
 BASELINE_TRAINING_DRAWS = 2
 MIN_CROP = 64
 """Pixels: smaller crops say nothing of the background, as the detector needs this much."""
@@ -70,9 +66,9 @@ class Rendition:
 
 @dataclass(frozen=True)
 class Trial:
-    """One rendition of one row under a condition, `condition` being a protocol or a step of F."""
+    """One rendition of one row under a condition."""
 
-    condition: str
+    condition: Condition
     draw: int
     sha256: str
     rendition: Rendition
@@ -80,17 +76,17 @@ class Trial:
 
 def load_masks(rows: pd.DataFrame, root: Path) -> dict[str, np.ndarray]:
     """Return bool[H, W] by SHA-256 for the forged rows whose mask fits the image."""
-    found = {}
+    masks = {}
     for row in rows[rows["label"] == 1].to_dict("records"):
         if not isinstance(row.get("mask_path"), str):
             continue
         mask = read_mask(root / row["mask_path"])
         if mask.shape == (row["height"], row["width"]):
-            found[row["sha256"]] = mask
-    return found
+            masks[row["sha256"]] = mask
+    return masks
 
 
-def raw_trials(rows: pd.DataFrame, root: Path, condition: str) -> list[Trial]:
+def raw_trials(rows: pd.DataFrame, root: Path, condition: Condition) -> list[Trial]:
     """Return one trial per row: the file as shipped."""
     return [
         Trial(condition, 0, row["sha256"], Rendition(root / row["path"], _key(row)))
@@ -99,10 +95,13 @@ def raw_trials(rows: pd.DataFrame, root: Path, condition: str) -> list[Trial]:
 
 
 def matched_trials(
-    rows: pd.DataFrame, root: Path, matcher: HistoryMatcher, draws: int, condition: str = "C"
+    rows: pd.DataFrame,
+    root: Path,
+    matcher: HistoryMatcher,
+    draws: int,
+    condition: Condition = conditions.C,
 ) -> list[Trial]:
-    """Return a trial per row and draw under C, C-shift or C-scale."""
-    displacement = {"C": None, "C-shift": "shift", "C-scale": "scale"}[condition]
+    """Return a trial per row and draw with matched histories, displaced as the condition says."""
     return [
         Trial(
             condition,
@@ -113,7 +112,7 @@ def matched_trials(
                 _key(row),
                 matcher,
                 draw,
-                matcher.handling(_key(row), draw, displacement),  # type: ignore[arg-type]
+                matcher.handling(_key(row), draw, condition.displacement),
             ),
         )
         for draw in range(draws)
@@ -127,7 +126,7 @@ def control_trials(
     matcher: HistoryMatcher,
     masks: Mapping[str, np.ndarray],
     draws: int,
-    seed: int = 0,
+    seed: int,
 ) -> list[Trial]:
     """Return trials of halves without a forged pixel, and of authentic images' halves like them.
 
@@ -148,7 +147,7 @@ def control_trials(
     return [
         replace(
             trial,
-            condition="control",
+            condition=conditions.CONTROL,
             rendition=replace(
                 trial.rendition,
                 handling=replace(trial.rendition.handling, crop=windows[trial.sha256]),
@@ -163,15 +162,15 @@ def _clean_windows(mask: np.ndarray | None) -> list[tuple[float, float, float, f
     if mask is None:
         return []
     height, width = mask.shape
-    found = []
+    windows = []
     for window in _WINDOWS:
         top, left, bottom, right = (np.array(window) * (height, width, height, width)).astype(int)
         around = mask[
             max(top - _MARGIN, 0) : bottom + _MARGIN, max(left - _MARGIN, 0) : right + _MARGIN
         ]
         if min(bottom - top, right - left) >= MIN_CROP and not around.any():
-            found.append(window)
-    return found
+            windows.append(window)
+    return windows
 
 
 def robustness_trials(rows: pd.DataFrame, root: Path, matcher: HistoryMatcher) -> list[Trial]:
@@ -179,14 +178,11 @@ def robustness_trials(rows: pd.DataFrame, root: Path, matcher: HistoryMatcher) -
     trials = []
     for trial in matched_trials(rows, root, matcher, draws=1):
         rendition = trial.rendition
-        for name, values in ROBUSTNESS.items():
-            for value in values:
-                changed = {name: int(value) if name == "quality" else float(value)}
-                end = replace(rendition.handling, **changed)  # type: ignore[type-var]
-                condition = f"F:{name}:{value:g}"
-                trials.append(
-                    replace(trial, condition=condition, rendition=replace(rendition, handling=end))
-                )
+        for step in conditions.F:
+            handling = replace(rendition.handling, **{step.changed: step.level})  # type: ignore
+            trials.append(
+                replace(trial, condition=step, rendition=replace(rendition, handling=handling))
+            )
     return trials
 
 
@@ -211,14 +207,14 @@ def predict(
     Args:
         model: MLflow model URI, or the folder of an MLflow model.
         trials: what to score.
-        masks: bool[H, W] by SHA-256; trials of "A", "B" and "C" on images that have one are
+        masks: bool[H, W] by SHA-256; trials of conditions with maps on images that have one are
             asked for a heat map, and the columns `WHERE_COLUMNS` measure it.
         workers: processes that score.
         tracking_uri: of the server that knows the model.
         progress: called with trials done and trials in all.
     """
     masks = masks or {}
-    mapped = [t for t in trials if t.sha256 in masks and t.condition in ("A", "B", "C")]
+    mapped = [t for t in trials if t.sha256 in masks and t.condition.has_maps]
     chosen = {id(trial) for trial in mapped}
     plain = [t for t in trials if id(t) not in chosen]
     rows: list[dict[str, Any]] = []
@@ -252,7 +248,7 @@ def prediction(trial: Trial, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a record says of a trial, by `PREDICTION_COLUMNS` without the model."""
     probability = record.get("probability")
     return {
-        "condition": trial.condition,
+        "condition": trial.condition.name,
         "draw": trial.draw,
         "sha256": trial.sha256,
         "probability": np.nan if probability is None else float(probability),
@@ -280,9 +276,9 @@ def predict_baselines(
     splits: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
     root: Path,
     matcher: HistoryMatcher,
-    conditions: Sequence[str],
+    judged_under: Sequence[Condition],
     draws: int,
-    seed: int = 0,
+    seed: int,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -295,16 +291,16 @@ def predict_baselines(
         splits: manifest rows to learn from, and to judge.
         root: of all rows.
         matcher: gives the histories of all.
-        conditions: of "A" and "B" (raw) and "C".
+        judged_under: conditions: A, B or C.
         draws: of test images under C.
         seed: of the boosted trees.
         workers: processes that compute features.
         progress: called with images done and images in all.
     """
     plan = []
-    for condition in conditions:
+    for condition in judged_under:
         for train, test in splits:
-            if condition == "C":
+            if condition.matched:
                 learn = matched_trials(train, root, matcher, BASELINE_TRAINING_DRAWS)
                 judge = matched_trials(test, root, matcher, draws)
             else:
@@ -313,20 +309,20 @@ def predict_baselines(
     every = {_name(trial): trial for *_, learn, judge in plan for trial in (*learn, *judge)}
     if not every:
         return pd.DataFrame(columns=["baseline", *PREDICTION_COLUMNS])
-    found = baselines.extract(
+    extracted = baselines.extract(
         [trial.rendition for trial in every.values()], workers=workers, progress=progress
     )
     place = {key: number for number, key in enumerate(every)}
 
     def features(trials: Sequence[Trial]) -> dict[str, np.ndarray]:
         chosen = [place[_name(trial)] for trial in trials]
-        return {name: values[chosen] for name, values in found.items()}
+        return {name: values[chosen] for name, values in extracted.items()}
 
     parts = [
         _baseline_rows(
             condition,
-            baselines.with_extension(_rows_of(learn, train), matched=condition == "C"),
-            baselines.with_extension(_rows_of(judge, test), matched=condition == "C"),
+            baselines.with_extension(_rows_of(learn, train), condition.matched),
+            baselines.with_extension(_rows_of(judge, test), condition.matched),
             features(learn),
             features(judge),
             [trial.draw for trial in judge],
@@ -338,7 +334,7 @@ def predict_baselines(
 
 
 def _name(trial: Trial) -> tuple[str, int, str]:
-    return trial.condition, trial.draw, trial.sha256
+    return trial.condition.name, trial.draw, trial.sha256
 
 
 def _rows_of(trials: Sequence[Trial], rows: pd.DataFrame) -> pd.DataFrame:
@@ -346,7 +342,7 @@ def _rows_of(trials: Sequence[Trial], rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _baseline_rows(
-    condition: str,
+    condition: Condition,
     train: pd.DataFrame,
     test: pd.DataFrame,
     train_features: Mapping[str, np.ndarray],
@@ -359,7 +355,7 @@ def _baseline_rows(
         probability = baselines.predict(name, train, test, train_features, test_features, seed)
         columns = {
             "baseline": name,
-            "condition": condition,
+            "condition": condition.name,
             "draw": list(draws),
             "sha256": test["sha256"].to_numpy(),
             "probability": probability,

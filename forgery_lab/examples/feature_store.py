@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-import forgery_pyfunc
 from forgery_lab.errors import DataError
 from forgery_lab.files import write_whole
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
+from forgery_pyfunc import features, imaging
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.features import FAMILIES, SMALLEST_SIDE, channels, extract
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
@@ -338,11 +338,8 @@ def _check_room(
 
 def _settings(source: Source, families: Sequence[str]) -> str:
     """Return a digest of all that the store's content depends on, code included."""
-    code = Path(forgery_pyfunc.__file__).parent
-    modules = [*sorted((code / "features").glob("*.py"))]
-    modules += [
-        code / name for name in ("imaging/decoding.py", "imaging/ela.py", "imaging/jpeg.py")
-    ]
+    folders = [Path(package.__path__[0]) for package in (features, imaging)]
+    modules = [module for folder in folders for module in sorted(folder.glob("*.py"))]
     digests = [_digest_of(module) for module in (*modules, Path(__file__))]
     settings = {"source": source.settings(), "families": list(families), "code": digests}
     text = json.dumps(settings, sort_keys=True, default=str)

@@ -21,7 +21,8 @@ from PIL import Image, ImageFilter
 from forgery_lab.errors import DataError
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode, read_header, standard_table
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import read_header, standard_table
 
 FINAL_QUALITIES = (70, 95)
 """IJG qualities, both included, from which the final save is drawn evenly."""

@@ -24,7 +24,8 @@ from forgery_lab.examples.histories import GRID, History, history_of, read
 from forgery_lab.forgeries import forging, retouching
 from forgery_lab.forgeries.forging import Mask, Pixels, Save, sized
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode, standard_table
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import standard_table
 
 UNTOUCHED = 0.12
 """Share of pairs that nobody saved after the camera or the web did: all is lossless."""

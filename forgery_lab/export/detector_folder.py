@@ -1,122 +1,143 @@
-"""From a trained Keras network to the files of a detector's folder."""
+"""A trained model on disk: its description, its network, and what it learnt from."""
 
-import json
-import tempfile
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-import onnxruntime
 import pandas as pd
+import pyarrow as pa
 
-from forgery_lab.errors import DataError
-from forgery_lab.export import onnx_graph
-from forgery_lab.files import write_whole
-from forgery_pyfunc.detector import DESCRIPTION_FILE, FORMAT, MANIFEST_FILE, NETWORK_FILE
+from forgery_pyfunc.calibration import Calibration
+from forgery_pyfunc.detector import (
+    DESCRIPTION_FILE,
+    MANIFEST_FILE,
+    NETWORK_FILE,
+    read_description,
+)
+from forgery_pyfunc.errors import ModelError
 
-KERAS_FILE = "network.keras"
 MANIFEST_COLUMNS = ("sha256", "source_ids", "group", "split")
+"""Columns of a training manifest: a row per image that training or validation has seen."""
 OPTIONAL_COLUMNS = ("phash",)
 """Written where they are known; by the perceptual hash the gate finds images that look alike."""
 
-TOLERANCE = 1e-3
-"""Largest difference of a logit between Keras and ONNX Runtime that an export may show."""
+MEGABYTE = 2**20
 
 
-def to_onnx(model: keras.Model, path: Path) -> None:
-    """Write a network as ONNX: input `features`, outputs named as the model's."""
-    write_whole(path, onnx_graph.convert(model).SerializeToString())
+@dataclass(frozen=True)
+class TrainingData:
+    """Name, number of images and terms of the data that a detector learnt from, as far as known."""
+
+    name: str = "unknown"
+    images: int | None = None
+    licence: str | None = None
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return what is known, for `detector.json`."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-def check_export(model: keras.Model, onnx_path: Path, samples: Sequence[np.ndarray]) -> float:
-    """Return the largest difference of any logit between Keras and ONNX Runtime.
+@dataclass(frozen=True)
+class Description:
+    """What `detector.json` says.
 
-    Args:
-        model: the network.
-        onnx_path: what `to_onnx` wrote of it.
-        samples: float[h, w, C] feature maps of real images, of any sizes.
+    Attributes:
+        name: of the detector.
+        network: its architecture.
+        features: families, in the order of the network's channels.
+        calibration: from logits to probabilities and verdicts.
+        training: settings and figures of the training, by name.
+        data: what it learnt from.
+        provenance: commit, digest of the data and run, as far as known.
     """
-    session = onnxruntime.InferenceSession(str(onnx_path))
-    names = [output.name for output in session.get_outputs()]
-    differences = []
-    for sample in samples:
-        batch = np.asarray(sample, np.float32)[np.newaxis]
-        expected = model(batch)
-        answers = session.run(None, {"features": batch})
-        for name, answer in zip(names, answers, strict=True):
-            differences.append(np.abs(answer - np.asarray(expected[name])).max())
-    return float(np.max(differences))  # NaN where there is one
 
+    name: str
+    network: str
+    features: tuple[str, ...]
+    calibration: Calibration
+    training: Mapping[str, Any] = field(default_factory=dict)
+    data: TrainingData = TrainingData()
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
-def write_detector(
-    folder: Path,
-    model: keras.Model,
-    samples: Sequence[np.ndarray],
-    description: Mapping[str, Any],
-    training_manifest: pd.DataFrame,
-) -> float:
-    """Write a detector's folder, replacing an old one whole; return what `check_export` measured.
+    @classmethod
+    def read(cls, folder: Path) -> Description:
+        """Return the description in a bare detector folder.
 
-    Args:
-        folder: to write; it never holds half of a detector.
-        model: the trained network; its optimiser is not saved.
-        samples: feature maps that ONNX and Keras must agree on.
-        description: `name`, `network`, `features`, `calibration` and `training` for
-            `detector.json`.
-        training_manifest: a row per image that training or validation has seen, with
-            `MANIFEST_COLUMNS` and perhaps `OPTIONAL_COLUMNS`.
-
-    Raises:
-        DataError: ONNX and Keras differ by more than `TOLERANCE`, a column is missing, or the
-            folder holds something else.
-    """
-    missing = [column for column in MANIFEST_COLUMNS if column not in training_manifest]
-    if missing:
-        raise DataError(f"the training manifest has no column {', '.join(missing)}")
-    check_folder(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".detector-") as scratch:
-        new = Path(scratch) / "new"
-        to_onnx(model, new / NETWORK_FILE)
-        difference = check_export(model, new / NETWORK_FILE, samples)
-        if not difference <= TOLERANCE:
-            raise DataError(
-                f"the ONNX network differs from Keras by {difference:.2g}, more than {TOLERANCE}"
-            )
-        _without_optimizer(model).save(new / KERAS_FILE)
-        known = [name for name in OPTIONAL_COLUMNS if name in training_manifest]
-        columns = [*MANIFEST_COLUMNS, *known]
-        training_manifest[columns].to_parquet(new / MANIFEST_FILE, index=False)
-        content = {"format": FORMAT, **description}
-        content["training"] = {
-            **description.get("training", {}),
-            "onnx_max_difference": difference,
-            "parameters": model.count_params(),
-        }
-        (new / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        new.rename(folder)
-    return difference
-
-
-def check_folder(folder: Path) -> None:
-    """Raise `DataError` where `folder` holds anything but a detector, which would be lost."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; a detector needs one")
-    if any(folder.iterdir()) and not (folder / DESCRIPTION_FILE).is_file():
-        raise DataError(
-            f"{folder} holds something else than a detector, and would be replaced: give an empty "
-            "folder, a new one, or one of a detector"
+        Raises:
+            ModelError: there is none, or it is not as it must be.
+        """
+        values = read_description(folder)
+        return cls(
+            name=values["name"],
+            network=values["network"],
+            features=tuple(values["features"]),
+            calibration=Calibration.from_dict(values["calibration"]),
+            training=values.get("training", {}),
+            data=TrainingData(**values.get("data", {})),
+            provenance=values.get("provenance", {}),
         )
 
 
-def _without_optimizer(model: keras.Model) -> keras.Model:
-    """Return a copy of the network that was never compiled, so that only weights are saved."""
-    copy = model.__class__.from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    return copy
+@dataclass(frozen=True)
+class DetectorFolder:
+    """A detector as `train` writes it, or an MLflow model that holds one, or a model of others.
+
+    Attributes:
+        path: the folder.
+        name: what messages call the model.
+    """
+
+    path: Path
+    name: str
+
+    @cached_property
+    def description(self) -> Description | None:
+        """What the detector says of itself; None for a model that was not made by this project.
+
+        Raises:
+            ModelError: it is not as it must be.
+        """
+        path = self._file(DESCRIPTION_FILE)
+        return Description.read(path.parent) if path else None
+
+    @property
+    def network(self) -> Path | None:
+        """The file of the exported network; None where there is none."""
+        return self._file(NETWORK_FILE)
+
+    @cached_property
+    def training(self) -> pd.DataFrame | None:
+        """The manifest of the images that it learnt from; None where it brings none.
+
+        Raises:
+            ModelError: it cannot be read, or lacks something of `MANIFEST_COLUMNS`.
+        """
+        path = self._file(MANIFEST_FILE)
+        if path is None:
+            return None
+        try:
+            rows = pd.read_parquet(path)
+            sound = set(MANIFEST_COLUMNS) <= set(rows) and bool(rows["sha256"].notna().all())
+            sound = sound and len(rows["source_ids"].map(len)) == len(rows)
+            if sound and "phash" in rows:
+                sound = bool(rows["phash"].str.fullmatch("[0-9a-f]{16}").eq(True).all())
+        except (OSError, KeyError, TypeError, AttributeError, ValueError, pa.ArrowException):
+            sound = False
+        if not sound:
+            raise ModelError(f"the training manifest of {self.name} cannot be read")
+        return rows
+
+    @property
+    def megabytes(self) -> float:
+        """The size of the folder."""
+        files = (path for path in self.path.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files) / MEGABYTE
+
+    def _file(self, name: str) -> Path | None:
+        """Return where a file of the detector is, in a bare folder or inside an MLflow model."""
+        places = [self.path / name, *sorted(self.path.glob(f"artifacts/*/{name}"))]
+        return next((path for path in places if path.is_file()), None)

@@ -53,7 +53,7 @@ def save_model(detector: Path, path: Path, metadata: dict[str, Any] | None = Non
     """Write the detector as an MLflow model into a new folder.
 
     Raises:
-        ModelError: `detector` is no detector folder.
+        ModelError: `detector` is not a detector folder.
     """
     mlflow.pyfunc.save_model(path=path, **_parts(detector, metadata))
 
@@ -62,7 +62,7 @@ def log_model(detector: Path, metadata: dict[str, Any] | None = None) -> ModelIn
     """Log the detector to the active run and return what MLflow knows of it.
 
     Raises:
-        ModelError: `detector` is no detector folder.
+        ModelError: `detector` is not a detector folder.
     """
     return mlflow.pyfunc.log_model(name="model", **_parts(detector, metadata))
 

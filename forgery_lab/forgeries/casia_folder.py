@@ -37,8 +37,8 @@ from forgery_lab.forgeries.forging import (
 from forgery_lab.forgeries.salience import conspicuousness
 from forgery_lab.processes import in_parallel
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging import jpeg
 from forgery_pyfunc.imaging.decoding import decode, oriented
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 CATEGORY = "pho"
 """The category in the names that `forge_folder` gives: a photograph of unknown subject."""
@@ -290,7 +290,7 @@ class PublishedFile:
     def encoded(self, pixels: Pixels) -> bytes:
         """The bytes of the file of uint8[H, W, 3]."""
         if self.extension == "jpg":
-            return jpeg.encode(pixels, quality=self.save.quality, subsampling=self.save.subsampling)
+            return encode(pixels, quality=self.save.quality, subsampling=self.save.subsampling)
         buffer = io.BytesIO()
         options: dict[str, Any] = {"quality": self.save.quality} if self.save.quality else {}
         formats = {"tif": "TIFF", "png": "PNG", "bmp": "BMP", "webp": "WEBP"}

@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from forgery_lab.errors import DataError
 from forgery_lab.forgeries.outlines import AREAS, box_of, outline
-from forgery_pyfunc.imaging import jpeg
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -75,7 +75,7 @@ class Save:
         """The pixels after this save: uint8[H, W, 3] to uint8[H, W, 3]."""
         if self.quality is None:
             return pixels
-        data = jpeg.encode(pixels, quality=self.quality, subsampling=self.subsampling)
+        data = encode(pixels, quality=self.quality, subsampling=self.subsampling)
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
 

@@ -28,8 +28,8 @@ def faults(model: Path, ask: Ask) -> list[str]:
     """
     golden = [pyfunc.input_example()["image"][0]]
     first = ask(golden)[0]
-    said = [*_signature(model), *_record(first)]
-    return said or [*_same(ask, golden, first)]
+    found = [*_signature(model), *_record(first)]
+    return found or [*_same(ask, golden, first)]
 
 
 def odd_value(record: dict[str, Any]) -> str | None:
@@ -63,12 +63,12 @@ def _record(record: dict[str, Any]) -> Iterator[str]:
 def _same(ask: Ask, golden: list[bytes], first: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the second answer: as text, in a batch, at a threshold, as a map."""
     if ask(golden)[0] != first:
-        yield "it gives two answers for one image"
+        yield "it is not deterministic: the same image scored differently"
     if ask([base64.b64encode(golden[0])])[0] != first:
         yield "it does not read base64 text as the image that it encodes"
     broken, beside = ask([b"no image", *golden])
     if not broken.get("error") or broken.get("probability") is not None:
-        yield "it gives no error for bytes that are no image"
+        yield "it gives no error for bytes that are not an image"
     if not math.isclose(beside.get("probability") or -1, first["probability"], abs_tol=1e-6):
         yield "a broken image in a batch changes the answer for the one beside it"
     cut = [ask(golden, threshold=value)[0].get("verdict") for value in (0.0, 1.0)]
@@ -78,7 +78,7 @@ def _same(ask: Ask, golden: list[bytes], first: dict[str, Any]) -> Iterator[str]
     try:
         shape = read_heatmap(heatmap).shape if heatmap else None
     except (OSError, ValueError, TypeError):
-        yield "its heat map is no picture"
+        yield "its heat map is not an image"
         return
     if shape and shape != (first["height"], first["width"]):
         yield "its heat map is not of the size of the image"

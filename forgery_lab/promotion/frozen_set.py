@@ -45,12 +45,12 @@ def ensure(folder: Path, source: str, digest: str, progress: Progress | None = N
     Args:
         folder: where it is kept.
         source: whatever `sources.fetch` takes: a folder, an archive, a URL.
-        digest: that its manifest must have.
+        digest: expected of the set's manifest.
         progress: called with the files done and their number.
 
     Raises:
-        DataError: the source cannot be had, overlaps with the folder, or its manifest has another
-            digest; what was there before is as it was.
+        DataError: the source could not be fetched, overlaps with the folder, or its manifest has
+            another digest; what was there before is as it was.
     """
     found = _kept(folder, digest)
     if found:
@@ -88,8 +88,8 @@ def _kept(folder: Path, digest: str) -> FrozenSet | None:
 
 def _refuse_overlap(source: str, folder: Path) -> None:
     """Raise where replacing the folder would take the source with it, or a part of it."""
-    mine, theirs = folder.resolve(), Path(source).resolve()
-    if theirs.exists() and (mine.is_relative_to(theirs) or theirs.is_relative_to(mine)):
+    target, origin = folder.resolve(), Path(source).resolve()
+    if origin.exists() and (target.is_relative_to(origin) or origin.is_relative_to(target)):
         raise DataError(
             f"the frozen test set {source} and the folder in which it is kept, {folder}, overlap; "
             "keep your photographs elsewhere, and name that place as frozen in params.yaml"

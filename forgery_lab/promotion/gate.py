@@ -13,35 +13,38 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from forgery_lab.evaluation import figures, metrics, scoring
+from forgery_lab.evaluation import conditions, metrics, scoring
+from forgery_lab.evaluation.eligibility import has_classes, host
+from forgery_lab.evaluation.figures import draws_of
+from forgery_lab.evaluation.metrics import ScoredImages
+from forgery_lab.evaluation.results import Difference, Proportion
 from forgery_lab.evaluation.scoring import Ask
 from forgery_lab.evaluation.trials import PREDICTION_COLUMNS, Trial, matched_trials, prediction
 from forgery_lab.examples.histories import HistoryMatcher
+from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.progress import Progress
 from forgery_lab.promotion import contract_check
 from forgery_lab.promotion import frozen_set as frozen_sets
 from forgery_lab.promotion.frozen_set import FrozenSet
-from forgery_pyfunc.detector import MANIFEST_FILE
 from forgery_pyfunc.errors import ModelError
 
-CONDITION = "C"
+CONDITION = conditions.C
 TIMED_IMAGES = 24
-MEGABYTE = 2**20
+RESAMPLES, CALIBRATION_RESAMPLES = 2000, 500
+"""Behind the interval of the difference of AUC, and behind those of the calibration errors."""
 MOST_UNSCORED = 0.02
 """Share of the images that the champion scored which the challenger may leave without a score."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a challenger has to keep.
+class PromotionLimits:
+    """The limits that a challenger has to meet.
 
     Attributes:
         margin: of AUC by which it may be worse than the champion.
@@ -61,43 +64,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A model at the gate: what it is called, and its MLflow folder."""
-
-    name: str
-    folder: Path
-
-    @property
-    def training(self) -> pd.DataFrame | None:
-        """The manifest of the images that it learnt from, None where it brings none.
-
-        Raises:
-            ModelError: it cannot be read.
-        """
-        found = list(self.folder.glob(f"artifacts/*/{MANIFEST_FILE}"))
-        if not found:
-            return None
-        try:
-            rows = pd.read_parquet(found[0])
-            sound = rows["sha256"].notna().all() and len(rows["source_ids"].map(len)) == len(rows)
-            if "phash" in rows:
-                sound &= rows["phash"].str.fullmatch("[0-9a-f]{16}").eq(True).all()
-        except (OSError, KeyError, TypeError, AttributeError, ValueError, pa.ArrowException):
-            sound = False
-        if not sound:
-            raise ModelError(f"the training manifest of {self.name} cannot be read")
-        return rows
-
-    @property
-    def megabytes(self) -> float:
-        """The size of the folder."""
-        files = (path for path in self.folder.rglob("*") if path.is_file())
-        return sum(path.stat().st_size for path in files) / MEGABYTE
-
-
-@dataclass(frozen=True)
 class Line:
-    """One line of the comparison; a refusal is a sentence, or None where the limit is kept."""
+    """One line of the comparison; a refusal is a sentence, or None where the limit is met."""
 
     what: str
     champion: float
@@ -127,14 +95,14 @@ class Judgement:
     @property
     def reason(self) -> str:
         """One sentence."""
-        return "; ".join(self.refusals) or "it is not worse, and keeps every limit"
+        return "; ".join(self.refusals) or "it is not worse, and meets every limit"
 
     def table(self) -> str:
         """Return the comparison as text, a line per figure."""
         head = f"{'':24}{'champion':>12}{'challenger':>12}  limit"
         rows = [
             f"{one.what:24}{one.champion:12.3f}{one.challenger:12.3f}  {one.limit}"
-            + (": NOT KEPT" if one.refusal else "")
+            + (": EXCEEDED" if one.refusal else "")
             for one in self.lines
         ]
         return "\n".join([head, *rows, *self.notes])
@@ -146,12 +114,12 @@ class Judgement:
 
 
 def judge(
-    challenger: Candidate,
-    champion: Candidate | None,
+    challenger: DetectorFolder,
+    champion: DetectorFolder | None,
     frozen: FrozenSet,
-    limits: Limits,
-    seed: int = 0,
-    draws: int = 1,
+    limits: PromotionLimits,
+    seed: int,
+    draws: int,
     progress: Progress | None = None,
 ) -> Judgement:
     """Return whether the challenger may replace the champion.
@@ -166,7 +134,7 @@ def judge(
             return Judgement(tuple(refusals), tuple(notes))
         with ExitStack() as stack:
             ask = stack.enter_context(opened(challenger))
-            faults = contract_check.faults(challenger.folder, ask)
+            faults = contract_check.faults(challenger.path, ask)
             if faults or champion is None:
                 return Judgement(tuple(faults), tuple(notes))
             asks = (stack.enter_context(opened(champion)), ask)
@@ -179,7 +147,7 @@ def judge(
 
 
 @contextmanager
-def opened(model: Candidate) -> Iterator[Ask]:
+def opened(model: DetectorFolder) -> Iterator[Ask]:
     """Yield what asks a model for records; what is wrong with it is told by its name.
 
     Raises:
@@ -188,21 +156,21 @@ def opened(model: Candidate) -> Iterator[Ask]:
 
     def ask_checked(images: list[bytes], **params: Any) -> list[dict[str, Any]]:
         records = ask(images, **params)
-        odd = next((said for one in records if (said := contract_check.odd_value(one))), None)
+        odd = next((odd for record in records if (odd := contract_check.odd_value(record))), None)
         if odd:
             raise ModelError(f"{model.name} breaks the contract: {odd}")
         return records
 
     try:
-        with scoring.opened(model.folder) as ask:
+        with scoring.opened(model.path) as ask:
             yield ask_checked
     except ModelError as error:
-        said = str(error).replace(f"the model {model.folder}", model.name)
-        raise ModelError(said.replace(str(model.folder), model.name)) from error
+        message = str(error).replace(f"the model {model.path}", model.name)
+        raise ModelError(message.replace(str(model.path), model.name)) from error
 
 
 def leaks(
-    challenger: Candidate, champion: Candidate | None, frozen: FrozenSet
+    challenger: DetectorFolder, champion: DetectorFolder | None, frozen: FrozenSet
 ) -> tuple[list[str], list[str]]:
     """Return refusals and notes about models that learnt from the frozen set, or may have.
 
@@ -221,7 +189,7 @@ def leaks(
     return refusals, _notes(champion, frozen) if champion is not None else []
 
 
-def _notes(champion: Candidate, frozen: FrozenSet) -> list[str]:
+def _notes(champion: DetectorFolder, frozen: FrozenSet) -> list[str]:
     try:
         if champion.training is None:
             return [f"{champion.name} brings no training manifest; it may know the frozen set"]
@@ -231,7 +199,7 @@ def _notes(champion: Candidate, frozen: FrozenSet) -> list[str]:
     return [f"{found}: the comparison favours it"] if found else []
 
 
-def _seen(model: Candidate, frozen: FrozenSet) -> str:
+def _seen(model: DetectorFolder, frozen: FrozenSet) -> str:
     """Return how the model's training touched the frozen set, empty where it did not."""
     training = model.training
     if training is None:
@@ -240,8 +208,9 @@ def _seen(model: Candidate, frozen: FrozenSet) -> str:
     counts = codes[codes != ""].value_counts()
     if counts.empty:
         return ""
-    said = ", ".join(f"{count} as {code}" for code, count in counts.items())
-    return f"{model.name} learnt from {counts.sum()} images that touch the frozen test set ({said})"
+    by_code = ", ".join(f"{count} as {code}" for code, count in counts.items())
+    touching = f"{counts.sum()} images that touch the frozen test set ({by_code})"
+    return f"{model.name} learnt from {touching}"
 
 
 def trials(frozen: FrozenSet, seed: int, draws: int) -> list[Trial]:
@@ -260,11 +229,11 @@ def answers(
             batch = shown[start : start + scoring.BATCH]
             images = [trial.rendition() for trial in batch]
             found = pool.map(lambda ask, images=images: ask(images), asks)
-            for mine, records in zip(rows, found, strict=True):
-                mine += [prediction(*pair) for pair in zip(batch, records, strict=True)]
+            for of_model, records in zip(rows, found, strict=True):
+                of_model += [prediction(*pair) for pair in zip(batch, records, strict=True)]
             if progress:
                 progress(start + len(batch), len(shown))
-    return [pd.DataFrame(mine, columns=[*PREDICTION_COLUMNS]) for mine in rows]
+    return [pd.DataFrame(of_model, columns=[*PREDICTION_COLUMNS]) for of_model in rows]
 
 
 def latencies(asks: Sequence[Ask], shown: Sequence[Trial]) -> list[float]:
@@ -284,8 +253,8 @@ def compare(
     rows: pd.DataFrame,
     seconds: Sequence[float],
     megabytes: Sequence[float],
-    limits: Limits,
-    seed: int = 0,
+    limits: PromotionLimits,
+    seed: int,
     notes: Sequence[str] = (),
 ) -> Judgement:
     """Return the judgement on figures of champion and challenger, in this order everywhere.
@@ -296,15 +265,15 @@ def compare(
             the challenger may have hardly more of them.
         seconds: per image.
         megabytes: of the model's folder.
-        limits: what the challenger has to keep.
+        limits: that the challenger has to meet.
         seed: of the bootstrap.
         notes: what else is to be known.
     """
-    scored = [set(figures.draws_of(one, rows, CONDITION)[1]["sha256"]) for one in predictions]
+    scored = [set(draws_of(one, rows, CONDITION)[1]["sha256"]) for one in predictions]
     missed = len(scored[0] - scored[1]), len(scored[0])
     common = rows[rows["sha256"].isin(scored[0] & scored[1])]
-    sources = len(set(figures.host(common))) if len(common) else 0
-    if sources < limits.least_sources or not figures.has_classes(common):
+    sources = len(set(host(common))) if len(common) else 0
+    if sources < limits.least_sources or not has_classes(common):
         missing = _missed(*missed).refusal
         return Judgement(
             (
@@ -314,8 +283,8 @@ def compare(
             ),
             tuple(notes),
         )
-    draws = [figures.draws_of(one, common, CONDITION)[0] for one in predictions]
-    difference = metrics.compare(draws[0], draws[1], seed=seed)["auc"]
+    draws = [draws_of(one, common, CONDITION)[0] for one in predictions]
+    difference = metrics.compare(draws[0], draws[1], RESAMPLES, seed)["auc"]
     lines = (
         _missed(*missed),
         _auc(draws, difference, limits.margin),
@@ -324,17 +293,17 @@ def compare(
         _latency(seconds, limits.latency_ratio),
         _size(megabytes, limits.megabytes),
     )
-    low, high = _number(difference["low"]), _number(difference["high"])
-    said = (
-        f"{len(common)} images of {sources} source photographs under protocol {CONDITION}; "
-        f"difference of AUC {_number(difference['value']):+.3f}, 95 % {low:+.3f} … {high:+.3f}"
+    low, high = _number(difference.low), _number(difference.high)
+    basis = (
+        f"{len(common)} images of {sources} source photographs under protocol {CONDITION.name}; "
+        f"difference of AUC {_number(difference.value):+.3f}, 95 % {low:+.3f} … {high:+.3f}"
     )
     values = {f"{who}.{line.what.replace(' ', '_').replace(',', '')}": getattr(line, who)
               for line in lines for who in ("champion", "challenger")}  # fmt: skip
     values.update({"images": len(common), "sources": sources})
     values.update({"difference.low": low, "difference.high": high})
     refusals = tuple(line.refusal for line in lines if line.refusal)
-    return Judgement(refusals, (said, *notes), lines, values)
+    return Judgement(refusals, (basis, *notes), lines, values)
 
 
 def _missed(count: int, of: int) -> Line:
@@ -348,13 +317,11 @@ def _missed(count: int, of: int) -> Line:
     return Line("not scored", 0.0, share, f"at most {MOST_UNSCORED:g}", refusal)
 
 
-def _auc(
-    draws: Sequence[Sequence[metrics.Scores]], difference: dict[str, Any], margin: float
-) -> Line:
+def _auc(draws: Sequence[Sequence[ScoredImages]], difference: Difference, margin: float) -> Line:
     champion, challenger = (
         float(np.mean([metrics.measure(one)["auc"] for one in model])) for model in draws
     )
-    low, high = _number(difference["low"]), _number(difference["high"])
+    low, high = _number(difference.low), _number(difference.high)
     refusal = None
     if not low >= -margin:
         verb = "is worse" if challenger - champion < -margin else "is not shown to be as good"
@@ -365,29 +332,30 @@ def _auc(
     return Line("AUC", champion, challenger, f"not more than {margin:g} worse", refusal)
 
 
-def _false_alarms(models: Sequence[metrics.Scores], limit: float) -> Line:
+def _false_alarms(models: Sequence[ScoredImages], limit: float) -> Line:
     rates = [_alarms(scores) for scores in models]
-    value, low = rates[1]["value"], rates[1]["low"]
+    champion, challenger = (_number(rate.value) for rate in rates)
+    alarms = rates[1]
     refusal = None
-    if low is not None and low > limit:
+    if alarms.low is not None and alarms.low > limit:
         refusal = (
-            f"the challenger calls {value:.1%} of the authentic photographs forged "
-            f"({rates[1]['count']} of {rates[1]['of']}, at least {low:.1%}); the limit is "
-            f"{limit:.1%}"
+            f"the challenger calls {challenger:.1%} of the authentic photographs forged "
+            f"({alarms.count} of {alarms.of}, at least {alarms.low:.1%}); the limit is {limit:.1%}"
         )
-    champion, challenger = (_number(rate["value"]) for rate in rates)
     return Line("false alarms", champion, challenger, f"at most {limit:g}", refusal)
 
 
-def _alarms(scores: metrics.Scores) -> dict[str, Any]:
+def _alarms(scores: ScoredImages) -> Proportion:
     alarms = scores.forged & scores.decided & ~scores.label
     return metrics.proportion(int(alarms.sum()), int((~scores.label).sum()))
 
 
-def _calibration(draws: Sequence[Sequence[metrics.Scores]], limit: float, seed: int) -> Line:
-    found = [metrics.estimate(one, resamples=500, seed=seed)["ece_corrected"] for one in draws]
-    champion, challenger = (_number(one["value"]) for one in found)
-    low = _number(found[1]["low"])
+def _calibration(draws: Sequence[Sequence[ScoredImages]], limit: float, seed: int) -> Line:
+    errors = [
+        metrics.estimate(model, CALIBRATION_RESAMPLES, seed)["ece_corrected"] for model in draws
+    ]
+    champion, challenger = (_number(error.value) for error in errors)
+    low = _number(errors[1].low)
     refusal = None
     if low > limit:
         refusal = (

@@ -14,7 +14,7 @@ from typing import IO
 
 from forgery_lab.errors import DataError
 from forgery_lab.progress import Progress
-from forgery_pyfunc.imaging.decoding import sniff
+from forgery_pyfunc.imaging.sniffing import sniff
 
 _CHUNK = 2**20
 _RATIO_FROM = 100 * 2**20

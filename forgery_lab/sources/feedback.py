@@ -1,6 +1,6 @@
 """The feedback store of the web page as a CASIA-style folder to train on.
 
-The store is written by `webui.views.feedback`, whose table documents the columns; the rooms share
+The store is written by `webui.feedback_store`, whose table documents the columns; the rooms share
 nothing else. Only pictures given with consent are read. Where two people contradict each other, the
 picture stands in both classes here, so that ingestion leaves it out and says so.
 """
@@ -20,7 +20,8 @@ from PIL import Image
 from forgery_lab.errors import DataError
 from forgery_lab.progress import Progress
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import decode, oriented, sniff
+from forgery_pyfunc.imaging.decoding import decode, oriented
+from forgery_pyfunc.imaging.sniffing import sniff
 
 FOLDERS = {"authentic": "Au", "forged": "Tp"}
 """Where a picture goes, by the truth as a person sees it: the values of the column `label`."""

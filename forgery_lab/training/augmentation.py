@@ -7,7 +7,7 @@ import numpy as np
 
 from forgery_lab.errors import DataError
 from forgery_lab.training.losses import UNKNOWN
-from forgery_pyfunc.imaging.jpeg import ZIGZAG
+from forgery_pyfunc.features import FAMILIES
 
 FORGED_CROPS = 0.7
 """Share of a forgery's crops that are laid over a forged block; the others fall anywhere."""
@@ -15,9 +15,6 @@ FORGED_CROPS = 0.7
 ENOUGH = 4.0
 """Blocks: a crop of a forgery with less forged area, and less than a quarter of the image's
 whole forged area, is neither a good example of a forgery nor authentic."""
-
-
-_FAMILIES = {"residual", "copymove", "dct", "double_jpeg"}  # how they mirror is known
 
 
 @dataclass(frozen=True)
@@ -63,30 +60,26 @@ class Mirror:
 def mirrors(channels: Sequence[str]) -> tuple[Mirror, Mirror]:
     """Return how maps of these channels change, left to right and upside down.
 
-    A step K pixels right of a block's edge comes to lie 8 - K pixels right of one, and a DCT
-    coefficient of odd frequency changes its sign; all other features do not see the difference.
-    Of a block's two edges the grid's first channel knows one, which becomes the other.
+    Args:
+        channels: names, "family:channel".
 
     Raises:
-        DataError: a channel is of a family of which this is not known.
+        DataError: a channel is of a family without a mirror rule.
     """
-    families = {name.partition(":")[0] for name in channels} - _FAMILIES
-    if families:
-        raise DataError(f"nobody knows how {', '.join(sorted(families))} changes in a mirror")
+    return _mirror(channels, 1), _mirror(channels, 0)
+
+
+def _mirror(channels: Sequence[str], axis: int) -> Mirror:
     places = {name: number for number, name in enumerate(channels)}
-
-    def mirror(axis: int, grid: str) -> Mirror:
-        order, sign = np.arange(len(channels)), np.ones(len(channels), np.float32)
-        for name, number in places.items():
-            kind, _, place = name.rpartition(".")
-            if kind == f"residual:{grid}":
-                order[number] = places[f"{kind}.{-int(place) % 8}"]
-            elif kind == "dct:level":
-                frequency = divmod(int(ZIGZAG[int(place)]), 8)[axis]
-                sign[number] = -1 if frequency % 2 else 1
-        return Mirror(axis, order, sign)
-
-    return mirror(1, "grid.column"), mirror(0, "grid.row")
+    order, sign = np.arange(len(channels)), np.ones(len(channels), np.float32)
+    for name, number in places.items():
+        family, _, channel = name.partition(":")
+        rule = FAMILIES[family].mirror if family in FAMILIES else None
+        if rule is None:
+            raise DataError(f"no mirror rule is defined for feature family {family}")
+        source, sign[number] = rule(channel, axis)
+        order[number] = places[f"{family}:{source}"]
+    return Mirror(axis, order, sign)
 
 
 def window(

@@ -5,6 +5,7 @@
 Only `keras` and `keras.ops` are used, so that the same code trains under TensorFlow and JAX.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -275,7 +276,7 @@ def build(name: str, channels: int, seed: int = 0, **hyperparameters: Any) -> ke
     """
     if name not in NETWORKS:
         raise DataError(f"network: got {name!r}, allowed are {', '.join(sorted(NETWORKS))}")
-    known = NETWORKS[name].__code__.co_varnames[1 : NETWORKS[name].__code__.co_argcount]
+    _channels, *known = inspect.signature(NETWORKS[name]).parameters
     for parameter in hyperparameters:
         if parameter not in known:
             raise DataError(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """How a network is trained.
 
@@ -23,14 +23,14 @@ class TrainingSettings:
         seed: of order, draws, crops and flips.
     """
 
-    epochs: int = 12
-    patience: int = 6
-    batch_size: int = 16
-    learning_rate: float = 2e-3
+    epochs: int
+    patience: int
+    batch_size: int
+    learning_rate: float
     weight_decay: float = 4e-3
     window: int = 40
     positive_weight: float = 3.0
     dice: float = 0.3
     block_weight: float = 1.0
-    averaging: float = 0.0
-    seed: int = 0
+    averaging: float
+    seed: int

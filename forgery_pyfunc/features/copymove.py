@@ -27,6 +27,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from forgery_pyfunc.features import blocks
+from forgery_pyfunc.features.family import Family, unchanged
 from forgery_pyfunc.imaging.decoding import DecodedImage
 
 CHANNELS = [
@@ -84,7 +85,7 @@ class _Patches:
 
 
 def extract(image: DecodedImage) -> np.ndarray:
-    """float32[H // 8, W // 8, 8]: the channels named in `CHANNELS`."""
+    """Return float32[H // 8, W // 8, 8], the channels named in `CHANNELS`."""
     rows, columns = blocks.grid(image.height, image.width)
     shrink = _shrink(8 * rows, 8 * columns)
     halved = _halve(_reduce(image.luma[: 8 * rows, : 8 * columns], shrink))
@@ -100,7 +101,7 @@ def extract(image: DecodedImage) -> np.ndarray:
 
 
 def _shrink(height: int, width: int) -> int:
-    """By how much to reduce an image before it is searched."""
+    """Return the factor by which to reduce an image before it is searched."""
     wanted = int(np.ceil(np.sqrt(height * width / _MOST_PIXELS)))
     return max(1, min(wanted, min(height, width) // _SHORTEST_SIDE))
 
@@ -112,7 +113,7 @@ def _in_halved(piece: slice) -> slice:
 
 
 def _reduce(plane: np.ndarray, factor: int) -> np.ndarray:
-    """float32: means of squares of `factor` pixels, the last ones filled up by repeating the edge.
+    """Return float32 means of squares of `factor` pixels; the edge is repeated to fill the last.
 
     The result has whole blocks: multiples of 8 rows and columns.
     """
@@ -128,7 +129,7 @@ def _reduce(plane: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _halve(plane: np.ndarray) -> np.ndarray:
-    """float32[H / 2, W / 2]: weighted means, (1, 3, 3, 1) / 8 each way.
+    """Return float32[H / 2, W / 2], weighted means, (1, 3, 3, 1) / 8 each way.
 
     Softer than means of squares, so that patches an odd displacement apart still look alike.
     """
@@ -138,7 +139,7 @@ def _halve(plane: np.ndarray) -> np.ndarray:
 
 
 def _patches(halved: np.ndarray, size: int) -> _Patches:
-    """Descriptors of the patches of `size`² pixels around every pixel, and around every block."""
+    """Return descriptors of the patches of `size`² pixels around every pixel and every block."""
     before = size // 2
     around = np.pad(halved, (before, size - 1 - before), mode="reflect")
     descriptors = _low_frequencies(around, size)
@@ -149,7 +150,7 @@ def _patches(halved: np.ndarray, size: int) -> _Patches:
 
 
 def _low_frequencies(plane: np.ndarray, size: int) -> np.ndarray:
-    """float32[H - size + 1, W - size + 1, 10]: lowest DCT coefficients of every patch of `size`².
+    """Return float32[H - size + 1, W - size + 1, 10], the lowest DCT coefficients of each patch.
 
     Scaled so that the squares sum to the mean square of what the coefficients hold.
     """
@@ -175,7 +176,7 @@ def _low_frequencies(plane: np.ndarray, size: int) -> np.ndarray:
 
 @functools.cache
 def _transforms(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """float32[rows * 4, rows + size - 1] down, and float32[size * 4, 10] across."""
+    """Return float32[rows * 4, rows + size - 1] down, and float32[size * 4, 10] across."""
     basis = (blocks.dct_matrix(size)[:_BASIS] / np.sqrt(size)).astype(np.float32)
     bands = np.zeros((_AT_ONCE, _BASIS, _AT_ONCE + size - 1), np.float32)
     for row in range(_AT_ONCE):
@@ -194,7 +195,7 @@ def _matches(patches: _Patches) -> _Matches:
 
 
 def _first_matches(patches: _Patches) -> _Matches:
-    """The nearest descriptor on the lattice whose brightness agrees, for blocks with contrast."""
+    """Return, for blocks with contrast, the nearest lattice descriptor of similar brightness."""
     shape = patches.blocks.shape[:2]
     depth = patches.all.shape[2]
     rows = np.arange(0, patches.all.shape[0], _LATTICE)
@@ -252,7 +253,7 @@ def _exclude(likeness: np.ndarray, ranks: np.ndarray, step: int) -> None:
 
 @functools.lru_cache(maxsize=4)
 def _near_on_lattice(height: int, width: int) -> np.ndarray:
-    """int32[blocks, n]: numbers of the lattice's places nearer than `_NEAREST` to each block.
+    """Return int32[blocks, n], numbers of the lattice points within `_NEAREST` of each block.
 
     Rows are filled up with the number of places.
     """
@@ -314,7 +315,7 @@ def _try(
 
 
 def _shifted(plane: np.ndarray, offsets: list[tuple[int, int]]) -> list[np.ndarray]:
-    """Views of the plane's values so far below and right of each place, `_NONE` beyond its edge."""
+    """Return views of the plane at these offsets from each place, `_NONE` beyond its edge."""
     reach = 2
     height, width = plane.shape
     padded = np.full((height + 2 * reach, width + 2 * reach), _NONE)
@@ -325,7 +326,7 @@ def _shifted(plane: np.ndarray, offsets: list[tuple[int, int]]) -> list[np.ndarr
 
 
 def _channels(patches: _Patches, matches: _Matches) -> np.ndarray:
-    """float32[h, w, 8]: the channels named in `CHANNELS`."""
+    """Return float32[h, w, 8], the channels named in `CHANNELS`."""
     matched = matches.difference < _NONE
     contrast = patches.contrast
     difference = np.where(matched, matches.difference, contrast)
@@ -352,7 +353,7 @@ def _channels(patches: _Patches, matches: _Matches) -> np.ndarray:
 
 
 def _agreement(matches: _Matches, matched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the neighbours, 3×3 and 5×5, whose displacement equals the block's own."""
+    """Return the shares of neighbours, 3×3 and 5×5, with the block's own displacement."""
     offsets = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if i or j]
     inner = np.zeros(matched.shape, np.uint8)
     outer = np.zeros(matched.shape, np.uint8)
@@ -369,14 +370,14 @@ def _agreement(matches: _Matches, matched: np.ndarray) -> tuple[np.ndarray, np.n
 def _blocks_of_twins(
     patches: _Patches, matches: _Matches, matched: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Block row and column in which the twin's centre lies; 0 where there is no twin."""
+    """Return block row and column that hold the twin's centre; 0 where there is no twin."""
     row = np.where(matched, patches.rows[:, None] + matches.down, 0) // _PITCH
     column = np.where(matched, patches.columns + matches.right, 0) // _PITCH
     return row.astype(np.intp), column.astype(np.intp)
 
 
 def _votes(matches: _Matches, voting: np.ndarray) -> np.ndarray:
-    """float32[h, w]: number of voting blocks with this displacement or its opposite (± 1)."""
+    """Return float32[h, w], voting blocks with this displacement or its opposite (± 1)."""
     votes = np.zeros(voting.shape, np.float32)
     if not voting.any():
         return votes
@@ -388,3 +389,13 @@ def _votes(matches: _Matches, voting: np.ndarray) -> np.ndarray:
     near = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     votes[voting] = sum(ballot[reach_down + down + i, reach_right + right + j] for i, j in near)
     return votes
+
+
+FAMILY = Family(
+    name="copymove",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="D. Cozzolino, G. Poggi & L. Verdoliva, Efficient dense-field copy-move forgery "
+    "detection, IEEE TIFS 2015",
+    mirror=unchanged,
+)

@@ -13,8 +13,9 @@ would give it.
 import numpy as np
 
 from forgery_pyfunc.features import blocks
+from forgery_pyfunc.features.family import Family
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import ZIGZAG, standard_table
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
 
 FREQUENCIES = 20
 CLIP = 5
@@ -25,7 +26,7 @@ _PLACES = ZIGZAG[1 : FREQUENCIES + 1]
 
 
 def extract(image: DecodedImage) -> np.ndarray:
-    """float32[H // 8, W // 8, 40]: the channels named in `CHANNELS`, tile by tile."""
+    """Return float32[H // 8, W // 8, 40], the channels named in `CHANNELS`, tile by tile."""
     steps = luma_table(image).ravel()[_PLACES].astype(np.float32)
     rows, columns = blocks.grid(image.height, image.width)
     features = np.empty((rows, columns, len(CHANNELS)), np.float32)
@@ -40,15 +41,32 @@ def extract(image: DecodedImage) -> np.ndarray:
 
 
 def luma_table(image: DecodedImage) -> np.ndarray:
-    """The luma quantisation table of the file, int[8, 8], or where it has none that of 95."""
+    """Return the file's luma quantisation table, int[8, 8]; without one, that of quality 95."""
     if image.jpeg is not None and has_luma_table(image):
         return image.jpeg.luma_table
     return standard_table(SAVE_QUALITY)
 
 
 def has_luma_table(image: DecodedImage) -> bool:
-    """Whether `luma` is a component that the file itself quantised."""
+    """Return whether `luma` is a component that the file itself quantised."""
     if image.jpeg is None or image.mode not in ("RGB", "L"):
         return False
     stored_as_rgb = image.jpeg.adobe_transform == 0 and "JFIF" not in image.jpeg.markers
     return image.mode == "L" or not stored_as_rgb
+
+
+def _mirrored(channel: str, axis: int) -> tuple[str, int]:
+    """Return the channel; a DCT coefficient of odd frequency changes its sign."""
+    kind, _, place = channel.rpartition(".")
+    frequency = divmod(int(ZIGZAG[int(place)]), blocks.SIZE)[axis]
+    return channel, -1 if kind == "level" and frequency % 2 else 1
+
+
+FAMILY = Family(
+    name="dct",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="M.-J. Kwon, I.-J. Yu, S.-H. Nam & H.-K. Lee, CAT-Net: Compression Artifact Tracing "
+    "Network for Detection and Localization of Image Splicing, WACV 2021",
+    mirror=_mirrored,
+)

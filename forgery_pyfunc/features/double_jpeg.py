@@ -23,8 +23,9 @@ import functools
 import numpy as np
 
 from forgery_pyfunc.features import blocks, dct
+from forgery_pyfunc.features.family import Family, unchanged
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import ZIGZAG
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG
 
 FREQUENCIES = 40
 BANDS = {"lowest": 0, "low": 5, "middle": 14, "high": 27}
@@ -45,7 +46,7 @@ _WIDTHS = (0.6, 0.3)  # of the smoothing, in levels: at size 0, and more per siz
 
 
 def extract(image: DecodedImage) -> np.ndarray:
-    """float32[H // 8, W // 8, 44]: the channels named in `CHANNELS`."""
+    """Return float32[H // 8, W // 8, 44], the channels named in `CHANNELS`."""
     rows, columns = blocks.grid(image.height, image.width)
     luma = image.luma[: 8 * rows, : 8 * columns]
     steps = dct.luma_table(image).ravel()[_PLACES].astype(np.float32)
@@ -69,7 +70,7 @@ def extract(image: DecodedImage) -> np.ndarray:
 
 
 def _sizes(luma: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """uint16[h, w, 40]: sizes of the levels of a plane [8h, 8w], counted on over frequencies."""
+    """Return uint16[h, w, 40], level sizes of a plane [8h, 8w], numbered over all frequencies."""
     rows, columns = blocks.grid(*luma.shape)
     sizes = np.empty((rows, columns, FREQUENCIES), np.uint16)
     for down, across in blocks.tiles(rows, columns):
@@ -82,13 +83,13 @@ def _sizes(luma: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _histograms(sizes: np.ndarray) -> np.ndarray:
-    """int[40, 16]: blocks by frequency and size."""
+    """Return int[40, 16], blocks by frequency and size."""
     counts = np.bincount(sizes.ravel(), minlength=FREQUENCIES * _SIZES)
     return counts.reshape(FREQUENCIES, _SIZES)
 
 
 def _log_ratios(seen: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """float32[40, 16]: log ratio of the histogram seen to the smooth one of the moved grid."""
+    """Return float32[40, 16], log ratios of the histogram to the smooth one of the moved grid."""
     expected = moved * (seen.sum(1, keepdims=True) / moved.sum(1, keepdims=True))
     smooth = np.log(expected + _PRIOR) @ _smoothing().T
     ratios = np.clip(np.log(seen + _PRIOR) - smooth, -_CLIP, _CLIP)
@@ -97,7 +98,7 @@ def _log_ratios(seen: np.ndarray, moved: np.ndarray) -> np.ndarray:
 
 
 def _roughness(histogram: np.ndarray) -> float:
-    """Root mean square of how far logarithms lie from the smooth ones, over blocks."""
+    """Return the root mean square of how far logarithms lie from the smooth ones, over blocks."""
     logs = np.log(histogram + _PRIOR)
     off, counted = logs - logs @ _smoothing().T, histogram[:, 1:-1]
     return float(np.sqrt((counted * off[:, 1:-1] ** 2).sum() / max(counted.sum(), 1)))
@@ -105,7 +106,7 @@ def _roughness(histogram: np.ndarray) -> float:
 
 @functools.cache
 def _smoothing() -> np.ndarray:
-    """float64[16, 16]: weights that fit a line around each size but 0, wider the larger it is.
+    """Return float64[16, 16], weights that fit a line around each size but 0, wider at larger ones.
 
     Sizes of a plain save fall about exponentially, so that a line through logarithms is no bias;
     what deviates from it on the moved grid are few counts, and ripples of the last rounding.
@@ -118,3 +119,13 @@ def _smoothing() -> np.ndarray:
         line = np.stack([near, near * (sizes - size)], 1)
         weights[size, 1:-1] = np.linalg.pinv(line)[0] * near
     return weights
+
+
+FAMILY = Family(
+    name="double_jpeg",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="Z. Lin, J. He, X. Tang & C.-K. Tang, Fast, automatic and fine-grained tampered JPEG "
+    "image detection via DCT coefficient analysis, Pattern Recognition 2009",
+    mirror=unchanged,
+)

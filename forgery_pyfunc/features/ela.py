@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from forgery_pyfunc.features.family import Family
 from forgery_pyfunc.imaging.decoding import DecodedImage
 from forgery_pyfunc.imaging.ela import error_levels
 
@@ -12,9 +13,19 @@ CHANNELS = ["ela.red", "ela.green", "ela.blue"]
 
 
 def extract(image: DecodedImage) -> np.ndarray:
-    """float32[128, 128, 3]: pixel ELA at quality 90, resized as usual, 32 levels being 1.
+    """Return float32[128, 128, 3], pixel ELA at quality 90, resized as usual, 32 levels being 1.
 
     The usual way stretches every image to its own maximum; this does not.
     """
     levels = Image.fromarray(error_levels(image.pixels, QUALITY))
     return np.asarray(levels.resize((SIZE, SIZE), Image.Resampling.BILINEAR), np.float32) / 32
+
+
+FAMILY = Family(
+    name="ela",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="N. Krawetz, A Picture's Worth: Digital Image Analysis and Forensics, Black Hat 2007",
+    mirror=None,
+    side=SIZE,
+)

@@ -22,8 +22,9 @@ import functools
 import numpy as np
 
 from forgery_pyfunc.features import blocks
+from forgery_pyfunc.features.family import Family
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg import standard_table
+from forgery_pyfunc.imaging.jpeg_header import standard_table
 
 LUMA_QUALITIES = (98, 95, 92, 90, 87, 84, 80, 75, 68, 60)
 CHROMA_QUALITIES = (92, 80)
@@ -61,7 +62,7 @@ _CHROMA_OF_FOUR = np.concatenate([_CHROMA, _CHROMA]) / 4
 
 
 def extract(image: DecodedImage) -> np.ndarray:
-    """float32[H // 8, W // 8, 74]: the channels named in `CHANNELS`, tile by tile."""
+    """Return float32[H // 8, W // 8, 74], the channels named in `CHANNELS`, tile by tile."""
     rows, columns = blocks.grid(image.height, image.width)
     luma = np.pad(image.luma[: 8 * rows, : 8 * columns], _HALO, mode="reflect")
     features = np.empty((rows, columns, len(CHANNELS)), np.float32)
@@ -73,7 +74,7 @@ def extract(image: DecodedImage) -> np.ndarray:
 
 
 def _tile(around: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """float32[h, w, 74] of luma int16[8h + 4, 8w + 4], surroundings and all, and its pixels."""
+    """Return float32[h, w, 74] of luma int16[8h + 4, 8w + 4], with a margin, and of its pixels."""
     rows, columns = blocks.grid(*pixels.shape[:2])
     coefficients = blocks.dct(around[_HALO:-_HALO, _HALO:-_HALO].astype(np.float32) - 128)
     parts = [
@@ -90,13 +91,13 @@ def _tile(around: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def _log_root(power: np.ndarray, floor: float) -> np.ndarray:
-    """Logarithm of root mean squares, levelled off at `floor`."""
+    """Return the logarithm of root mean squares, levelled off at `floor`."""
     return np.log(power + np.float32(floor**2)) / 2
 
 
 @functools.cache
 def _quantiser(quality: int, chroma: bool) -> tuple[np.ndarray, np.ndarray]:
-    """float32[64] of one over each step, and float32[64, 3]: from squared errors to bands."""
+    """Return float32[64] of one over each step, and float32[64, 3] from squared errors to bands."""
     table = standard_table(quality, chroma).ravel().astype(np.float32)
     weights = (table**2)[:, None] * _BAND_MEANS
     return 1 / table, weights / (weights.sum(0) / 12)
@@ -105,7 +106,7 @@ def _quantiser(quality: int, chroma: bool) -> tuple[np.ndarray, np.ndarray]:
 def _requantisation_errors(
     coefficients: np.ndarray, qualities: tuple[int, ...], chroma: bool
 ) -> np.ndarray:
-    """float32[n, 3 * qualities]: log error per band, 0 where it is uniform over the steps."""
+    """Return float32[n, 3 * qualities], log errors per band; 0: uniform over the steps."""
     errors = np.empty((len(coefficients), len(qualities), len(BANDS)), np.float32)
     steps = np.empty_like(coefficients)
     nearest = np.empty_like(coefficients)
@@ -120,7 +121,7 @@ def _requantisation_errors(
 
 
 def _chroma_errors(pixels: np.ndarray) -> np.ndarray:
-    """float32[h, w, 12]: requantisation errors of Cb and Cr at half size, each for four blocks."""
+    """Return float32[h, w, 12], errors of requantised half-size Cb and Cr, each of four blocks."""
     rows, columns = blocks.grid(*pixels.shape[:2])
     if rows % 2 or columns % 2:
         pixels = np.pad(pixels, ((0, rows % 2 * 8), (0, columns % 2 * 8), (0, 0)), mode="edge")
@@ -136,7 +137,7 @@ def _chroma_errors(pixels: np.ndarray) -> np.ndarray:
 
 
 def _noise_and_grid(around: np.ndarray) -> list[np.ndarray]:
-    """The nine noise channels, then eight column and eight row channels of the grid.
+    """Return the nine noise channels, then eight column and eight row channels of the grid.
 
     Filters are taken in whole numbers, which int16 holds: those of the KV kernel reach 12,240.
     """
@@ -158,7 +159,7 @@ def _noise_and_grid(around: np.ndarray) -> list[np.ndarray]:
 
 
 def _second(plane: np.ndarray, axis: int) -> np.ndarray:
-    """Second difference along an axis, two shorter."""
+    """Return the second difference along an axis, two shorter."""
     plane = plane.swapaxes(0, axis)
     second = plane[:-2] + plane[2:]
     second -= plane[1:-1]
@@ -167,7 +168,7 @@ def _second(plane: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _kv(both: np.ndarray) -> np.ndarray:
-    """The 5×5 kernel KV (times 12, sign turned) from the product of the second differences.
+    """Return the 5×5 kernel KV (times 12, sign turned) from the product of second differences.
 
     With D the second difference, KV = -(D D + 2 D + 2 D' + 6) D D', D' along the other axis.
     """
@@ -180,7 +181,7 @@ def _kv(both: np.ndarray) -> np.ndarray:
 
 
 def _moments(planes: list[np.ndarray], scale: float) -> list[np.ndarray]:
-    """Logarithms of mean size, root mean square and maximum per block, over all planes."""
+    """Return logarithms of mean size, root mean square and maximum per block, over all planes."""
     sizes = [np.abs(plane).astype(np.float32) for plane in planes]
     mean = np.mean([blocks.means(size) for size in sizes], 0) / scale
     power = np.mean([blocks.means(size * size) for size in sizes], 0) / scale**2
@@ -189,6 +190,28 @@ def _moments(planes: list[np.ndarray], scale: float) -> list[np.ndarray]:
 
 
 def _against_mean(steps: np.ndarray) -> np.ndarray:
-    """float32[h, w, 8]: log strength of eight places against the mean of the eight."""
+    """Return float32[h, w, 8], log strengths of eight positions against their mean."""
     logs = np.log(steps / 8 + 0.25)
     return logs - logs.mean(2, keepdims=True)
+
+
+def _mirrored(channel: str, axis: int) -> tuple[str, int]:
+    """Return the channel of the step 8 - K for that of K pixels right of (below) a block's edge.
+
+    Of a block's two edges the grid's first channel knows one, which becomes the other.
+    """
+    kind, _, place = channel.rpartition(".")
+    if kind == ("grid.row", "grid.column")[axis]:
+        return f"{kind}.{-int(place) % blocks.SIZE}", 1
+    return channel, 1
+
+
+FAMILY = Family(
+    name="residual",
+    channels=tuple(CHANNELS),
+    extract=extract,
+    paper="J. Fridrich & J. Kodovský, Rich Models for Steganalysis of Digital Images, IEEE TIFS "
+    "2012; N. Krawetz, A Picture's Worth, Black Hat 2007; W. Li, Y. Yuan & N. Yu, Passive "
+    "detection of doctored JPEG image via block artifact grid extraction, Signal Processing 2009",
+    mirror=_mirrored,
+)

@@ -5,13 +5,13 @@ import io
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from forgery_pyfunc.imaging.jpeg import LARGEST_SIDE, encode
+from forgery_pyfunc.imaging.jpeg_encoder import LARGEST_SIDE, encode
 
 _PART = 32768
 
 
 def error_levels(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
-    """uint8[H, W, 3]: absolute difference between an image and itself after one JPEG save.
+    """Return uint8[H, W, 3], the absolute difference between an image and its JPEG save.
 
     The save is 4:2:0 with the standard tables at `quality`. Not stretched: a bright error level in
     one image means the same in another.

@@ -24,30 +24,32 @@ def opened() -> ConfigurationManager:
 @click.command()
 @click.option("--repair", is_flag=True, help="Bring aliases, tags and stages into agreement.")
 def doctor(repair: bool) -> None:
-    """Look at tracking, registry, artefacts, DVC remotes, clock and disk.
+    """Check tracking, registry, artefacts, DVC remotes, clock and disk.
 
-    Exit status: 0 when all is sound, 1 when something has to be done.
+    Exit status: 0 when every check passes, 1 otherwise.
     """
     from steps.operations.doctor import examine
 
     manager = opened()
     experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", manager.config.experiment)
-    sound = True
+    all_sound = True
     try:
-        for one in examine(manager.workspace(), experiment, repair):
-            sound = sound and one.is_sound
-            click.echo(f"{'ok  ' if one.is_sound else 'FAIL'}  {one.subject:12}{one.said}")
-            if one.remedy:
-                click.echo(f"{'':18}→ {one.remedy}")
+        for finding in examine(manager.workspace(), experiment, repair):
+            all_sound = all_sound and finding.is_sound
+            click.echo(
+                f"{'ok  ' if finding.is_sound else 'FAIL'}  {finding.subject:12}{finding.result}"
+            )
+            if finding.remedy:
+                click.echo(f"{'':18}→ {finding.remedy}")
     except (ForgeryError, MlflowException) as error:
         raise click.ClickException(str(error)) from error
-    sys.exit(0 if sound else 1)
+    sys.exit(0 if all_sound else 1)
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def history(as_json: bool) -> None:
-    """Tell who promoted which version, when, why, and with which figures."""
+    """Show who promoted which version, when, why, and with which figures."""
     registry = Registry(opened().config.registered_model)
     try:
         events = registry.history()
@@ -63,9 +65,9 @@ def line(event: dict[str, Any]) -> str:
     if "version" not in event:
         return f"{head}{event['reason']}"
     before = event.get("from_version")
-    said = f"{head}version {event['version']} to {event['to']}"
-    said += f", after version {before}" if before else ""
+    text = f"{head}version {event['version']} to {event['to']}"
+    text += f", after version {before}" if before else ""
     figures = event.get("figures") or {}
     if "challenger.AUC" in figures:
-        said += f", AUC {figures['challenger.AUC']:.3f} against {figures['champion.AUC']:.3f}"
-    return f"{said}: {event['reason']}" if event.get("reason") else said
+        text += f", AUC {figures['challenger.AUC']:.3f} against {figures['champion.AUC']:.3f}"
+    return f"{text}: {event['reason']}" if event.get("reason") else text

@@ -2,7 +2,7 @@
 
 The client's own `init` sets MLflow's variables for one process only, and writes DVC's
 configuration into `.git/.dvc`, where DVC does not look. So the client gives the token, and no more;
-without it the token comes from `DAGSHUB_USER_TOKEN`.
+otherwise it comes from `DAGSHUB_USER_TOKEN`.
 """
 
 import os
@@ -44,7 +44,7 @@ def set_up(repository: str, token: str, host: str = HOST, root: Path = PROJECT_R
 
 
 def run(root: Path, *arguments: str) -> None:
-    """Call `dvc remote`; raise `SettingsError` with what it said."""
+    """Call `dvc remote`; raise `SettingsError` with its message."""
     command = [sys.executable, "-m", "dvc", "remote", *arguments, "--quiet"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:

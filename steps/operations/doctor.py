@@ -1,4 +1,4 @@
-"""What `forgery doctor` looks at: tracking, registry, artefacts, DVC remotes, clock and disk."""
+"""The checks of `forgery doctor`: tracking, registry, artefacts, DVC remotes, clock and disk."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from steps.settings.configuration import PROJECT_ROOT, Workspace
 from steps.tracking.runs import is_unauthorised
 
 SECONDS = 10
-"""How long the tracking server may take for an answer."""
+"""Time that the tracking server has for an answer."""
 LEAST_GIGABYTES = 3
 MOST_SECONDS_OFF = 60
 """S3 refuses requests that are a quarter of an hour off; logs are confusing long before."""
@@ -31,15 +31,15 @@ QUICK = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(SECONDS),
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""Variables that have MLflow answer soon, or not at all."""
+"""Variables that make MLflow answer soon or fail."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: what was found, and, where it is wrong, what to do."""
+    """The result of one check, and, where something is wrong, the remedy."""
 
     subject: str
-    said: str
+    result: str
     remedy: str = ""
 
     @property
@@ -49,7 +49,7 @@ class Finding:
 
 
 def examine(workspace: Workspace, experiment: str, repair: bool) -> Iterator[Finding]:
-    """Yield what was found, one subject after the other; with `repair`, mend the registry first."""
+    """Yield the result of every check; with `repair`, the registry is repaired first."""
     os.environ |= QUICK
     answering = tracking()
     yield answering
@@ -77,17 +77,17 @@ def remedy_for(error: MlflowException) -> str:
     """Return what to do about an answer of the tracking server."""
     if is_unauthorised(error):
         return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (DagsHub: a token)"
-    return "see that MLFLOW_TRACKING_URI is right and the server is up"
+    return "check that MLFLOW_TRACKING_URI is right and the server is up"
 
 
 def server_version() -> Finding:
-    """Return whether the server is of the release that this project is tried with."""
+    """Return whether the server has the major release that this project is tested with."""
     answer = _get("/version")
     theirs = answer.text.strip() if answer is not None and answer.ok else "unknown"
     if theirs.split(".")[0] == mlflow.__version__.split(".")[0] or theirs == "unknown":
         return Finding("version", f"server {theirs}, client {mlflow.__version__}")
-    said = f"the server has MLflow {theirs}, the client {mlflow.__version__}"
-    return Finding("version", said, "use a server of the same major release")
+    result = f"the server has MLflow {theirs}, the client {mlflow.__version__}"
+    return Finding("version", result, "use a server of the same major release")
 
 
 def clock() -> Finding:
@@ -95,10 +95,10 @@ def clock() -> Finding:
     answer = _get("/health")
     date = answer.headers.get("Date") if answer is not None else None
     if date is None:
-        return Finding("clock", "the server does not tell the time")
+        return Finding("clock", "the server sends no date")
     off = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
-    said = f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the server"
-    return Finding("clock", said, "" if abs(off) < MOST_SECONDS_OFF else "set the clock (NTP)")
+    result = f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the server"
+    return Finding("clock", result, "" if abs(off) < MOST_SECONDS_OFF else "set the clock (NTP)")
 
 
 def _get(path: str) -> requests.Response | None:
@@ -114,26 +114,28 @@ def _get(path: str) -> requests.Response | None:
         return None
 
 
-def registry(desk: Registry, repair: bool) -> Finding:
+def registry(models: Registry, repair: bool) -> Finding:
     """Return whether aliases, tags and stages agree; with `repair`, make them."""
-    said = desk.repair() if repair else desk.drift()
-    if said and repair:
-        return Finding("registry", f"repaired: {'; '.join(said)}")
-    remedy = "run `forgery doctor --repair`" if said else ""
-    return Finding("registry", "; ".join(said) or "aliases, tags and stages agree", remedy)
+    result = models.repair() if repair else models.drift()
+    if result and repair:
+        return Finding("registry", f"repaired: {'; '.join(result)}")
+    remedy = "run `forgery doctor --repair`" if result else ""
+    return Finding("registry", "; ".join(result) or "aliases, tags and stages agree", remedy)
 
 
-def champion(desk: Registry) -> Finding:
+def champion(models: Registry) -> Finding:
     """Return whether there is a champion, and its files are where the registry says."""
-    version = desk.by_alias(CHAMPION)
+    version = models.by_alias(CHAMPION)
     if version is None:
-        way = "run `mlflow run . -e rollback`, or `make pipeline` for a first one"
-        return Finding("champion", f"{desk.name} has none", way)
+        remedy = "run `mlflow run . -e rollback`, or `make pipeline` for a first one"
+        return Finding("champion", f"{models.name} has none", remedy)
     try:
-        mlflow.models.get_model_info(desk.uri(version))
+        mlflow.models.get_model_info(models.uri(version))
     except (MlflowException, OSError) as error:
-        said = f"version {number(version)} cannot be read: {first_line(error)}"
-        return Finding("champion", said, "restore its artefacts, or run `mlflow run . -e rollback`")
+        result = f"version {number(version)} cannot be read: {first_line(error)}"
+        return Finding(
+            "champion", result, "restore its artefacts, or run `mlflow run . -e rollback`"
+        )
     return Finding("champion", f"version {number(version)}")
 
 
@@ -147,8 +149,8 @@ def artefacts(experiment: str) -> Finding:
         client.log_text(run.info.run_id, "sound", "doctor.txt")
         text = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/doctor.txt")
     except Exception as error:  # artefact stores raise what they like
-        way = "see that the artefact store is up, and that you may write to it"
-        return Finding("artefacts", f"{run.info.artifact_uri}: {first_line(error)}", way)
+        remedy = "check that the artefact store is up and that you may write to it"
+        return Finding("artefacts", f"{run.info.artifact_uri}: {first_line(error)}", remedy)
     finally:
         client.delete_run(run.info.run_id)
     where = run.info.artifact_uri.split("/artifacts")[0]
@@ -167,7 +169,7 @@ def dvc_remotes() -> Iterator[Finding]:
 
 
 def _dvc_remote(name: str, url: str, opened: Callable) -> Finding:
-    subject, way = f"dvc {name}", f"see `dvc remote modify --local {name}` for credentials"
+    subject, remedy = f"dvc {name}", f"see `dvc remote modify --local {name}` for credentials"
     try:
         objects = opened()
         if url.startswith("http"):  # else every answer, and none, counts as "it is not there"
@@ -175,15 +177,15 @@ def _dvc_remote(name: str, url: str, opened: Callable) -> Finding:
         else:
             objects.exists(NO_OBJECT)
     except (DvcException, OSError, ValueError) as error:
-        return Finding(subject, f"{url}: {first_line(error)}", way)
+        return Finding(subject, f"{url}: {first_line(error)}", remedy)
     except Exception as error:  # every kind of remote brings a library with errors of its own
-        return Finding(subject, f"{url}: {type(error).__name__}: {first_line(error)}", way)
+        return Finding(subject, f"{url}: {type(error).__name__}: {first_line(error)}", remedy)
     return Finding(subject, f"{url} answers")
 
 
 def disk() -> Finding:
     """Return whether there is room for data, features and models."""
     free = shutil.disk_usage(PROJECT_ROOT).free / 1e9
-    said = f"{free:.0f} GB free"
-    remedy = f"free some space; {LEAST_GIGABYTES} GB are needed" if free < LEAST_GIGABYTES else ""
-    return Finding("disk", said, remedy)
+    result = f"{free:.0f} GB free"
+    remedy = f"free some space: {LEAST_GIGABYTES} GB are needed" if free < LEAST_GIGABYTES else ""
+    return Finding("disk", result, remedy)

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 
 from forgery_lab.data import manifest, splits
 from forgery_lab.evaluation import protocols
-from forgery_lab.evaluation.protocols import Judged, Options
+from forgery_lab.evaluation.protocols import Options, Predictions
 from forgery_lab.export import pyfunc
 from forgery_lab.progress import shown
-from steps.settings.configuration import ConfigurationManager, Workspace
+from steps.pipeline.features import build_features
+from steps.settings.configuration import Workspace
 from steps.settings.entities import PreprocessSettings, TrainSettings
 from steps.tracking import runs
 
@@ -26,14 +26,6 @@ class Recipe:
 
     preprocess: PreprocessSettings
     train: TrainSettings
-
-    @classmethod
-    def read(cls, manager: ConfigurationManager) -> "Recipe":
-        """Return what `params.yaml` says."""
-        return cls(
-            cast(PreprocessSettings, manager.settings("preprocess")),
-            cast(TrainSettings, manager.settings("train")),
-        )
 
 
 @contextmanager
@@ -50,7 +42,7 @@ def judge(
     options: Options,
     folder: Path,
     folds_judged: int | None = None,
-) -> Judged:
+) -> Predictions:
     """Return predictions for images, each by a model that saw neither it nor its sources.
 
     Args:
@@ -81,15 +73,17 @@ def judge(
 
 def train_one(learnt: pd.DataFrame, recipe: Recipe, workspace: Workspace, folder: Path) -> Path:
     """Train on rows with `split` in a workspace of its own and return the model's folder."""
-    from steps import preprocess, train  # TensorFlow, for those who ask for folds only
+    from steps.pipeline import training  # TensorFlow, for those who ask for folds only
 
     paths = workspace.paths.model_copy(update={"raw": workspace.path("raw")})
     own = Workspace(folder, paths, workspace.registered_model)
     own.path("splits").parent.mkdir(parents=True)
     learnt.to_parquet(own.path("splits"))
     with runs.started(workspace, run_name=folder.name, nested=True):
-        preprocess.build_features(recipe.preprocess, own, learnt)
-        train.run(recipe.train, own)
+        runs.log_settings(recipe.preprocess)
+        runs.log_settings(recipe.train)
+        build_features(recipe.preprocess, own, learnt)
+        training.train(recipe.train, own)
     shutil.rmtree(own.path("features"))
     pyfunc.save_model(own.path("detector"), folder / "model")
     return folder / "model"

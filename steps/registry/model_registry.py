@@ -35,7 +35,7 @@ EVENT_TAG = "event."
 
 _FIRST = ("Production", "Staging")
 _ATTEMPTS = 20
-_CROSSED = (
+_CONFLICTS = (
     "IntegrityError",
     "UniqueViolation",
     "StaleDataError",
@@ -43,7 +43,7 @@ _CROSSED = (
     "SerializationFailure",
     "database is locked",
 )
-"""What the databases below MLflow say when two writes cross."""
+"""Errors of MLflow's databases when two writes conflict."""
 
 
 class Registry:
@@ -95,12 +95,12 @@ class Registry:
     def create(self, model_uri: str, run_id: str, tags: dict[str, str]) -> ModelVersion:
         """Register a logged model as a new version with the alias `challenger`."""
         try:
-            again_if_crossed(self.client.create_registered_model, self.name)
+            retry_on_conflict(self.client.create_registered_model, self.name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         create = self.client.create_model_version
-        version = again_if_crossed(create, self.name, model_uri, run_id=run_id, tags=tags)
+        version = retry_on_conflict(create, self.name, model_uri, run_id=run_id, tags=tags)
         version = self._only(version)
         self.challenge(version)
         return version
@@ -146,7 +146,7 @@ class Registry:
     def tag(self, version: ModelVersion, tags: dict[str, str]) -> None:
         """Set tags of a version."""
         for key, value in tags.items():
-            again_if_crossed(
+            retry_on_conflict(
                 self.client.set_model_version_tag, self.name, version.version, key, value
             )
 
@@ -154,7 +154,7 @@ class Registry:
         """Make tags and stages agree with the aliases, also while others move them.
 
         Raises:
-            TrackingError: they were moved all the time.
+            TrackingError: others keep moving them.
         """
         for _ in range(_ATTEMPTS):
             before = self.holders()
@@ -162,7 +162,7 @@ class Registry:
                 self._mark(version, stage)
             if self.holders() == before:
                 return
-        raise TrackingError(f"the aliases of {self.name} are being moved all the time")
+        raise TrackingError(f"the aliases of {self.name} keep changing; try again")
 
     def holders(self) -> dict[str, int | None]:
         """Return {stage: number of the version that has its alias}."""
@@ -172,26 +172,28 @@ class Registry:
     def drift(self) -> list[str]:
         """Return a sentence for everything in which aliases, tags and stages disagree."""
         holders = self.holders()
-        said = []
+        sentences = []
         for version, stage in self._wanted_stages(holders):
             marks = " and ".join(sorted(self._marks(version)))
-            said.append(f"version {number(version)} is marked {marks} and should be {stage}")
+            sentences.append(f"version {number(version)} is marked {marks} and should be {stage}")
         for stage, version in self._without_alias(holders):
-            said.append(
+            sentences.append(
                 f"no version has the alias {ALIASES[stage]}, and version {number(version)} is "
                 f"the last in {stage}"
             )
-        return said
+        return sentences
 
     def repair(self) -> list[str]:
-        """Bring aliases, tags and stages into agreement; return what `drift` said before."""
-        said = self.drift()
+        """Bring aliases, tags and stages into agreement; return what `drift` returned before."""
+        sentences = self.drift()
         for stage, version in self._without_alias(self.holders()):
             self._set_alias(ALIASES[stage], version)
         self.settle()
-        if said:
-            self._record({"at": now(), "action": "repair", "by": who(), "reason": "; ".join(said)})
-        return said
+        if sentences:
+            self._record(
+                {"at": now(), "action": "repair", "by": who(), "reason": "; ".join(sentences)}
+            )
+        return sentences
 
     def history(self) -> list[dict[str, Any]]:
         """Return the events of the registered model, the oldest first."""
@@ -217,17 +219,17 @@ class Registry:
         for candidate in reversed(line):
             if candidate in there:
                 return there[candidate]
-        raise TrackingError(f"{self.name} has no previous champion to go back to")
+        raise TrackingError(f"{self.name} has no previous champion to roll back to")
 
     def _wanted_stages(self, holders: dict[str, int | None]) -> Iterator[tuple[ModelVersion, str]]:
         """Yield the versions whose tag or stage is not what it should be, and what it should be."""
         unheld = {stage for stage, version in holders.items() if version is None}
         for version in self.versions():
-            mine = [stage for stage in _FIRST if holders[stage] == number(version)]
+            held = [stage for stage in _FIRST if holders[stage] == number(version)]
             marks = self._marks(version)
-            # What has lost its alias by hand is for `repair`, which knows what to do.
-            if mine or (marks != {"None"} and not marks & unheld):
-                stage = mine[0] if mine else "Archived"
+            # A version whose alias was deleted by hand is left to `repair`.
+            if held or (marks != {"None"} and not marks & unheld):
+                stage = held[0] if held else "Archived"
                 if marks != {stage}:
                     yield version, stage
 
@@ -254,7 +256,7 @@ class Registry:
         ]
         *twins, first = same or [created]
         for twin in twins:
-            again_if_crossed(self.client.delete_model_version, self.name, twin.version)
+            retry_on_conflict(self.client.delete_model_version, self.name, twin.version)
         return first
 
     def _mark(self, version: ModelVersion, stage: str) -> None:
@@ -262,7 +264,7 @@ class Registry:
         try:
             with warnings.catch_warnings():  # stages are deprecated, and part of the contract
                 warnings.simplefilter("ignore", FutureWarning)
-                again_if_crossed(
+                retry_on_conflict(
                     self.client.transition_model_version_stage, self.name, version.version, stage
                 )
         except MlflowException as error:
@@ -272,16 +274,16 @@ class Registry:
 
     def _record(self, entry: dict[str, Any]) -> None:
         key = f"{EVENT_TAG}{entry['at']}.{uuid4().hex[:6]}"
-        again_if_crossed(self.client.set_registered_model_tag, self.name, key, json.dumps(entry))
+        retry_on_conflict(self.client.set_registered_model_tag, self.name, key, json.dumps(entry))
 
     def _set_alias(self, alias: str, version: ModelVersion) -> None:
-        again_if_crossed(self.client.set_registered_model_alias, self.name, alias, version.version)
+        retry_on_conflict(self.client.set_registered_model_alias, self.name, alias, version.version)
 
     def _drop_aliases(self, version: ModelVersion, keep: str | None) -> None:
         for alias in ALIASES.values():
             held = self.by_alias(alias)
             if alias != keep and held is not None and number(held) == number(version):
-                again_if_crossed(self.client.delete_registered_model_alias, self.name, alias)
+                retry_on_conflict(self.client.delete_registered_model_alias, self.name, alias)
 
 
 def resolve(model: str, registered_model: str) -> tuple[str, str]:
@@ -317,13 +319,13 @@ def lineage(events: Sequence[dict[str, Any]]) -> list[int]:
     return line
 
 
-def again_if_crossed(write: Callable[..., Any], *arguments: str, **named: Any) -> Any:
-    """Return what a write of the registry gives, tried again where another one crossed it."""
+def retry_on_conflict(write: Callable[..., Any], *arguments: str, **named: Any) -> Any:
+    """Return the result of a write to the registry, retried where it conflicts with another one."""
     for attempt in range(_ATTEMPTS):
         try:
             return write(*arguments, **named)
         except MlflowException as error:
-            if attempt == _ATTEMPTS - 1 or not any(sign in str(error) for sign in _CROSSED):
+            if attempt == _ATTEMPTS - 1 or not any(sign in str(error) for sign in _CONFLICTS):
                 raise
             time.sleep(random.uniform(0.05, 0.3))  # noqa: S311, no secret
     return None

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from steps.errors import SettingsError
-from steps.settings.entities import SETTINGS, Config, Entity, Paths
+from steps.settings.entities import SETTINGS, Config, Entity, Paths, StepSettings, split_commas
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = PROJECT_ROOT / "forgery" / "shipped"
@@ -25,6 +25,7 @@ SHARED = ("seed", "frozen", "frozen_digest")
 """Keys that stand at the top of params.yaml, for every step that has them."""
 
 EntityT = TypeVar("EntityT", bound=Entity)
+SettingsT = TypeVar("SettingsT", bound=StepSettings)
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,29 @@ class ConfigurationManager:
             if section not in (*SETTINGS, *SHARED):
                 raise SettingsError(unknown_key(PARAMS_FILE, section, [*SETTINGS, *SHARED]))
 
-    def settings(self, step: str, overrides: Mapping[str, str] | None = None) -> Entity:
-        """Return the settings of a step: `params.yaml`, then `overrides` as `-P` gives them."""
-        if step not in SETTINGS:
-            raise SettingsError(unknown_key("the MLproject", step, SETTINGS, what="entry point"))
-        entity = SETTINGS[step]
-        section = self.params.get(step) or {}
+    def settings(
+        self, entity: type[SettingsT], overrides: Mapping[str, str] | None = None
+    ) -> SettingsT:
+        """Return the settings of a step: `params.yaml`, then `overrides` as `-P` gives them.
+
+        Those of other steps that it needs are made likewise, of what its own parameter
+        `overrides` says of them.
+        """
+        section = self.params.get(entity.step) or {}
         if not isinstance(section, dict):
-            raise SettingsError(f"{PARAMS_FILE}: {step} must be a mapping, not {section!r}")
-        shared = [key for key in SHARED if key in entity.model_fields and key in self.params]
+            raise SettingsError(f"{PARAMS_FILE}: {entity.step} must be a mapping, not {section!r}")
+        known = entity.parameters()
+        shared = [key for key in SHARED if key in known and key in self.params]
         values = {**{key: self.params[key] for key in shared}, **section}
-        validate_keys(entity, values, PARAMS_FILE, step)
+        validate_keys(known, values, PARAMS_FILE, entity.step)
         given = {key: value for key, value in (overrides or {}).items() if value != ""}
-        validate_keys(entity, given, "-P", step)
-        return validate(entity, {**values, **given}, PARAMS_FILE, step, overridden=given)
+        validate_keys(known, given, "-P", entity.step)
+        values |= given
+        others = entity.other_steps()
+        if others:
+            of_others = read_overrides(values.get("overrides", ()), entity.step, list(others))
+            values |= {name: self.settings(others[name], of_others.get(name)) for name in others}
+        return validate(entity, values, PARAMS_FILE, entity.step, overridden=given)
 
     def workspace(self, root: str | Path | None = None) -> Workspace:
         """Return the workspace at `root`, by default the project's own folder."""
@@ -77,6 +87,48 @@ class ConfigurationManager:
             self.config.paths,
             self.config.registered_model,
         )
+
+
+def entity_of(step: str) -> type[StepSettings]:
+    """Return the settings' class of an entry point; raise `SettingsError` where there is none."""
+    if step not in SETTINGS:
+        raise SettingsError(unknown_key("the MLproject", step, SETTINGS, what="entry point"))
+    return SETTINGS[step]
+
+
+def read_overrides(
+    given: str | Sequence[str], reader: str, allowed: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """Return {"train": {"epochs": "2"}} for "train.epochs=2" or its parts between commas.
+
+    A part without "=" belongs to the value before it: "evaluate.protocols=B", "C".
+
+    Args:
+        given: settings of other steps, as text or split at its commas.
+        reader: the step whose parameter `overrides` it is.
+        allowed: the steps whose settings it may hold.
+
+    Raises:
+        SettingsError: a part is not step.key=value, or names another step.
+    """
+    overrides: dict[str, dict[str, str]] = {}
+    whole: list[str] = []
+    for part in split_commas(given):
+        if "=" in part or not whole:
+            whole.append(part)
+        else:
+            whole[-1] += f",{part}"
+    for pair in whole:
+        name, equals, value = pair.partition("=")
+        step, dot, key = name.partition(".")
+        if not (equals and dot):
+            raise SettingsError(f"-P: {reader}.overrides has {pair!r}; expected step.key=value")
+        if step not in allowed:
+            raise SettingsError(
+                f"-P: {reader}.overrides names {step!r}; allowed: {', '.join(allowed)}"
+            )
+        overrides.setdefault(step, {})[key] = value
+    return overrides
 
 
 def feedback_store(root: Path = PROJECT_ROOT) -> Path:
@@ -116,12 +168,12 @@ def validate(
 
 
 def validate_keys(
-    entity: type[Entity], values: Mapping[str, Any], origin: str, section: str
+    known: Collection[str], values: Collection[str], origin: str, section: str
 ) -> None:
-    """Raise `SettingsError` for a key that the entity does not have."""
+    """Raise `SettingsError` for a key that is not among the known ones."""
     for key in values:
-        if key not in entity.model_fields:
-            raise SettingsError(unknown_key(origin, f"{section}.{key}", entity.model_fields))
+        if key not in known:
+            raise SettingsError(unknown_key(origin, f"{section}.{key}", known))
 
 
 def unknown_key(origin: str, key: str, known: Collection[str], what: str = "key") -> str:

@@ -5,7 +5,8 @@ one of the two. A field's description is the documentation of its parameter.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -16,10 +17,13 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic.fields import FieldInfo
+
+from forgery_pyfunc.features import FAMILIES
 
 
-def _split_commas(value: Any) -> Any:
-    """A list given as text, as `-P` does, is separated by commas."""
+def split_commas(value: Any) -> Any:
+    """Return the parts of a list that is given as text, as `-P` does, separated by commas."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
@@ -28,42 +32,39 @@ def _split_commas(value: Any) -> Any:
 def _stand_together(families: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(families)) < len(families):
         raise ValueError("each name once")
-    if len(families) > 1 and "ela" in families:
-        raise ValueError("ela alone, or the others")
+    alone = [name for name in families if not FAMILIES[name].on_blocks]
+    if alone and len(families) > 1:
+        raise ValueError(f"{alone[0]} alone, or the others")
     return families
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+def _is_family(name: str) -> str:
+    if name not in FAMILIES:
+        *others, last = (repr(family) for family in FAMILIES)
+        raise ValueError(f"{', '.join(others)} or {last}")
+    return name
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 Features = Annotated[
-    tuple[Literal["residual", "copymove", "dct", "double_jpeg", "ela"], ...],
-    BeforeValidator(_split_commas),
+    tuple[Annotated[str, AfterValidator(_is_family)], ...],
+    BeforeValidator(split_commas),
     AfterValidator(_stand_together),
     Field(min_length=1, description="feature families, separated by commas"),
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**32, description="where all randomness comes from")]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="seed of all random choices")]
 Protocols = Annotated[
     tuple[Literal["A", "B", "C", "C-shift", "C-scale", "control"], ...],
-    BeforeValidator(_split_commas),
+    BeforeValidator(split_commas),
 ]
 Frozen = Annotated[
     str, Field(min_length=1, description="frozen test set: a folder, an archive or a URL")
 ]
 FrozenDigest = Annotated[
-    str, Field(pattern="^([0-9a-f]{32})?$", description="that its manifest must have")
+    str,
+    Field(pattern="^([0-9a-f]{32})?$", description="expected digest of the frozen set's manifest"),
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Epochs = Annotated[
-    int, Field(ge=1, le=1000, description="passes over the training images, at most")
-]
-BatchSize = Annotated[
-    int, Field(ge=1, le=1024, description="images or windows of them per step of the optimiser")
-]
-LearningRate = Annotated[
-    float, Field(gt=0, le=1, description="of AdamW at the start; it falls to 0 along a cosine")
-]
-Averaging = Annotated[
-    float, Field(ge=0, lt=1, description="momentum of the mean of the weights, which is kept")
-]
 Stage = Literal["Staging", "Production", "Archived"]
 
 
@@ -76,10 +77,45 @@ class Entity(BaseModel):
     @classmethod
     def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's true and yes would pass as 1."""
-        kind = str(cls.model_fields[str(info.field_name)].annotation)
-        if isinstance(value, bool) and ("int" in kind or "float" in kind):
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and is_number(annotation):
             raise ValueError("a number")
         return value
+
+
+def is_number(annotation: Any) -> bool:
+    """Return whether a setting of this type is a number, or a number or None."""
+    origin, members = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return is_number(members[0])
+    if origin in (Union, UnionType):
+        return any(is_number(member) for member in members)
+    return annotation in (int, float)
+
+
+class StepSettings(Entity):
+    """The settings of an entry point: its parameters, and what it needs of other steps' settings.
+
+    A field that holds the settings of another step is no parameter: the `ConfigurationManager`
+    fills it from `params.yaml` and from the parameter `overrides`.
+    """
+
+    step: ClassVar[str]
+
+    @classmethod
+    def parameters(cls) -> dict[str, FieldInfo]:
+        """Return the fields that `-P name=value` can set."""
+        others = cls.other_steps()
+        return {name: field for name, field in cls.model_fields.items() if name not in others}
+
+    @classmethod
+    def other_steps(cls) -> dict[str, "type[StepSettings]"]:
+        """Return the steps whose settings this one needs, as {name: entity}."""
+        return {
+            name: field.annotation
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, StepSettings)
+        }
 
 
 class Paths(Entity):
@@ -113,9 +149,10 @@ class Config(Entity):
     paths: Paths
 
 
-class IngestSettings(Entity):
+class IngestSettings(StepSettings):
     """From a source of images to a data root and its manifest."""
 
+    step: ClassVar[str] = "ingest"
     seed: Seed
     source: str = Field(
         min_length=1,
@@ -130,12 +167,13 @@ class IngestSettings(Entity):
     frozen_digest: FrozenDigest
 
 
-class PreprocessSettings(Entity):
+class PreprocessSettings(StepSettings):
     """From a manifest to splits and cached features."""
 
+    step: ClassVar[str] = "preprocess"
     seed: Seed
     split: Literal["source", "random"] = Field(
-        description="source: no source photograph on two sides; random: as most papers do"
+        description="source: no source photograph on two sides; random: as in most papers"
     )
     train_fraction: Share = Field(description="share of the images to learn from")
     validation_fraction: Share = Field(
@@ -146,29 +184,42 @@ class PreprocessSettings(Entity):
     )
     draws: int = Field(ge=1, le=20, description="matched histories drawn for every image")
     rescaled: int = Field(
-        ge=0, le=20, description="further ones with a change of scale before the last save"
+        ge=0, le=20, description="further histories with a change of scale before the last save"
     )
     features: Features
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
 
-class TrainSettings(Entity):
-    """From cached features to a detector."""
+class LearningSettings(StepSettings):
+    """How a network learns, in every step that trains one."""
 
     seed: Seed
+    epochs: int = Field(ge=1, le=1000, description="passes over the training images, at most")
+    batch_size: int = Field(
+        ge=1, le=1024, description="images or windows of them per step of the optimiser"
+    )
+    learning_rate: float = Field(
+        gt=0, le=1, description="of AdamW at the start; it falls to 0 along a cosine"
+    )
+    averaging: float = Field(
+        ge=0, lt=1, description="momentum of the mean of the weights, which is kept"
+    )
+
+
+class TrainSettings(LearningSettings):
+    """From cached features to a detector."""
+
+    step: ClassVar[str] = "train"
     network: Literal["blocks", "classic"] = Field(
         description="blocks: a logit per 8×8 block; classic: the field's usual ELA network"
     )
-    epochs: Epochs
     patience: int = Field(ge=1, description="epochs without improvement before training stops")
-    batch_size: BatchSize
-    learning_rate: LearningRate
-    averaging: Averaging
 
 
-class EvaluateSettings(Entity):
+class EvaluateSettings(StepSettings):
     """From a model and a split data set to scores and a report."""
 
+    step: ClassVar[str] = "evaluate"
     seed: Seed
     model: str = Field("", description="model URI; by default the detector that `train` wrote")
     draws: int = Field(ge=1, le=20, description="matched histories drawn for every test image")
@@ -182,31 +233,41 @@ class EvaluateSettings(Entity):
     extra: Names = Field((), description="protocol E: name:path,name:path")
     against: str = Field("", description="URI of a model to compare with, on identical images")
     folds: int = Field(
-        0, ge=0, le=20, description="train anew per source-disjoint fold, judge out of fold; 0: no"
+        0,
+        ge=0,
+        le=20,
+        description="train a model per source-disjoint fold and judge out of fold; 0: do not",
     )
+    overrides: Names = Field(
+        (), description="settings of the folds' models: train.epochs=2,preprocess.draws=1"
+    )
+    preprocess: PreprocessSettings = Field(exclude=True)
+    train: TrainSettings = Field(exclude=True)
 
 
-class AuditSettings(Entity):
-    """How much of the label of a data set can be told without looking at the pictures."""
+class AuditSettings(StepSettings):
+    """How much of a data set's labels can be predicted without looking at the images."""
 
+    step: ClassVar[str] = "audit"
     seed: Seed
     data: Path = Field(description="folder of images in two classes")
     output: Path | None = Field(None, description="folder of the report")
 
 
-class ForgeSettings(Entity):
+class ForgeSettings(StepSettings):
     """Labelled forgeries of one's own photographs, in CASIA layout."""
 
+    step: ClassVar[str] = "forge"
     seed: Seed
     input: Path = Field(description="folder of photographs")
     output: Path = Field(description="folder to write; it must not exist")
     count: int = Field(200, ge=2, description="images to make, half of them authentic")
 
 
-class ReleaseSettings(Entity):
+class ReleaseSettings(LearningSettings):
     """The detector that the project ships, from free photographs and forgeries of them."""
 
-    seed: Seed
+    step: ClassVar[str] = "release"
     photos: Path | None = Field(
         None, description="folder with photos/ and photos_web/; by default both are fetched"
     )
@@ -215,22 +276,13 @@ class ReleaseSettings(Entity):
     draws: int = Field(ge=1, le=20, description="variants of every pair")
     held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
     cross_fit: bool = Field(False, description="train for every part, to count false alarms")
-    epochs: Epochs
-    batch_size: BatchSize
-    learning_rate: LearningRate
-    averaging: Averaging
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
 
-class RegisterSettings(Entity):
-    """From a detector to a version in the model registry."""
-
-    detector: Path | None = Field(None, description="folder; by default what `train` wrote")
-
-
-class PromoteSettings(Entity):
+class PromoteSettings(StepSettings):
     """Through the gate to a stage."""
 
+    step: ClassVar[str] = "promote"
     seed: Seed
     stage: Stage = Field("Production", description="Staging, Production or Archived")
     version: int | None = Field(None, ge=1, description="by default the challenger")
@@ -242,44 +294,65 @@ class PromoteSettings(Entity):
     margin: float = Field(
         ge=0, le=1, description="AUC by which a challenger may be worse than the champion"
     )
-    least_sources: int = Field(
-        ge=1, description="source photographs below which the evidence is insufficient"
-    )
+    least_sources: int = Field(ge=1, description="fewest source photographs that count as evidence")
     false_alarms: float = Field(
         ge=0, le=1, description="share of authentic frozen images that may be called forged"
     )
-    calibration_error: float = Field(ge=0, le=1, description="the largest, bias corrected")
-    latency_ratio: float = Field(gt=0, description="the challenger's time over the champion's")
+    calibration_error: float = Field(
+        ge=0, le=1, description="largest calibration error, bias corrected"
+    )
+    latency_ratio: float = Field(
+        gt=0, description="largest ratio of the challenger's time to the champion's"
+    )
     megabytes: float = Field(gt=0, description="the largest size of a model")
 
 
-class RollbackSettings(Entity):
+class RegisterSettings(StepSettings):
+    """From a detector to a version in the model registry."""
+
+    step: ClassVar[str] = "register"
+    detector: Path | None = Field(None, description="folder; by default what `train` wrote")
+    overrides: Names = Field(
+        (), description="settings of the gate for the shipped detector: promote.margin=0.1"
+    )
+    promote: PromoteSettings = Field(exclude=True)
+
+
+class RollbackSettings(StepSettings):
     """Back to the previous champion."""
 
+    step: ClassVar[str] = "rollback"
     reason: str = Field("", max_length=500, description="why, for the history")
 
 
-class ScoreSettings(Entity):
+class ScoreSettings(StepSettings):
     """From a folder of images to a table of verdicts."""
 
+    step: ClassVar[str] = "score"
     input: Path = Field(description="folder of images")
     output: Path = Field(description="table to write: .parquet or .csv")
     model: str = Field("", description="model URI; by default the champion")
     threshold: float | None = Field(None, ge=0, le=1, description="replaces the grey band")
 
 
-class ServeSettings(Entity):
+class ServeSettings(StepSettings):
     """A scoring server and the web page in front of it."""
 
+    step: ClassVar[str] = "serve"
     model: str = Field("", description="model URI; by default the champion")
     port: int = Field(8080, ge=1, le=65535, description="of the web page")
     scoring_port: int = Field(5001, ge=1, le=65535, description="of the scoring server, loopback")
     follow: bool = Field(False, description="change over when the alias moves to another version")
+    overrides: Names = Field(
+        (), description="settings of the gate for a new detector: promote.margin=0.1"
+    )
+    promote: PromoteSettings = Field(exclude=True)
 
 
-class MainSettings(Entity):
-    """The whole way, or a part of it, as child runs of one parent run."""
+class MainSettings(StepSettings):
+    """The whole pipeline, or a part of it, as child runs of one parent run."""
 
+    step: ClassVar[str] = "main"
     steps: Names = Field(
         ("ingest", "preprocess", "train", "evaluate", "register", "promote"),
         min_length=1,
@@ -294,19 +367,22 @@ class MainSettings(Entity):
     )
 
 
-SETTINGS: dict[str, type[Entity]] = {
-    "ingest": IngestSettings,
-    "preprocess": PreprocessSettings,
-    "train": TrainSettings,
-    "evaluate": EvaluateSettings,
-    "audit": AuditSettings,
-    "forge": ForgeSettings,
-    "release": ReleaseSettings,
-    "register": RegisterSettings,
-    "promote": PromoteSettings,
-    "rollback": RollbackSettings,
-    "score": ScoreSettings,
-    "serve": ServeSettings,
-    "main": MainSettings,
+SETTINGS: dict[str, type[StepSettings]] = {
+    entity.step: entity
+    for entity in (
+        IngestSettings,
+        PreprocessSettings,
+        TrainSettings,
+        EvaluateSettings,
+        AuditSettings,
+        ForgeSettings,
+        ReleaseSettings,
+        RegisterSettings,
+        PromoteSettings,
+        RollbackSettings,
+        ScoreSettings,
+        ServeSettings,
+        MainSettings,
+    )
 }
 """The entry points of `MLproject`, each with its settings."""

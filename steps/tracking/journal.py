@@ -1,7 +1,7 @@
 """What a step logs, on its way to a tracking server that may be down for minutes.
 
 Every entry is written to a file first, and threads send the file's entries in order, as often as
-it takes: logging never waits for the server and never fails with it. Files have a thread of their
+necessary: logging never waits for the server and never fails with it. Files have a thread of their
 own, so that values go on where only the artefact store is down. Entries carry the time at which
 they were made, so sending one twice changes nothing. What a step could not send before its end is
 sent by the next step.
@@ -42,7 +42,7 @@ LANES = {"values": "the tracking server", "files": "the artefact store"}
 _SAME_START = 2.0
 """Seconds by which two readings of when one process was started may differ."""
 _FINAL = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
-"""What the server will say again, however often it is asked. A password may be mended."""
+"""Errors for which a retry is useless. A rejected password is none of them: it can be corrected."""
 
 
 class Journal:
@@ -132,14 +132,16 @@ class Journal:
             if self.sent[lane] >= self.written:
                 return
             if not (self.folder / ENTRIES).is_file():
-                logger.warning("%s has gone: another step sends it, or it is lost", self.folder)
+                logger.warning("%s is gone: another step is sending it, or it is lost", self.folder)
                 self._count(lane, self.written)
                 continue
             try:
                 self._send_waiting(lane)
                 pause = 0.5
             except Exception as error:  # artefact stores raise what they like
-                logger.warning("%s does not take it: %s", LANES[lane], first_line(error)[:300])
+                logger.warning(
+                    "%s did not accept an entry: %s", LANES[lane], first_line(error)[:300]
+                )
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -192,12 +194,12 @@ def left_behind(folder: Path, tracking_uri: str) -> Iterator[tuple[Path, str]]:
             owner = json.loads(path.read_text("utf-8"))
             if owner["tracking_uri"] != tracking_uri or _is_running(owner):
                 continue
-            mine = folder / f"{owner['run_id']}.{uuid4().hex[:8]}"
-            path.parent.rename(mine)
-            _sign(mine, owner["run_id"], tracking_uri)
+            claimed = folder / f"{owner['run_id']}.{uuid4().hex[:8]}"
+            path.parent.rename(claimed)
+            _sign(claimed, owner["run_id"], tracking_uri)
         except FileNotFoundError:  # another step was faster
             continue
-        yield mine, owner["run_id"]
+        yield claimed, owner["run_id"]
 
 
 def _sign(folder: Path, run_id: str, tracking_uri: str) -> None:
@@ -218,7 +220,7 @@ def _is_running(owner: Mapping[str, Any]) -> bool:
 
 
 def _without_cut_line(path: Path) -> int:
-    """Return the number of entries in a file; a last line that a kill cut off is taken away."""
+    """Return the number of entries in a file; a last line that a kill cut off is removed."""
     content = path.read_bytes() if path.is_file() else b""
     whole = content.rfind(b"\n") + 1
     if whole < len(content):

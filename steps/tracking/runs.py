@@ -32,7 +32,7 @@ from forgery_lab.files import write_whole
 from forgery_pyfunc.errors import ForgeryError
 from steps.errors import GateRefusedError, TrackingError, first_line
 from steps.settings.configuration import PROJECT_ROOT, Workspace
-from steps.settings.entities import Entity
+from steps.settings.entities import StepSettings
 from steps.tracking import journal
 from steps.tracking.journal import Journal
 from steps.tracking.system_metrics import Sampler
@@ -43,7 +43,7 @@ VARIABLES = PROJECT_ROOT / ".env"
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 OUTCOME_TAG, REASON_TAG = "outcome", "reason"
-"""Tags of a run that ended with an error: what it came to, and why in one sentence."""
+"""Tags of a run that ended with an error: the outcome, and its reason in one sentence."""
 FAILED, REFUSED = "failed", "refused"
 CONTINUED_TAG = "continued_run"
 """Tag of a run that did its work in an earlier one, which had been stopped."""
@@ -61,7 +61,7 @@ def configure(experiment: str) -> None:
 
 
 def choose_store() -> None:
-    """Take what `make dagshub` wrote where the environment names no store, else `mlflow.db`."""
+    """Use the store of the environment, else that of `make dagshub`, else `mlflow.db`."""
     if "MLFLOW_TRACKING_URI" not in os.environ and VARIABLES.is_file():
         lines = VARIABLES.read_text("utf-8").splitlines()
         os.environ |= dict(line.split("=", 1) for line in lines if "=" in line)
@@ -71,21 +71,21 @@ def choose_store() -> None:
 
 @contextmanager
 def step_run(
-    step: str, settings: Entity, workspace: Workspace, unfinished: Unfinished | None = None
+    settings: StepSettings, workspace: Workspace, unfinished: Unfinished | None = None
 ) -> Iterator[Run]:
     """Open the step's MLflow run, log its resolved settings and note the run's id on success.
 
-    Settings are logged as `train.epochs`, since `mlflow run` logs the bare names itself. Where
-    `unfinished` names a run that was killed, that one goes on, and the new one says so in a tag.
+    Where `unfinished` names a run that was killed, that one goes on, and the new one says so in a
+    tag.
     """
+    step = settings.step
     with started(workspace, run_name=step) as opened, ExitStack() as stack:
         run = opened
         stack.enter_context(_sampled(run))
         try:
             if unfinished:
                 run = _continued(unfinished(settings, workspace), workspace, stack) or opened
-            values = settings.model_dump()
-            log_params({f"{step}.{key}": value for key, value in values.items()})
+            log_settings(settings)
             set_tags({"step": step, **provenance(workspace)})
             yield run
         except (ForgeryError, MlflowException, OSError) as error:
@@ -147,6 +147,11 @@ def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
     _log(metrics={name: float(value) for name, value in values.items()}, step=step or 0)
 
 
+def log_settings(settings: StepSettings) -> None:
+    """Log settings as `train.epochs`: `mlflow run` logs the bare names itself."""
+    log_params({f"{settings.step}.{key}": value for key, value in settings.model_dump().items()})
+
+
 def log_params(values: Mapping[str, Any]) -> None:
     """Log parameters to the active run, as text."""
     _log(params={name: str(value) for name, value in values.items()})
@@ -196,7 +201,7 @@ def _values(step: int, **values: Any) -> dict[str, Any]:
 _journals: dict[str, Journal] = {}
 """The journals of the open runs, by the run's id; a run on a local store has none."""
 _left: list[Journal] = []
-"""Those of earlier runs, whose entries are being sent beside."""
+"""Those of earlier runs, whose entries are sent at the same time."""
 _waited = 0.0
 """Seconds that this process has waited for a server that is down."""
 
@@ -212,11 +217,11 @@ def _add(entry: dict[str, Any], run_id: str | None = None) -> None:
 def _log_files(write: Callable[[Path], object], name: str = "") -> None:
     """Have the files of an entry written into a folder, and log them under a name."""
     name = "" if name == "." else name
-    mine = _journals.get(current_run().info.run_id)
-    if mine:
-        folder = mine.new_files()
+    own_journal = _journals.get(current_run().info.run_id)
+    if own_journal:
+        folder = own_journal.new_files()
         write(folder)
-        mine.add({"files": str(folder.relative_to(mine.folder)), "to": name})
+        own_journal.add({"files": str(folder.relative_to(own_journal.folder)), "to": name})
         return
     with tempfile.TemporaryDirectory() as scratch:
         write(Path(scratch))
@@ -234,14 +239,14 @@ def _open_journal(run_id: str, folder: Path) -> None:
 
 def _end(run_id: str, status: str, patience: float) -> None:
     """End the active run, by its journal where it has one: the server may be down."""
-    mine = _journals.pop(run_id, None)
-    if mine is None:
+    own_journal = _journals.pop(run_id, None)
+    if own_journal is None:
         mlflow.end_run(status)
         return
     sent = False
     try:
-        mine.add({"end": status, "at": int(time.time() * 1000)})
-        sent = _close(mine, patience)
+        own_journal.add({"end": status, "at": int(time.time() * 1000)})
+        sent = _close(own_journal, patience)
         while _left and not _journals:
             _close_earlier(_left.pop(), patience)
     finally:
@@ -335,7 +340,7 @@ def existing_run(run_id: str) -> Run | None:
 
 
 def translated(error: ForgeryError | MlflowException | OSError) -> ForgeryError:
-    """Return an error that a user can mend as one sentence, whoever raised it."""
+    """Return an error that a user can correct as one sentence, whoever raised it."""
     if isinstance(error, ForgeryError):
         return error
     if isinstance(error, MlflowException):
@@ -347,12 +352,12 @@ def translated(error: ForgeryError | MlflowException | OSError) -> ForgeryError:
 
 
 def explain(error: MlflowException) -> TrackingError:
-    """Return MLflow's error as one sentence that names the server and what it said."""
+    """Return MLflow's error as one sentence that names the server and the reason."""
     if is_unauthorised(error):
         user = os.environ.get("MLFLOW_TRACKING_USERNAME")
-        said = f"the user {user} with this password" if user else "a request without a user"
+        rejected = f"the user {user} with this password" if user else "a request without a user"
         return TrackingError(
-            f"the tracking server {mlflow.get_tracking_uri()} does not accept {said}; set "
+            f"the tracking server {mlflow.get_tracking_uri()} does not accept {rejected}; set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
     return TrackingError(

@@ -9,7 +9,6 @@ import pytest
 from benchmarks import ablations
 from forgery_lab.data import ingestion, manifest
 from forgery_lab.sources import source as sources
-from steps.pipeline.folds import Recipe
 from steps.settings.configuration import ConfigurationManager
 from tests.stores import copy_store
 
@@ -20,12 +19,11 @@ def workspace(tmp_path, monkeypatch, empty_store):
     made = ConfigurationManager().workspace(tmp_path)
     root = sources.fetch("demo", made.path("raw"), None, seed=1, demo_count=60)
     manifest.write(ingestion.ingest(root)[0], made.path("manifest"))
-    short = {"preprocess": {"draws": "1", "rescaled": "0"}, "train": {"epochs": "1"}}
-
-    def read(manager):
-        return Recipe(*(manager.settings(step, given) for step, given in short.items()))
-
-    monkeypatch.setattr(Recipe, "read", read)
+    short = {"overrides": "preprocess.draws=1,preprocess.rescaled=0,train.epochs=1"}
+    settings = ConfigurationManager.settings
+    monkeypatch.setattr(
+        ConfigurationManager, "settings", lambda self, entity: settings(self, entity, short)
+    )
     uri = copy_store(empty_store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     before = mlflow.get_tracking_uri()

@@ -118,7 +118,7 @@ def build(tag: str, context: Path, *options: str) -> None:
 
 def copy_context(context: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("forgery_pyfunc", "webui", "deploy", "requirements"):
+    for name in ("forgery", "forgery_pyfunc", "serving", "webui", "deploy", "requirements"):
         shutil.copytree(ROOT / name, context / name, ignore=ignored)
     for name in ("Dockerfile", ".dockerignore"):
         shutil.copy(ROOT / name, context / name)

@@ -15,7 +15,7 @@ import yaml
 from deploy import model
 from deploy.container import Settings, follower, spare_place
 from serving import services
-from serving.errors import DeployError
+from serving.errors import ServiceError
 from serving.services import available_cpus, check_port_free, scoring_server
 from serving.supervisor import Supervisor
 from tests.deploy.engine import ROOT, alive, child_of, listening
@@ -32,19 +32,19 @@ def test_defaults() -> None:
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "80.5", "eighty", "８０", " 80"])
 def test_a_bad_port_is_named(value: str) -> None:
-    with pytest.raises(DeployError, match=r"PORT is .* whole numbers from 1 to 65535"):
+    with pytest.raises(ServiceError, match=r"PORT is .* whole numbers from 1 to 65535"):
         Settings.from_environment({"PORT": value})
 
 
 def test_the_two_ports_differ() -> None:
-    with pytest.raises(DeployError, match="both 5001"):
+    with pytest.raises(ServiceError, match="both 5001"):
         Settings.from_environment({"PORT": "5001"})
 
 
 def test_a_port_in_use_is_named() -> None:
     port = free_port()
     check_port_free("127.0.0.1", port)
-    with listening(port), pytest.raises(DeployError, match=f"port {port} .* in use"):
+    with listening(port), pytest.raises(ServiceError, match=f"port {port} .* in use"):
         check_port_free("127.0.0.1", port)
 
 
@@ -96,25 +96,25 @@ def test_the_right_model_is_taken(tmp_path: Path) -> None:
         (IMAGE, RECORD[:1], "python_function", "does not answer with probability"),
         ([], RECORD, "python_function", "it takes no columns"),
         ([{"type": "tensor", "tensor-spec": {}}], RECORD, "python_function", "wrong signature"),
-        (IMAGE, RECORD, "keras", "is no pyfunc"),
+        (IMAGE, RECORD, "keras", "is not a pyfunc"),
     ],
 )
 def test_a_wrong_model_is_named(
     tmp_path: Path, inputs: object, outputs: object, flavor: str, sentence: str
 ) -> None:
-    with pytest.raises(DeployError, match=sentence):
+    with pytest.raises(ServiceError, match=sentence):
         model.check(write_model(tmp_path, inputs, outputs, flavor))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", "flavors: 3", "signature: {}"])
 def test_a_damaged_description_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "MLmodel").write_text(text)
-    with pytest.raises(DeployError, match="not the description of an MLflow model"):
+    with pytest.raises(ServiceError, match="not the description of an MLflow model"):
         model.check(tmp_path)
 
 
 def test_no_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="there is no model in"):
+    with pytest.raises(ServiceError, match="there is no model in"):
         model.check(tmp_path)
 
 
@@ -136,7 +136,7 @@ def test_a_version_is_fetched_as_make_image_does(champion_store: str, tmp_path: 
 def test_an_absent_server_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(DeployError, match=r"could not be fetched from http://127\.0\.0\.1:9"):
+    with pytest.raises(ServiceError, match=r"could not be fetched from http://127\.0\.0\.1:9"):
         model.fetch("models:/forgery-detector/1", tmp_path / "target")
 
 
@@ -153,7 +153,7 @@ def test_fetching_in_vain_leaves_the_served_model_alone(
     supervisor = Supervisor([scoring_server(str(served.parent), 5001, 1)])
     following = follower(supervisor, "forgery/1", lambda: "forgery/2", 1, tmp_path / "pointer")
     for _ in range(2):
-        with pytest.raises(DeployError, match="the model forgery/2 is refused"):
+        with pytest.raises(ServiceError, match="the model forgery/2 is refused"):
             following.prepare("forgery/2", 5002)
         assert served.is_file()
     assert spare_place(scoring_server(str(tmp_path / "model-1"), 5002, 1)) == "model"

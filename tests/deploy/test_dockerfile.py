@@ -1,5 +1,6 @@
 """What the image is told at its build, without building it."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -15,6 +16,36 @@ def test_the_image_has_the_version_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     (version,) = re.findall(r"^ARG VERSION=(.+)$", (ROOT / "Dockerfile").read_text("utf-8"), re.M)
     assert version == project["version"]
+
+
+ROOMS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
+
+def copied_rooms() -> set[str]:
+    """Return the packages that the image gets."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    return set(re.findall(r"^COPY (\w+) \1$", text, re.M))
+
+
+def test_the_image_has_every_room_that_its_own_import() -> None:
+    copied = copied_rooms()
+    assert {"deploy", "serving", "webui"} <= copied < ROOMS
+    for room in copied:
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                names = []
+                if isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module]
+                missing = {name.split(".")[0] for name in names} & ROOMS - copied
+                assert not missing, f"{path} imports {missing}"
+
+
+def test_the_build_context_has_what_the_image_copies() -> None:
+    lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert allowed == copied_rooms() | {"requirements/serve.lock", "models"}
 
 
 @pytest.mark.parametrize(

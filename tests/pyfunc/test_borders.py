@@ -95,7 +95,7 @@ def test_bars_change_neither_probability_nor_map_of_what_is_inside(options, tmp_
         data = encoded(bars, options["format"])
     decoded = decode(data)
     inner = decoded.part(*borders.inside(decoded.luma, 64))
-    logit = detector.evidence(inner).logit
+    logit = detector.logits(inner).image
     record = detector.score(data, with_heatmap=True)
     expected = calibration.probability(logit, inner.width * inner.height)
     assert record.probability == pytest.approx(expected)

@@ -77,7 +77,7 @@ def test_the_calibration_decides(tmp_path):
         (lambda folder: (folder / "detector.json").write_text("{"), "not valid JSON"),
         (lambda folder: (folder / "detector.json").write_text("{}"), "lacks calibration"),
         (lambda folder: (folder / "network.onnx").unlink(), "has no network.onnx"),
-        (lambda folder: (folder / "network.onnx").write_bytes(b"x"), "is no ONNX network"),
+        (lambda folder: (folder / "network.onnx").write_bytes(b"x"), "is not a valid ONNX network"),
     ],
 )
 def test_a_damaged_folder_is_refused(tmp_path, break_it, message):

@@ -1,7 +1,7 @@
 import pytest
 
 from forgery_pyfunc.errors import ModelError
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.model import read_limits
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from serving import follow
-from serving.errors import DeployError
+from serving.errors import ServiceError
 from serving.follow import Follower
 from serving.supervisor import Service, Supervisor
 from tests.webui.servers import free_port
@@ -47,7 +47,7 @@ def wait_until(condition, seconds=120):
 
 
 def test_it_goes_on_after_an_error_of_any_kind(follower, caplog):
-    answers = iter([RuntimeError("odd"), DeployError("down"), KeyError("x")])
+    answers = iter([RuntimeError("odd"), ServiceError("down"), KeyError("x")])
 
     def newest():
         error = next(answers, None)

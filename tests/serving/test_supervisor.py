@@ -1,4 +1,4 @@
-"""The supervisor with real processes: killed, hanging, hopeless, told to stop."""
+"""The supervisor with real processes: killed, hanging, failing again and again, told to stop."""
 
 import contextlib
 import os
@@ -175,7 +175,7 @@ def test_a_service_that_hangs_is_killed_and_started_again(supervise, tmp_path: P
                " it would have been silent for too long")  # fmt: skip
     assert "killed" not in run.log.read_text()
     hang.touch()
-    run.said("web gives no answer")
+    run.said("web does not answer")
     hang.unlink()
     run.pid("web", 2)
 
@@ -187,8 +187,8 @@ def test_a_service_that_never_answers_is_given_up(supervise) -> None:
     )
     assert run.process.wait(120) == 1
     said = run.log.read_text()
-    assert said.count("mute gives no answer") == 3
-    assert "mute gave no answer 3 times; giving up" in said
+    assert said.count("mute does not answer") == 3
+    assert "mute did not answer 3 times; giving up" in said
 
 
 def test_the_status_of_an_errand_is_not_lost() -> None:

@@ -8,14 +8,7 @@ import pytest
 from steps import main
 from steps.errors import SettingsError
 from steps.settings.configuration import ConfigurationManager
-from steps.settings.entities import MainSettings
-
-
-def test_a_value_with_commas_is_one_override():
-    given = MainSettings(overrides="evaluate.protocols=B,C,evaluate.draws=1")
-    assert main.read_overrides(given.overrides) == {"evaluate": {"protocols": "B,C", "draws": "1"}}
-    with pytest.raises(SettingsError, match="expected step"):
-        main.read_overrides(("C", "train.epochs=2"))
+from steps.settings.entities import EvaluateSettings, MainSettings
 
 
 @pytest.mark.parametrize(
@@ -34,6 +27,28 @@ def test_a_bad_override_is_found_before_any_step_starts(override, sentence):
 def test_every_step_gets_its_own_overrides():
     given = MainSettings(steps="ingest,train", source="demo", overrides="train.epochs=2")
     assert main.planned(given) == {"ingest": {"source": "demo"}, "train": {"epochs": "2"}}
+
+
+def test_a_step_that_works_with_the_settings_of_others_gets_theirs_too():
+    given = MainSettings(
+        steps="preprocess,evaluate",
+        overrides="train.epochs=2,preprocess.features=residual,dct,evaluate.folds=5",
+    )
+    parameters = main.planned(given)
+    assert parameters["preprocess"] == {"features": "residual,dct"}
+    assert parameters["evaluate"] == {
+        "folds": "5",
+        "overrides": "preprocess.features=residual,dct,train.epochs=2",
+    }
+    settings = ConfigurationManager().settings(EvaluateSettings, parameters["evaluate"])
+    assert settings.train.epochs == 2
+    assert settings.preprocess.features == ("residual", "dct")
+
+
+@pytest.mark.parametrize("steps", ["serve", "main", "trian"])
+def test_a_step_that_it_cannot_run_is_named_with_those_that_it_can(steps):
+    with pytest.raises(SettingsError, match=rf"main\.steps names '{steps}'; allowed: ingest, pre"):
+        main.planned(MainSettings(steps=steps))
 
 
 def test_outputs_are_copied_where_no_hard_link_can_be(tmp_path, monkeypatch):

@@ -10,11 +10,12 @@ import yaml
 
 from forgery_lab.evaluation import scoring
 from forgery_pyfunc.detector import MANIFEST_FILE
-from steps import promote, register, rollback, serve
+from steps import rollback, serve
 from steps.errors import GateRefusedError, SettingsError, TrackingError
+from steps.pipeline import promotion, registration
 from steps.registry.model_registry import CHAMPION, Registry, number
 from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
-from steps.settings.entities import RollbackSettings
+from steps.settings.entities import PromoteSettings, RollbackSettings
 from tests.conftest import encoded, picture, training_manifest, write_detector
 from tests.stores import copy_store
 
@@ -40,13 +41,13 @@ class Desk:
         detector = write_detector(self.root / f"detector {weight} {learnt}", weight=weight)
         training_manifest(*learnt).to_parquet(detector / MANIFEST_FILE)
         with mlflow.start_run():
-            register.register(detector, self.registry, self.workspace)
+            registration.register(detector, self.registry, self.workspace)
         return number(self.registry.versions()[0])
 
     def promote(self, **options):
-        settings = self.manager.settings("promote", options)
+        settings = self.manager.settings(PromoteSettings, options)
         with mlflow.start_run() as run:
-            promote.run(settings, self.workspace)
+            promotion.promote(settings, self.workspace)
         return run.info.run_id
 
     def rollback(self, reason=""):
@@ -151,14 +152,15 @@ def test_a_leaking_challenger_is_not_judged(released):
 def test_files_that_cannot_be_had_are_no_refusal(released):
     registry = released.registry
     lost = registry.create((released.root / "lost").as_uri(), None, {})
-    with pytest.raises(TrackingError, match=f"the files of version {number(lost)} cannot be had"):
+    lost_files = f"could not download the files of version {number(lost)}"
+    with pytest.raises(TrackingError, match=lost_files):
         released.promote()
-    assert promote.QUESTION_TAG not in registry.by_number(number(lost)).tags
+    assert promotion.QUESTION_TAG not in registry.by_number(number(lost)).tags
     good, champion = released.register(3.1), registry.by_alias(CHAMPION)
     registry.client.set_registered_model_alias(registry.name, CHAMPION, lost.version)
-    with pytest.raises(TrackingError, match=f"the files of version {number(lost)} cannot be had"):
+    with pytest.raises(TrackingError, match=lost_files):
         released.promote(version=str(good))
-    assert promote.QUESTION_TAG not in registry.by_number(good).tags
+    assert promotion.QUESTION_TAG not in registry.by_number(good).tags
     released.promote(version=str(good), force="true", reason="its files are lost")
     assert released.champion() == good
     registry.move(champion, "Production", {})
@@ -188,39 +190,47 @@ def test_a_champion_deleted_by_hand_is_followed_by_the_one_before(released):
 
 
 @pytest.fixture
-def fresh(released, monkeypatch):
+def fresh(released):
     """Another registered model and workspace on that desk, without a version."""
-    for module in (register, serve):
-        monkeypatch.setattr(module, "ConfigurationManager", lambda: released.manager)
     workspace = Workspace(released.root / "fresh", released.workspace.paths, "fresh")
     workspace.path("detector").mkdir(parents=True, exist_ok=True)
     return workspace
 
 
+@pytest.fixture
+def gate(released):
+    """What the gate of that desk asks of a champion."""
+    return released.manager.settings(PromoteSettings)
+
+
 def ship(monkeypatch, folder, *learnt):
     """Have the repository bring a poor detector that learnt from images of these sources."""
-    monkeypatch.setattr(register, "SHIPPED", write_detector(folder, weight=-3.0))
+    monkeypatch.setattr(registration, "SHIPPED", write_detector(folder, weight=-3.0))
     training_manifest(*learnt).to_parquet(folder / MANIFEST_FILE)
 
 
-def test_a_shipped_detector_that_is_refused_stops_nothing(fresh, tmp_path, monkeypatch, caplog):
+def test_a_shipped_detector_that_is_refused_stops_nothing(
+    fresh, gate, tmp_path, monkeypatch, caplog
+):
     ship(monkeypatch, tmp_path / "shipped", "ani70002")
     fresh = replace(fresh, registered_model="refused")
     with mlflow.start_run():
-        register.ensure_champion(fresh)
+        registration.ensure_champion(gate, fresh)
     assert [number(one) for one in Registry("refused").versions()] == [1]
     assert Registry("refused").by_alias(CHAMPION) is None
     assert "the shipped detector: version 1 is not promoted: version 1 learnt from" in caplog.text
 
 
-def test_a_detector_that_was_pulled_is_shown_to_the_gate(fresh, tmp_path, monkeypatch, caplog):
+def test_a_detector_that_was_pulled_is_shown_to_the_gate(
+    fresh, gate, tmp_path, monkeypatch, caplog
+):
     ship(monkeypatch, tmp_path / "shipped", "ani00001")
     registry, pulled = Registry("fresh"), fresh.path("detector")
     training_manifest("ani00001").to_parquet(pulled / MANIFEST_FILE)
     for weight, champion, versions in ((3.0, 2, 2), (-2.9, 2, 3), (-2.9, 2, 3)):
         write_detector(pulled, weight=weight)
         with mlflow.start_run():
-            serve.ensure_version(fresh)
+            serve.ensure_version(gate, fresh)
         assert number(registry.by_alias(CHAMPION)) == champion
         assert len(registry.versions()) == versions
     assert caplog.text.count("version 3 is not promoted: the challenger is worse") == 1

@@ -1,14 +1,19 @@
-"""The detector in `release/`: what a clone has before anything was trained."""
+"""The detector in `forgery/shipped/`: what a clone has before anything was trained."""
 
+import keras
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
 from forgery_lab.evaluation import model_card
+from forgery_lab.export.writing import TOLERANCE
+from forgery_lab.export.writing import check_export as onnx_agreement
 from forgery_lab.sources import photographs
-from forgery_pyfunc.detector import Detector, read_description
+from forgery_lab.training import networks  # noqa: F401, registers its layers
+from forgery_pyfunc.detector import KERAS_FILE, NETWORK_FILE, Detector, read_description
 from steps import release
-from steps.register import detector_digest
+from steps.pipeline.registration import detector_digest
 from steps.settings.configuration import SHIPPED
 from tests.conftest import encoded, picture, training_manifest, write_detector
 from tests.deploy.engine import listening
@@ -31,6 +36,17 @@ def test_the_folder_is_small_and_whole():
     assert read_description(SHIPPED)["name"] == "release"
 
 
+def test_the_keras_network_loads_and_agrees_with_the_onnx_network():
+    """Its layers are named forgery>…, so that it does not matter where their module lies."""
+    network = keras.models.load_model(SHIPPED / KERAS_FILE, compile=False)
+    rng = np.random.default_rng(0)
+    samples = [
+        rng.normal(size=(*shape, network.input_shape[-1])).astype(np.float32)
+        for shape in ((8, 8), (48, 32), (21, 50))
+    ]
+    assert onnx_agreement(network, SHIPPED / NETWORK_FILE, samples) < TOLERANCE
+
+
 def test_it_learnt_from_the_free_photographs_alone():
     seen = pd.read_parquet(SHIPPED / "training_manifest.parquet")
     assert len(seen) == 1053
@@ -42,7 +58,7 @@ def test_it_learnt_from_the_free_photographs_alone():
 def test_its_photographs_are_known_until_one_of_others_replaces_it(tmp_path, monkeypatch):
     seen = set(pd.read_parquet(SHIPPED / "training_manifest.parquet")["sha256"])
     assert release.known_photographs() == seen
-    assert read_description(SHIPPED)["data"] == model_card.of_release(seen, seen)
+    assert read_description(SHIPPED)["data"] == model_card.of_release(seen, seen).to_dict()
     monkeypatch.setattr(release, "SHIPPED", write_detector(tmp_path / "own"))
     assert release.known_photographs() == set()
 
@@ -65,7 +81,7 @@ def test_registering_the_first_detector_makes_the_shipped_one_the_champion(clone
     challenger = store.get_model_version_by_alias("forgery-detector", "challenger")
     assert (int(champion.version), champion.tags["detector"]) == (1, "release")
     assert (int(challenger.version), challenger.tags["detector"]) == (2, "means")
-    again = clone.step("register", "--detector", "release")
+    again = clone.step("register", "--detector", "forgery/shipped")
     assert "this detector is version 1 of forgery-detector already" in again
 
 

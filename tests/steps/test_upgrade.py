@@ -11,7 +11,7 @@ from forgery_lab.evaluation import scoring
 from forgery_lab.sources import source as sources
 from steps.registry.model_registry import Registry, number
 from tests.stores import move_store
-from webui.views.feedback import Store
+from webui.feedback_store import Store
 
 STORES = Path(__file__).parents[1] / "fixtures" / "stores-0.1.0.zip"
 MADE_IN = "/srv/forgery"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.follow import write_pointer
+from serving.pointer import write_pointer
 from tests.webui.pictures import BROWSER, form, picture
 from webui.application import create_app
 from webui.settings import Settings
@@ -55,7 +55,7 @@ def test_without_a_scoring_server_alive_but_not_ready(lonely):
 
 
 def test_the_probe_waits_not_long_and_nobody_waits_for_it(monkeypatch):
-    monkeypatch.setattr("webui.scoring.scoring.PROBE_SECONDS", 1.0)
+    monkeypatch.setattr("webui.scoring.probe.PROBE_SECONDS", 1.0)
     with odd_server("slow") as server:
         probe = create_app(Settings(scoring_url=server.url)).extensions["scoring"].probe
         answers = []

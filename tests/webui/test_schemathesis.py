@@ -11,8 +11,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from webui.application import create_app
+from webui.openapi import document
 from webui.settings import Settings
-from webui.views.openapi import document
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,

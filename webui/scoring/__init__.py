@@ -1,1 +1,1 @@
-"""The way to the scoring server."""
+"""The connections to the scoring server, its pointer, its readiness, and the turns."""

@@ -1,6 +1,6 @@
-"""Heavy work takes turns: so many requests at once; the others wait a little, then get a 429.
+"""Heavy work takes turns: a limited number of requests at once; others wait a little, then get 429.
 
-Few may wait: each holds a web thread, and `/livez` needs one too.
+Only a few may wait: each holds a web thread, and `/livez` needs one too.
 """
 
 import threading
@@ -16,7 +16,7 @@ class Turns:
     """A number of turns, shared by the threads of one application."""
 
     def __init__(self, number: int, patience: float, places: threading.Semaphore) -> None:
-        """Set how many have a turn at once, for how many seconds others wait, and where."""
+        """Set the number of turns, how long others wait, and the places for those who wait."""
         self.free = threading.BoundedSemaphore(number)
         self.patience = patience
         self.places = places

@@ -1,4 +1,4 @@
-"""Until when a connection must have sent what a thread waits for."""
+"""Deadlines by which a connection must have sent what a thread waits for."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ _deadlines: dict[socket.socket, float] = {}
 def due(connection: socket.socket, deadline: float) -> Iterator[None]:
     """Bound the wait for a connection inside the block, by `time.monotonic()`.
 
-    After the deadline the reader meets the end of the data; an answer can still be sent.
+    After the deadline the reader sees the end of the data; an answer can still be sent.
     """
     _deadlines[connection] = deadline
     try:

@@ -1,4 +1,4 @@
-"""What operators ask: alive, ready, which version, and the figures for Prometheus."""
+"""For operators: liveness, readiness, versions and metrics for Prometheus."""
 
 from flask import Blueprint, Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -6,20 +6,20 @@ from pydantic import BaseModel, ConfigDict
 
 from forgery.client import ClientError
 from webui.errors import ApiError
-from webui.scoring.scoring import scoring
-from webui.views.openapi import describe
+from webui.openapi import describe
+from webui.scoring.pool import scoring
 
 blueprint = Blueprint("health", __name__)
 
 
 class Status(BaseModel):
-    """A short word about the state."""
+    """The state in one word."""
 
     status: str
 
 
 class Versions(BaseModel):
-    """Which versions answer; null where the scoring server has not said so."""
+    """The versions that answer; null where the scoring server has not stated one."""
 
     model_config = ConfigDict(protected_namespaces=())
 

@@ -4,84 +4,26 @@ MLflow's own server answers malformed requests with the payload inside; here the
 checked before that server sees it, and none of its error bodies is passed on.
 """
 
-import base64
-import binascii
-import json
-from typing import Any
-
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel
 
 from forgery.client import error_of, read_records
-from forgery_pyfunc.contract import Parameters, Record
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.decoding import decode
 from webui.errors import ApiError
-from webui.scoring.scoring import scoring
+from webui.layouts import BODY, read_images
+from webui.openapi import UPSTREAM_ERRORS, describe
+from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import refusal
-from webui.views.openapi import UPSTREAM_ERRORS, describe
 
 blueprint = Blueprint("invocations", __name__)
-
-LAYOUTS = ("dataframe_split", "dataframe_records", "inputs", "instances")
-COLUMN = "image"
-BARE_LAYOUTS = ("inputs", "instances")
-"""Layouts in which MLflow also takes a plain list for a model with a single column."""
 
 
 class InvocationsAnswer(BaseModel):
     """One record per image, in order."""
 
     predictions: list[Record]
-
-
-IMAGE = {"type": "string", "contentEncoding": "base64", "description": "an encoded image"}
-ROWS = {
-    "type": "array",
-    "minItems": 1,
-    "items": {"type": "object", "required": [COLUMN], "properties": {COLUMN: IMAGE}},
-}
-PARAMS = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "threshold": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
-        "heatmap": {"type": "boolean", "default": False},
-        "strict": {"type": "boolean", "default": True},
-    },
-}
-LAYOUT_SCHEMAS = {
-    "dataframe_split": {
-        "type": "object",
-        "required": ["columns", "data"],
-        "properties": {
-            "columns": {"const": [COLUMN]},
-            "data": {
-                "type": "array",
-                "minItems": 1,
-                "items": {"type": "array", "minItems": 1, "maxItems": 1, "items": IMAGE},
-            },
-        },
-    },
-    "dataframe_records": ROWS,
-    "inputs": {
-        "type": "object",
-        "required": [COLUMN],
-        "properties": {COLUMN: {"type": "array", "minItems": 1, "items": IMAGE}},
-    },
-    "instances": ROWS,
-}
-BODY = {
-    "oneOf": [
-        {
-            "type": "object",
-            "required": [layout],
-            "additionalProperties": False,
-            "properties": {layout: schema, "params": PARAMS},
-        }
-        for layout, schema in LAYOUT_SCHEMAS.items()
-    ]
-}
 
 
 @blueprint.post("/invocations")
@@ -117,123 +59,3 @@ def invocations() -> Response:
         if reason is not None:
             raise ApiError("no_readable_image", f"No image could be read; the first: {reason}")
     raise error_of(answer)
-
-
-def read_images(body: bytes, max_files: int) -> list[bytes]:
-    """Return the encoded images of a request body, decoded from base64.
-
-    Raises:
-        ApiError: the body is not one that the model can answer; the message says what is
-            allowed and repeats nothing of the payload.
-        ParameterError: one of `params` is not allowed.
-    """
-    document = parse_json(body)
-    layouts = [name for name in LAYOUTS if name in document]
-    if len(layouts) != 1 or set(document) - {*LAYOUTS, "params"}:
-        names = ", ".join(LAYOUTS)
-        message = f"The body must hold exactly one of {names}, and may hold params."
-        raise ApiError("bad_request", message)
-    layout = layouts[0]
-    cells = READERS[layout](document[layout])
-    if not cells:
-        raise ApiError("missing_file", f"{layout} holds no image.")
-    if len(cells) > max_files:
-        message = f"{len(cells)} images in one request; at most {max_files} are allowed."
-        raise ApiError("too_many_files", message)
-    Parameters.read(document.get("params"))
-    return [decode_base64(cell, number) for number, cell in enumerate(cells)]
-
-
-def parse_json(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body."""
-    try:
-        document = json.loads(body.decode("utf-8"))  # as MLflow does; json would guess others
-    except (ValueError, RecursionError) as error:
-        raise ApiError("bad_request", "The body is not valid JSON in UTF-8.") from error
-    if not isinstance(document, dict):
-        raise ApiError("bad_request", "The body must be a JSON object.")
-    return document
-
-
-def read_split(value: Any) -> list[Any]:
-    """Return the cells of `{"columns": ["image"], "data": [[…], …]}`."""
-    columns = value.get("columns") if isinstance(value, dict) else None
-    if not isinstance(columns, list) or columns.count(COLUMN) != 1:
-        raise missing_column("dataframe_split", "columns")
-    if set(value) - {"columns", "data", "index"}:
-        message = "dataframe_split may hold columns, data and index only."
-        raise ApiError("bad_request", message)
-    if not all(isinstance(name, str) for name in columns) or len(set(columns)) < len(columns):
-        message = "dataframe_split.columns must be a list of different names."
-        raise ApiError("bad_request", message)
-    rows = value.get("data")
-    well_formed = isinstance(rows, list) and all(
-        isinstance(row, list) and len(row) == len(columns) for row in rows
-    )
-    if not well_formed:
-        message = "dataframe_split.data must be a list of rows with one value per column."
-        raise ApiError("bad_request", message)
-    index = value.get("index", list(range(len(rows))))
-    if not isinstance(index, list) or len(index) != len(rows) or not all(map(_is_label, index)):
-        message = "dataframe_split.index must hold a number or a name for every row."
-        raise ApiError("bad_request", message)
-    position = columns.index(COLUMN)
-    return [row[position] for row in rows]
-
-
-def read_rows(layout: str, value: Any) -> list[Any]:
-    """Return the cells of `[{"image": …}, …]`, or of `[…]` where the layout allows that."""
-    if layout in BARE_LAYOUTS and isinstance(value, list) and not any(_is_dict(v) for v in value):
-        return value
-    if not isinstance(value, list) or not all(_is_dict(row) for row in value):
-        raise ApiError("bad_request", f'{layout} must be a list of objects with the key "image".')
-    if not all(COLUMN in row for row in value):
-        raise missing_column(layout, "row")
-    if any(set(row) != set(value[0]) for row in value):
-        raise ApiError("bad_request", f"All rows of {layout} must have the same keys.")
-    return [row[COLUMN] for row in value]
-
-
-def _is_label(value: Any) -> bool:
-    return isinstance(value, str | int)
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def read_inputs(value: Any) -> list[Any]:
-    """Return the cells of `{"image": […]}` or of `[{"image": …}, …]`."""
-    if isinstance(value, list):
-        return read_rows("inputs", value)
-    if not isinstance(value, dict) or COLUMN not in value:
-        raise missing_column("inputs", "object")
-    cells = value[COLUMN]
-    if not isinstance(cells, list) or any(
-        not isinstance(column, list) or len(column) != len(cells) for column in value.values()
-    ):
-        raise ApiError("bad_request", "inputs.image must be a list of base64 strings.")
-    return cells
-
-
-READERS = {
-    "dataframe_split": read_split,
-    "dataframe_records": lambda value: read_rows("dataframe_records", value),
-    "inputs": read_inputs,
-    "instances": lambda value: read_rows("instances", value),
-}
-
-
-def missing_column(layout: str, where: str) -> ApiError:
-    """Return the error of a layout without the column that the model needs."""
-    return ApiError("missing_column", f'{layout} must name the column "image" (in its {where}).')
-
-
-def decode_base64(cell: Any, number: int) -> bytes:
-    """Return the bytes of a cell; unlike MLflow's, this decoder drops no bad characters."""
-    if not isinstance(cell, str):
-        raise ApiError("bad_base64", f"Image {number} is not a base64 string.")
-    try:
-        return base64.b64decode(cell, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ApiError("bad_base64", f"Image {number} is not valid base64.") from error

@@ -5,16 +5,17 @@ from dataclasses import asdict, dataclass
 
 from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 
-from forgery.evidence.analysis import Analysis, analyse
-from forgery.records import FileRecord, Predictions
-from forgery_pyfunc.contract import CodedMessage, Parameters, Record, read_flag
+from forgery.evidence.analysis import Analysis
+from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
 from webui.errors import STATUS_OF_CODE, wants_html
 from webui.errors import answer as error_answer
-from webui.scoring.scoring import scoring
-from webui.scoring.turns import drawing
+from webui.forms import PredictForm
+from webui.openapi import UPLOAD_ERRORS, describe
+from webui.records import FileRecord, Predictions
+from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
-from webui.views.openapi import UPLOAD_ERRORS, describe
+from webui.verdicts import draw_analysis
 
 blueprint = Blueprint("predict", __name__)
 
@@ -28,43 +29,19 @@ def index() -> str:
     return render_template("index.html", limits=settings.limits, max_files=settings.max_files)
 
 
-THRESHOLD = {
-    "type": "number",
-    "minimum": 0,
-    "maximum": 1,
-    "description": "replaces the calibrated grey band",
-}
-FLAG = {"type": "boolean", "default": False}
-FORM = {
-    "type": "object",
-    "required": ["file"],
-    "properties": {
-        "file": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "string", "format": "binary"},
-            "description": "JPEG, PNG, TIFF, BMP or WebP; one or many",
-        },
-        "threshold": THRESHOLD,
-        "heatmap": {**FLAG, "description": "draw the map of where"},
-        "location": {**FLAG, "description": "on the page: tell where the picture was taken"},
-    },
-}
-
-
 @blueprint.post("/predict")
 @describe(
     {"application/json": Predictions, "text/html": {"type": "string"}},
-    body={"multipart/form-data": FORM},
+    body=PredictForm.body(),
     errors=UPLOAD_ERRORS,
 )
 def predict() -> Response | str | tuple[Response | str, int]:
     """Score the files of a form: JSON, or a page for a plain form post."""
-    uploads = read_uploads(current_app.config["SETTINGS"])
-    parameters = Parameters.read_form(request.values)
+    uploads = read_uploads()
+    form = PredictForm.read(request.values)
     html = wants_html()
-    records = score_uploads(uploads, parameters.threshold, html or parameters.heatmap)
-    cards = draw_cards(uploads, records) if html else []
+    records = score_uploads(uploads, form.threshold, html or form.heatmap)
+    cards = draw_cards(uploads, records, form.location) if html else []
     records = [card.record for card in cards] or records
     status = 200
     if all(record.error for record in records):
@@ -87,9 +64,8 @@ class Card:
     analysis: Analysis | None
 
 
-def draw_cards(uploads: list[Upload], records: list[FileRecord]) -> list[Card]:
+def draw_cards(uploads: list[Upload], records: list[FileRecord], with_location: bool) -> list[Card]:
     """Return verdict and evidence for every file, or why there is none."""
-    with_location = read_flag("location", request.values.get("location"))
     return [
         Card(record, None) if record.error else draw_card(upload, record, with_location)
         for upload, record in zip(uploads, records, strict=True)
@@ -97,19 +73,15 @@ def draw_cards(uploads: list[Upload], records: list[FileRecord]) -> list[Card]:
 
 
 def draw_card(upload: Upload, record: FileRecord, with_location: bool) -> Card:
-    """Return the card of a file that has been scored; what goes wrong concerns this one alone."""
-    limits = current_app.config["SETTINGS"].limits
+    """Return the card of a file that has been scored; an error concerns this file alone."""
     try:
-        with drawing().turn():
-            return Card(
-                record, analyse(record.filename, upload.data, record, limits, with_location)
-            )
+        return Card(record, draw_analysis(upload, record, with_location))
     except ForgeryError as error:
         reason = CodedMessage.of(error)
     except Exception:
         logger.exception("the evidence of a picture could not be drawn")
         reason = CodedMessage(
-            "internal_error", "This picture could not be analysed; it has been logged."
+            "internal_error", "This picture could not be analysed; the error has been logged."
         )
     return Card(FileRecord(filename=record.filename, error=str(reason)), None)
 
@@ -128,8 +100,8 @@ def score_uploads(
     uploads: list[Upload], threshold: float | None, heatmap: bool
 ) -> list[FileRecord]:
     """Return one record per upload; only those that look like images are sent on."""
-    sound = [upload.data for upload in uploads if not upload.refusal]
-    answers = iter(scoring().score(sound, threshold, heatmap) if sound else [])
+    accepted = [upload.data for upload in uploads if not upload.refusal]
+    answers = iter(scoring().score(accepted, threshold, heatmap) if accepted else [])
     records = [
         Record(error=str(upload.refusal)) if upload.refusal else next(answers) for upload in uploads
     ]

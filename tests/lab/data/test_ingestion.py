@@ -13,7 +13,7 @@ from PIL import Image
 from forgery_lab.data import ingestion, manifest
 from forgery_lab.data.manifest_figures import summary_figures
 from forgery_lab.errors import DataError
-from forgery_pyfunc.imaging.decoding import Limits
+from forgery_pyfunc.imaging.guards import Limits
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 

@@ -9,7 +9,7 @@ import pytest
 from forgery_lab.evaluation import baselines
 from forgery_lab.evaluation.metrics import auc
 from forgery_lab.examples.histories import HistoryMatcher, history_of
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 
 def files(number, seed=0):

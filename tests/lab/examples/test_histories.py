@@ -12,7 +12,8 @@ from scipy.stats import chi2_contingency, ks_2samp
 from forgery_lab.errors import DataError
 from forgery_lab.examples.histories import Handling, History, HistoryMatcher
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import encode, read_header
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import read_header
 
 
 @pytest.fixture(scope="module")

@@ -1,104 +1,40 @@
-"""Export: ONNX and Keras agree, and the folder is whole or as it was."""
+"""A detector folder is found bare or inside an MLflow model, and read once."""
 
-import json
-
-import keras
-import numpy as np
-import onnx
 import pandas as pd
 import pytest
 
-from forgery_lab.errors import DataError
-from forgery_lab.export import detector_folder
-from forgery_lab.training import networks
-from forgery_pyfunc.features import channels
-
-FAMILIES = ("copymove", "dct")
-SHAPES = ((8, 8), (48, 32), (21, 50))
-LEARNT = pd.DataFrame(
-    {"sha256": ["a"], "source_ids": [["ani1"]], "group": ["g"], "split": ["train"],
-     "phash": ["f0f0f0f00f0f0f0f"], "more": [1]}
-)  # fmt: skip
-DESCRIPTION = {"name": "n", "network": "blocks", "features": list(FAMILIES), "calibration": {}}
+from forgery_lab.export import pyfunc
+from forgery_lab.export.detector_folder import Description, DetectorFolder
+from forgery_pyfunc.detector import MANIFEST_FILE, NETWORK_FILE
+from forgery_pyfunc.errors import ModelError
+from tests.conftest import training_manifest, write_detector
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["absolute", "relative"])
-def network(request):
-    """A block network with weights that make every path matter."""
-    model = networks.build_for("blocks", channels(FAMILIES), width=8, relative=request.param)
-    rng = np.random.default_rng(0)
-    model.set_weights([w + rng.normal(0, 0.05, w.shape) for w in model.get_weights()])
-    model.compile("adam", loss={"image": "mse", "blocks": "mse"})
-    return model
+@pytest.fixture
+def bare(tmp_path):
+    folder = write_detector(tmp_path / "bare")
+    training_manifest("ani00001").to_parquet(folder / MANIFEST_FILE)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def samples(network):
-    rng = np.random.default_rng(1)
-    depth = network.input_shape[-1]
-    maps = [rng.normal(size=(*shape, depth)).astype(np.float32) for shape in SHAPES]
-    for features in maps:
-        features[..., 8:28] = features[..., 8:28].round().clip(-5, 5)
-    return maps
+def test_it_is_the_same_detector_bare_and_inside_a_model(bare, tmp_path):
+    pyfunc.save_model(bare, tmp_path / "model")
+    first, second = DetectorFolder(bare, "bare"), DetectorFolder(tmp_path / "model", "model")
+    assert first.description == second.description == Description.read(bare)
+    assert first.description.features == ("residual",)
+    pd.testing.assert_frame_equal(first.training, second.training)
+    assert first.network == bare / NETWORK_FILE
+    assert second.network.read_bytes() == first.network.read_bytes()
+    assert second.megabytes > first.megabytes > 0
 
 
-@pytest.fixture(scope="module")
-def folder(network, samples, tmp_path_factory):
-    target = tmp_path_factory.mktemp("export") / "detector"
-    detector_folder.write_detector(target, network, samples, DESCRIPTION, LEARNT)
-    return target
+def test_a_model_of_others_has_none_of_these(tmp_path):
+    (tmp_path / "MLmodel").write_text("flavors: {}")
+    foreign = DetectorFolder(tmp_path, "foreign")
+    assert (foreign.description, foreign.network, foreign.training) == (None, None, None)
 
 
-def test_onnx_and_keras_agree_on_maps_of_any_size(folder, network, samples):
-    assert detector_folder.check_export(network, folder / "network.onnx", samples) < 1e-4
-
-
-def test_the_check_measures_a_difference_where_there_is_one(folder, network, samples):
-    other = networks.build_for("blocks", channels(FAMILIES), width=8)
-    assert detector_folder.check_export(other, folder / "network.onnx", samples) > 0.01
-
-
-def test_the_onnx_network_has_the_names_of_the_contract(folder):
-    graph = onnx.load(folder / "network.onnx").graph
-    assert [node.name for node in graph.input] == ["features"]
-    assert {node.name for node in graph.output} == {"image", "blocks"}
-
-
-def test_the_folder_holds_what_readers_expect(folder):
-    description = json.loads((folder / "detector.json").read_text("utf-8"))
-    assert description["format"] == 1
-    assert description["features"] == list(FAMILIES)
-    assert description["training"]["onnx_max_difference"] < 1e-4
-    manifest = pd.read_parquet(folder / "training_manifest.parquet")
-    assert list(manifest) == ["sha256", "source_ids", "group", "split", "phash"]
-
-
-def test_the_keras_file_holds_the_network_without_its_optimiser(folder, network, samples):
-    loaded = keras.saving.load_model(folder / "network.keras")
-    np.testing.assert_array_equal(
-        loaded(samples[0][None])["blocks"], network(samples[0][None])["blocks"]
-    )
-    assert not hasattr(loaded, "optimizer")
-
-
-def test_what_is_no_detector_is_not_replaced(tmp_path, network, samples):
-    own = tmp_path / "thesis.txt"
-    own.write_text("years of work")
-    with pytest.raises(DataError, match="holds something else than a detector"):
-        detector_folder.write_detector(tmp_path, network, samples, DESCRIPTION, LEARNT)
-    assert own.read_text() == "years of work"
-    with pytest.raises(DataError, match="is no folder"):
-        detector_folder.write_detector(own, network, samples, DESCRIPTION, LEARNT)
-
-
-def test_a_failed_export_leaves_the_old_detector(folder, network, samples):
-    before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    broken = [np.full_like(samples[0], np.nan)]
-    with pytest.raises(DataError, match="differs"):
-        detector_folder.write_detector(folder, network, broken, DESCRIPTION, LEARNT)
-    with pytest.raises(DataError, match="no column group"):
-        detector_folder.write_detector(
-            folder, network, samples, DESCRIPTION, LEARNT.drop(columns="group")
-        )
-    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-    assert [path.name for path in folder.parent.iterdir()] == ["detector"]
+def test_a_manifest_that_lacks_a_column_is_refused_by_the_name_of_the_model(bare):
+    training_manifest("ani00001").drop(columns="group").to_parquet(bare / MANIFEST_FILE)
+    with pytest.raises(ModelError, match="the training manifest of version 1 cannot be read"):
+        _ = DetectorFolder(bare, "version 1").training

@@ -9,6 +9,7 @@ from forgery_lab.data import ingestion, manifest
 from forgery_lab.errors import DataError
 from forgery_lab.promotion import frozen_set
 from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager
+from steps.settings.entities import PromoteSettings
 from tests.conftest import training_manifest, write_pictures
 
 
@@ -119,7 +120,7 @@ def test_a_data_set_that_is_the_frozen_set_leaves_nothing_to_learn_from(small_fr
 
 
 def test_the_embedded_one_is_what_params_yaml_names(tmp_path):
-    settings = ConfigurationManager().settings("promote")
+    settings = ConfigurationManager().settings(PromoteSettings)
     found = frozen_set.ensure(
         tmp_path / "frozen", str(PROJECT_ROOT / settings.frozen), settings.frozen_digest
     )

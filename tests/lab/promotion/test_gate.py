@@ -10,13 +10,14 @@ import pytest
 
 from forgery_lab.evaluation import scoring
 from forgery_lab.export import pyfunc
+from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.promotion import contract_check, frozen_set, gate
-from forgery_lab.promotion.gate import Candidate, Limits
+from forgery_lab.promotion.gate import PromotionLimits
 from forgery_pyfunc.detector import MANIFEST_FILE
 from forgery_pyfunc.errors import ModelError
 from tests.conftest import training_manifest, write_detector
 
-LIMITS = Limits(
+LIMITS = PromotionLimits(
     margin=0.05, least_sources=10, false_alarms=0.1, calibration_error=0.2, latency_ratio=3,
     megabytes=50,
 )  # fmt: skip
@@ -116,7 +117,7 @@ def test_every_guard_rail_refuses_alone(rows, limits, shift, changed, said):
     judgement = decide(rows, one, scored(rows, 1.8, shift=shift), **changed, **limits)
     assert len(judgement.refusals) == 1
     assert pd.Series([judgement.reason]).str.contains(said).all()
-    assert "NOT KEPT" in judgement.table()
+    assert "EXCEEDED" in judgement.table()
     assert json.loads(judgement.to_json())["passed"] is False
 
 
@@ -136,7 +137,7 @@ def make(tmp_path_factory):
         if learnt:
             training_manifest(*learnt).to_parquet(detector / MANIFEST_FILE)
         pyfunc.save_model(detector, folder / "model")
-        return Candidate(name, folder / "model")
+        return DetectorFolder(folder / "model", name)
 
     return candidate
 
@@ -149,7 +150,7 @@ def good(make):
 def test_real_models_are_judged_each_in_its_own_process(make, good, judges):
     limits = replace(LIMITS, false_alarms=1, calibration_error=1, latency_ratio=50)
     bad = make("version 1", weight=-3.0)
-    passed = gate.judge(good, bad, judges, limits, seed=1)
+    passed = gate.judge(good, bad, judges, limits, 1, 1)
     assert passed.passed, passed.reason
     assert passed.figures["challenger.AUC"] > 0.9 > 0.2 > passed.figures["champion.AUC"]
     assert passed.figures["sources"] == 14
@@ -158,9 +159,9 @@ def test_real_models_are_judged_each_in_its_own_process(make, good, judges):
 
 def test_a_model_that_learnt_from_the_frozen_set_is_not_judged(make, good, judges):
     leaking = make("version 3", learnt=("ani00001", "ani70003"))
-    said = gate.judge(leaking, good, judges, LIMITS)
+    said = gate.judge(leaking, good, judges, LIMITS, 0, 1)
     assert "version 3 learnt from 1 images that touch the frozen test set" in said.reason
-    assert not gate.judge(leaking, None, judges, LIMITS).passed
+    assert not gate.judge(leaking, None, judges, LIMITS, 0, 1).passed
     assert "the comparison favours it" in gate.leaks(good, leaking, judges)[1][0]
 
 
@@ -168,24 +169,24 @@ def test_a_model_without_a_training_manifest_is_judged_only_where_nothing_is_com
     make, good, judges
 ):
     unknown = make("version 4", learnt=())
-    assert "brings no training manifest" in gate.judge(unknown, good, judges, LIMITS).reason
-    assert gate.judge(unknown, None, judges, LIMITS).passed
+    assert "brings no training manifest" in gate.judge(unknown, good, judges, LIMITS, 0, 1).reason
+    assert gate.judge(unknown, None, judges, LIMITS, 0, 1).passed
 
 
 def test_a_model_that_learnt_from_what_looks_like_the_frozen_set_is_not_judged(make, good, judges):
     alike = make("version 7")
-    (path,) = alike.folder.rglob(MANIFEST_FILE)
+    (path,) = alike.path.rglob(MANIFEST_FILE)
     near = f"{int(judges.frame['phash'].iloc[0], 16) ^ 0b11:016x}"
     pd.read_parquet(path).assign(phash=near).to_parquet(path)
-    said = gate.judge(alike, good, judges, LIMITS).reason
+    said = gate.judge(alike, good, judges, LIMITS, 0, 1).reason
     assert "learnt from 1 images that touch the frozen test set (1 as frozen_look_alike)" in said
 
 
 def test_a_damaged_model_is_refused_and_not_raised(make, judges):
     damaged = make("version 5")
-    for network in damaged.folder.rglob("network.onnx"):
+    for network in damaged.path.rglob("network.onnx"):
         network.write_bytes(b"damaged")
-    judgement = gate.judge(damaged, None, judges, LIMITS)
+    judgement = gate.judge(damaged, None, judges, LIMITS, 0, 1)
     assert judgement.reason.startswith("version 5 cannot be loaded")
     assert not judgement.lasting
 
@@ -195,15 +196,16 @@ def test_a_damaged_model_is_refused_and_not_raised(make, judges):
     [
         b"PAR1",
         pd.DataFrame({"sha256": ["0"]}),
-        pd.DataFrame({"sha256": ["0"], "source_ids": [None]}),
-        pd.DataFrame({"sha256": ["0"], "source_ids": [["a"]], "phash": [None]}),
+        pd.DataFrame({"sha256": ["0"], "source_ids": [["a"]]}),
+        training_manifest("a").assign(source_ids=None),
+        training_manifest("a").assign(phash=None),
     ],
 )
 def test_a_damaged_training_manifest_is_told(make, good, judges, content):
     model = make("version 8")
-    (path,) = model.folder.rglob(MANIFEST_FILE)
+    (path,) = model.path.rglob(MANIFEST_FILE)
     path.write_bytes(content if isinstance(content, bytes) else content.to_parquet())
-    said = gate.judge(model, good, judges, LIMITS).reason
+    said = gate.judge(model, good, judges, LIMITS, 0, 1).reason
     assert said == "the training manifest of version 8 cannot be read"
     assert gate.leaks(good, model, judges) == ([], [f"{said}; it may know the frozen set"])
 
@@ -231,27 +233,27 @@ def test_odd_answers_are_told_with_the_name_of_the_model(good, monkeypatch, chan
 
 
 def test_a_record_without_a_probability_or_with_a_map_that_is_none_breaks_the_contract(good):
-    with scoring.opened(good.folder) as ask:
+    with scoring.opened(good.path) as ask:
         for change, said in (
             ({"probability": None}, "it gives the golden image no probability"),
-            ({"heatmap": "AAAA"}, "its heat map is no picture"),
+            ({"heatmap": "AAAA"}, "its heat map is not an image"),
         ):
             changed = lambda images, change=change, **p: [r | change for r in ask(images, **p)]  # noqa: E731
-            assert said in contract_check.faults(good.folder, changed)
+            assert said in contract_check.faults(good.path, changed)
 
 
 def test_a_model_with_another_signature_breaks_the_contract(make, judges):
     other = make("version 6")
-    text = (other.folder / "MLmodel").read_text().replace('"name": "image"', '"name": "picture"')
-    (other.folder / "MLmodel").write_text(text)
-    said = gate.judge(other, None, judges, LIMITS).reason
+    text = (other.path / "MLmodel").read_text().replace('"name": "image"', '"name": "picture"')
+    (other.path / "MLmodel").write_text(text)
+    said = gate.judge(other, None, judges, LIMITS, 0, 1).reason
     assert said.startswith("it does not have the signature of the contract")
 
 
 def test_answers_that_differ_break_the_contract(good):
     """Against a real model's answers, changed on the way as a faulty one would."""
-    with scoring.opened(good.folder) as ask:
-        assert contract_check.faults(good.folder, ask) == []
+    with scoring.opened(good.path) as ask:
+        assert contract_check.faults(good.path, ask) == []
         calls = []
 
         def drifting(images, **params):
@@ -260,7 +262,7 @@ def test_answers_that_differ_break_the_contract(good):
             return [{**one, "probability": (one["probability"] or 0) + 1e-3 * len(calls)}
                     for one in records]  # fmt: skip
 
-        said = contract_check.faults(good.folder, drifting)
-    assert "it gives two answers for one image" in said
-    assert "it gives no error for bytes that are no image" in said
+        said = contract_check.faults(good.path, drifting)
+    assert "it is not deterministic: the same image scored differently" in said
+    assert "it gives no error for bytes that are not an image" in said
     assert "a broken image in a batch changes the answer for the one beside it" in said

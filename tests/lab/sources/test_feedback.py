@@ -10,7 +10,7 @@ from forgery_lab.data import ingestion
 from forgery_lab.errors import DataError
 from forgery_lab.sources import source as sources
 from tests.conftest import encoded, picture
-from webui.views.feedback import Feedback, Store
+from webui.feedback_store import Feedback, Store
 
 
 def add(store, image, label, boxes=(), consent=True):

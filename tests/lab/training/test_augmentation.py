@@ -70,8 +70,8 @@ def test_mirroring_twice_changes_nothing():
         np.testing.assert_array_equal(mirror.of_features(mirror.of_features(features)), features)
 
 
-def test_a_family_of_unknown_symmetry_is_refused():
-    with pytest.raises(DataError, match="ela"):
+def test_a_family_without_a_mirror_rule_is_refused():
+    with pytest.raises(DataError, match="no mirror rule is defined for feature family ela"):
         augmentation.mirrors(["residual:brightness", "ela:ela.red"])
 
 

@@ -18,7 +18,9 @@ from forgery_lab.training.validation import predict, validation_scores
 from forgery_pyfunc.features.copymove import CHANNELS
 from tests.lab.training.planted_features import planted
 
-SETTINGS = TrainingSettings(epochs=4, batch_size=8, window=14, learning_rate=5e-3, seed=3)
+SETTINGS = TrainingSettings(
+    epochs=4, patience=6, batch_size=8, learning_rate=5e-3, averaging=0.0, window=14, seed=3
+)
 
 
 @pytest.fixture(scope="module")

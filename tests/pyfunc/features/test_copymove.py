@@ -8,7 +8,7 @@ from scipy import fft
 from forgery_pyfunc import features
 from forgery_pyfunc.features import copymove
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 
 def scene(height: int, width: int, seed: int = 3) -> np.ndarray:

@@ -8,7 +8,8 @@ from scipy import fft
 from forgery_pyfunc import features
 from forgery_pyfunc.features import dct
 from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg import ZIGZAG, encode, standard_table
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
 
 
 def scene(height: int = 136, width: int = 1100) -> np.ndarray:

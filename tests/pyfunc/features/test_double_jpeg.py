@@ -9,7 +9,8 @@ from scipy.ndimage import uniform_filter
 from forgery_pyfunc import features
 from forgery_pyfunc.features import double_jpeg
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
-from forgery_pyfunc.imaging.jpeg import ZIGZAG, encode, standard_table
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
 
 
 def scene(height: int = 256, width: int = 384, seed: int = 5) -> np.ndarray:

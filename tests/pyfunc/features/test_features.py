@@ -7,7 +7,7 @@ from PIL import Image
 from forgery_pyfunc import features
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
 from forgery_pyfunc.imaging.ela import error_levels
-from forgery_pyfunc.imaging.jpeg import encode
+from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 ON_BLOCKS = [name for name, family in features.FAMILIES.items() if family.on_blocks]
 RNG = np.random.default_rng(5)

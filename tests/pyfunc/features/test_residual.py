@@ -8,7 +8,8 @@ from scipy import fft, ndimage
 from forgery_pyfunc import features
 from forgery_pyfunc.features import residual
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
-from forgery_pyfunc.imaging.jpeg import encode, standard_table
+from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_pyfunc.imaging.jpeg_header import standard_table
 
 
 def scene(height: int, width: int, seed: int = 0) -> np.ndarray:

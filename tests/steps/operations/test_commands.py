@@ -98,7 +98,7 @@ def test_a_dvc_remote_over_http_is_sound_where_it_answers_for_an_object(
         (finding,) = doctor.dvc_remotes()
         server.shutdown()
     assert finding.is_sound == (status == "404")
-    assert said in finding.said
+    assert said in finding.result
 
 
 def test_a_server_that_is_down_is_told(monkeypatch):
@@ -111,4 +111,4 @@ def test_a_server_that_is_down_is_told(monkeypatch):
         mlflow.set_tracking_uri(before)
     assert status == 1
     assert "FAIL  tracking    http://127.0.0.1:9" in said
-    assert "→ see that MLFLOW_TRACKING_URI is right and the server is up" in said
+    assert "→ check that MLFLOW_TRACKING_URI is right and the server is up" in said

@@ -13,8 +13,8 @@ from steps.registry.model_registry import (
     CHAMPION,
     STAGE_TAG,
     Registry,
-    again_if_crossed,
     number,
+    retry_on_conflict,
 )
 from steps.settings.configuration import PROJECT_ROOT
 from steps.tracking.runs import existing_run
@@ -117,7 +117,7 @@ def test_a_write_that_postgresql_gave_up_is_tried_again():
             raise answer
         return answer
 
-    assert again_if_crossed(write) == "done"
+    assert retry_on_conflict(write) == "done"
 
 
 def test_a_run_that_was_deleted_does_not_exist(registry, new_version):
@@ -200,7 +200,7 @@ def test_a_registry_restored_from_a_backup_is_one_piece(registry, new_version, t
 
 PROMOTE = """
 import sys
-from steps.registry import Registry
+from steps.registry.model_registry import Registry
 registry = Registry("forgery-detector")
 version = registry.by_number(int(sys.argv[1]))
 print("ready", flush=True)

@@ -1,12 +1,25 @@
-from typing import get_args
+from typing import Annotated, Literal
 
 import pytest
 import yaml
+from pydantic import Field
 
 from forgery_pyfunc.features import FAMILIES
 from steps.errors import SettingsError
-from steps.settings.configuration import PROJECT_ROOT, SHARED, ConfigurationManager
-from steps.settings.entities import SETTINGS, Features
+from steps.settings.configuration import (
+    PROJECT_ROOT,
+    SHARED,
+    ConfigurationManager,
+    read_overrides,
+)
+from steps.settings.entities import (
+    SETTINGS,
+    Entity,
+    EvaluateSettings,
+    PreprocessSettings,
+    TrainSettings,
+    is_number,
+)
 
 
 @pytest.fixture
@@ -25,13 +38,13 @@ def change(project, file, change):
 
 def refusal(project, step="train", **overrides):
     with pytest.raises(SettingsError) as caught:
-        ConfigurationManager(project).settings(step, overrides)
+        ConfigurationManager(project).settings(SETTINGS[step], overrides)
     return str(caught.value)
 
 
 def test_settings_come_from_params_yaml_and_share_its_seed(project):
     change(project, "params.yaml", lambda params: params.update(seed=7))
-    settings = ConfigurationManager(project).settings("train")
+    settings = ConfigurationManager(project).settings(TrainSettings)
     assert settings.seed == 7
     assert (
         settings.epochs == yaml.safe_load((project / "params.yaml").read_text())["train"]["epochs"]
@@ -40,18 +53,26 @@ def test_settings_come_from_params_yaml_and_share_its_seed(project):
 
 def test_an_override_replaces_the_value_and_an_empty_one_does_not(project):
     manager = ConfigurationManager(project)
-    assert manager.settings("train", {"epochs": "3"}).epochs == 3
-    assert manager.settings("train", {"epochs": ""}).epochs == manager.settings("train").epochs
+    assert manager.settings(TrainSettings, {"epochs": "3"}).epochs == 3
+    assert (
+        manager.settings(TrainSettings, {"epochs": ""}).epochs
+        == manager.settings(TrainSettings).epochs
+    )
 
 
 def test_a_list_is_given_with_commas(project):
-    settings = ConfigurationManager(project).settings("preprocess", {"features": "residual, dct"})
+    given = {"features": "residual, dct"}
+    settings = ConfigurationManager(project).settings(PreprocessSettings, given)
     assert settings.features == ("residual", "dct")
 
 
-def test_the_feature_families_are_those_that_there_are():
-    names = get_args(get_args(get_args(Features)[0])[0])
-    assert set(names) == set(FAMILIES)
+def test_every_feature_family_of_the_registry_is_allowed(project):
+    for name in FAMILIES:
+        settings = ConfigurationManager(project).settings(PreprocessSettings, {"features": name})
+        assert settings.features == (name,)
+    *others, last = map(repr, FAMILIES)
+    allowed = f"allowed: {', '.join(others)} or {last} (feature families"
+    assert allowed in refusal(project, "preprocess", features="elo")
 
 
 @pytest.mark.parametrize(
@@ -71,11 +92,69 @@ def test_a_truth_value_is_no_number(project):
     assert "params.yaml: train.epochs is True; allowed: a number" in refusal(project)
     change(project, "params.yaml", lambda params: params["train"].update(epochs=1))
     change(project, "params.yaml", lambda params: params["evaluate"].update(robustness=True))
-    assert ConfigurationManager(project).settings("evaluate").robustness is True
+    assert ConfigurationManager(project).settings(EvaluateSettings).robustness is True
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (int, True),
+        (float | None, True),
+        (Annotated[int, Field(ge=1)] | None, True),
+        (bool, False),
+        (Literal["pointwise", "float"], False),
+        (dict[str, int], False),
+    ],
+)
+def test_a_number_is_told_by_its_type_and_not_by_how_that_is_written(kind, expected):
+    assert is_number(kind) is expected
+
+
+def test_a_truth_value_may_stand_beside_a_word_that_holds_int(project):
+    class Printing(Entity):
+        paper: Literal["print", True]
+
+    assert Printing(paper=True).paper is True
+
+
+def test_the_settings_of_other_steps_are_handed_in(project):
+    manager = ConfigurationManager(project)
+    settings = manager.settings(EvaluateSettings, {"overrides": "train.epochs=2,train.patience=1"})
+    assert (settings.train.epochs, settings.train.patience) == (2, 1)
+    assert settings.preprocess == manager.settings(PreprocessSettings)
+    assert settings.train.learning_rate == manager.settings(TrainSettings).learning_rate
+    assert not {"train", "preprocess"} & settings.model_dump().keys()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ("train.epochz=2", "-P: unknown key train.epochz; did you mean train.epochs?"),
+        ("train.epochs=many", "-P: train.epochs is 'many'"),
+        ("ingest.demo_count=60", "evaluate.overrides names 'ingest'; allowed: preprocess, train"),
+        ("epochs=2", "-P: evaluate.overrides has 'epochs=2'; expected step.key=value"),
+    ],
+)
+def test_a_bad_setting_of_another_step_is_refused(project, overrides, sentence):
+    assert sentence in refusal(project, "evaluate", overrides=overrides)
+
+
+def test_the_settings_of_another_step_are_no_parameter(project):
+    assert "unknown key evaluate.train;" in refusal(project, "evaluate", train="x")
+
+
+def test_a_value_with_commas_is_one_override():
+    allowed = ["train", "evaluate"]
+    given = "evaluate.protocols=B,C,evaluate.draws=1"
+    expected = {"evaluate": {"protocols": "B,C", "draws": "1"}}
+    assert read_overrides(given, "main", allowed) == expected
+    assert read_overrides(given.split(","), "main", allowed) == expected
+    with pytest.raises(SettingsError, match="expected step"):
+        read_overrides(("C", "train.epochs=2"), "main", allowed)
 
 
 def test_settings_are_frozen(project):
-    settings = ConfigurationManager(project).settings("train")
+    settings = ConfigurationManager(project).settings(TrainSettings)
     with pytest.raises(ValueError, match="frozen"):
         settings.epochs = 1
 
@@ -142,7 +221,7 @@ def test_a_missing_or_broken_file_is_named(project, file):
 def test_every_section_of_params_yaml_is_a_step_and_loads():
     manager = ConfigurationManager()
     for step in set(manager.params) - set(SHARED):
-        assert isinstance(manager.settings(step), SETTINGS[step])
+        assert isinstance(manager.settings(SETTINGS[step]), SETTINGS[step])
 
 
 def test_the_workspace_can_be_moved(tmp_path):

@@ -15,8 +15,17 @@ def test_every_entry_point_passes_all_its_parameters_to_its_step():
     project = yaml.safe_load(render())
     assert set(project["entry_points"]) == set(SETTINGS)
     for step, entry in project["entry_points"].items():
-        assert set(entry["parameters"]) == {*SETTINGS[step].model_fields, "workspace"}
+        assert set(entry["parameters"]) == {*SETTINGS[step].parameters(), "workspace"}
         assert set(re.findall(r"\{(\w+)\}", entry["command"])) == set(entry["parameters"])
+
+
+def test_a_parameter_states_the_default_that_it_has_without_params_yaml():
+    lines = {line.split(":")[0].strip(): line for line in render().splitlines() if "{" in line}
+    assert lines["count"].endswith("images to make, half of them authentic; default 200")
+    assert lines["steps"].endswith("default ingest,preprocess,train,evaluate,register,promote")
+    assert "; default" not in lines["learning_rate"]
+    assert "type: float" in lines["count"]
+    assert "type" not in lines["history"]
 
 
 def test_conda_yaml_pins_what_the_lock_pins():

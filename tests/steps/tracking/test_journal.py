@@ -109,7 +109,7 @@ def test_a_folder_that_another_step_took_is_let_go(tmp_path, caplog):
     mine.add(metrics(0))
     mine.folder.rename(tmp_path / "taken")
     assert mine.close(120)  # False where it waited in vain
-    assert "another step sends it" in caplog.text
+    assert "another step is sending it" in caplog.text
     assert entries(tmp_path / "taken") == [metrics(0)]
 
 
@@ -149,7 +149,7 @@ def test_values_do_not_wait_for_an_artefact_store_that_is_down(tmp_path, client,
     mine.add({"files": str(files.relative_to(mine.folder)), "to": None})
     mine.add(metrics(1))
     wait_until(lambda: mine.sent["values"] == 2)
-    wait_until(lambda: "the artefact store does not take it" in caplog.text)
+    wait_until(lambda: "the artefact store did not accept an entry" in caplog.text)
     assert not mine.close(0.1)
     assert steps_of(client, run_id) == [1]
     assert "the artefact store is down; 2 entries wait" in caplog.text

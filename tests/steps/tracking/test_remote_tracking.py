@@ -36,15 +36,16 @@ TRAINING = f"""
 import logging, sys, time
 from steps.tracking import journal, runs
 from steps.settings.configuration import ConfigurationManager
+from steps.settings.entities import TrainSettings
 
 logging.basicConfig(level="INFO", format="%(message)s")
 manager = ConfigurationManager()
 workspace = manager.workspace(sys.argv[1])
 journal.PATIENCE = float(sys.argv[2])
 journal.LONGEST_PAUSE = 1.0
-settings = manager.settings("train")
+settings = manager.settings(TrainSettings)
 runs.configure("remote")
-with runs.step_run("train", settings, workspace) as run:
+with runs.step_run(settings, workspace) as run:
     sys.stdout.write(f"RUN {{run.info.run_id}}\\n")  # at once: others write to the same pipe
     sys.stdout.flush()
     for epoch in range(1, {EPOCHS} + 1):

@@ -1,6 +1,7 @@
 """The application as production runs it: under gunicorn with its own settings."""
 
 import contextlib
+import http.client
 import json
 import signal
 import socket
@@ -152,11 +153,31 @@ def let_go(sender: socket.socket) -> bool:
     return False
 
 
-def test_what_is_no_http_is_answered_in_the_one_shape(gunicorn):
+def test_a_body_beyond_the_limit_is_refused_before_it_is_sent(gunicorn):
+    with connect(gunicorn) as sender:
+        sender.sendall(UPLOAD.replace(b"9999", b"999999999"))
+        answer = http.client.HTTPResponse(sender)
+        answer.begin()
+        assert answer.status == 413
+        assert answer.headers["X-Request-ID"]
+        assert json.loads(answer.read())["error"]["code"] == "too_large"
+
+
+def test_connections_are_kept(gunicorn):
+    connection = http.client.HTTPConnection(gunicorn[0].removeprefix("http://"), timeout=8)
+    with contextlib.closing(connection):
+        for _ in range(3):
+            connection.request("GET", "/livez")
+            assert connection.getresponse().read() == b'{"status":"alive"}\n'
+            assert connection.sock  # else it would be opened anew
+
+
+def test_malformed_http_is_answered_in_the_one_shape(gunicorn):
     head, _, body = answer_to(gunicorn[0], b"secret nonsense\r\n\r\n").partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400")
     assert b"X-Request-ID: " in head
-    assert json.loads(body)["error"]["code"] == "bad_request"
+    error = {"code": "bad_request", "message": "Malformed HTTP request."}
+    assert json.loads(body) == {"error": error}
     assert b"secret" not in body
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from forgery.evidence.file_facts import read_file_facts
+from forgery.evidence.facts.file_facts import read_file_facts
+from forgery.evidence.views import VIEWS
 from forgery_pyfunc.imaging.decoding import decode
 from tests.webui.pictures import encode, form, picture
 
@@ -140,3 +141,9 @@ def test_a_tiny_picture_is_shown_without_the_views_it_is_too_small_for(lonely):
     tiny = encode(np.zeros((20, 20, 3), np.uint8), "PNG")
     answer = lonely.post("/v1/evidence", data=form((tiny, "a.png")))
     assert [view["name"] for view in answer.json["views"]] == ["ela", "noise"]
+
+
+def test_the_page_can_show_every_view_without_a_script(lonely):
+    style = lonely.get("/static/style.css").text
+    last = len(VIEWS)
+    assert f".viewer:has(.views label:nth-of-type({last + 1}) :checked) .nth-{last}" in style

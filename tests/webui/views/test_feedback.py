@@ -9,7 +9,6 @@ from flask.testing import FlaskClient
 from tests.webui.pictures import form, picture
 from webui.application import create_app
 from webui.settings import Settings
-from webui.views.feedback import StoreError
 
 BRIGHT = picture(240)
 
@@ -169,11 +168,3 @@ def test_without_a_store_feedback_is_off_and_not_offered(web):
     answer = web.post("/v1/feedback", data=form((BRIGHT, "a.jpg"), **fields))
     assert answer.status_code == 503
     assert answer.json["error"]["code"] == "feedback_off"
-
-
-def test_a_store_that_cannot_be_opened_stops_the_start(tmp_path):
-    broken = tmp_path / "broken.db"
-    broken.write_bytes(b"this is no database" * 100)
-    for path in (broken, tmp_path / "missing" / "feedback.db"):
-        with pytest.raises(StoreError, match="FEEDBACK_DB"):
-            create_app(Settings(feedback_db=str(path)))

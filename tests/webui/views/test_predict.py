@@ -182,7 +182,7 @@ def test_a_picture_without_evidence_never_spoils_the_page_of_the_others(web, mon
             raise error
         return analyse(filename, *rest)
 
-    monkeypatch.setattr("webui.views.predict.analyse", fail_once)
+    monkeypatch.setattr("webui.verdicts.analyse", fail_once)
     files = [(DARK, "bad.jpg"), (BRIGHT, "good.png")]
     answer = web.post("/predict", data=form(*files), headers=BROWSER)
     assert answer.status_code == 200

@@ -16,7 +16,7 @@ export function enlivenFeedback(article, file) {
     data.append("file", file, file.name);
     try {
       const receipt = await postForJson("/v1/feedback", data);
-      status.textContent = `Thank you. Kept under the receipt ${receipt.receipt}; with it you can have it deleted.`;
+      status.textContent = `Thank you. Kept under the receipt ${receipt.receipt}; use it to have the picture deleted.`;
       form.querySelector("[type=submit]").disabled = true;
     } catch (error) {
       status.textContent = error.message;
@@ -78,7 +78,7 @@ function wireMarking(article, form) {
     const [left, top, right, bottom] = ["left", "top", "right", "bottom"].map((name) => Number(form.elements[name].value) / 100);
     const box = rectangle([left, top], [right, bottom]);
     if (add(box)) draw(layers.appendChild(document.createElement("div")), box);
-    else note.textContent = "Type four different numbers from 0 to 100.";
+    else note.textContent = "Enter the edges of a rectangle in percent, from 0 to 100.";
   });
   return boxes;
 }

@@ -7,7 +7,7 @@ export class Item {
   constructor(file, maxBytes, { removed, retried }) {
     this.file = file;
     this.waiting = true;
-    this.number = 0; // the how-manieth one that was chosen
+    this.number = 0; // position among the chosen pictures
     this.wanted = null; // the batch in which it is to be sent
     this.request = null;
     this.element = template.content.firstElementChild.cloneNode(true);

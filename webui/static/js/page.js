@@ -29,7 +29,7 @@ function choose(files) {
     items.push(item);
     list.append(item.element);
   }
-  say(left ? `Only ${limits.files} pictures at a time; the rest was left out.` : `${items.length} chosen.`);
+  say(left ? `Only ${limits.files} pictures at a time; the others were not added.` : `${items.length} chosen.`);
   refresh();
 }
 

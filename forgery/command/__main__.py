@@ -1,0 +1,5 @@
+"""`python -m forgery.command`."""
+
+from forgery.command import main
+
+main()

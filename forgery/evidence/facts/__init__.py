@@ -1,0 +1,1 @@
+"""Facts about the file: encoding, saves, metadata, embedded thumbnail. None of them is proof."""

@@ -1,0 +1,51 @@
+"""A verdict in words: what page, command and report say about a record."""
+
+from forgery_pyfunc.contract import Record
+
+EVEN = 0.5
+"""Probability from which a picture is more likely forged than not, whatever the cuts say."""
+
+LIMITS_OF_THE_METHOD = (
+    "A verdict is a statistical estimate, not proof. The detector looks for traces of splices and "
+    "copy-moves in the compression and noise of the pixels. It cannot see staging, false captions "
+    "or pictures generated as a whole, it misses some forgeries, and it sometimes suspects honest "
+    "pictures, above all heavily compressed, filtered or rescaled ones. The probability is "
+    "calibrated for equal numbers of forged and honest pictures."
+)
+
+
+def in_words(record: Record) -> tuple[str, str]:
+    """Return the verdict of a record as a headline, and a sentence on what it means."""
+    if record.verdict == "forged":
+        return (
+            "Signs of forgery",
+            "Parts of this picture carry traces that do not fit the rest, as after a splice or a "
+            "copy-move. Look at the map and the views before you decide; this is not proof.",
+        )
+    if record.verdict == "authentic" and (record.probability or 0) >= EVEN:
+        return (
+            "No clear signs of forgery",
+            "There are weak inconsistent traces, too few for this detector to call it forged. "
+            "This does not prove the picture genuine: look at the map and the views.",
+        )
+    if record.verdict == "authentic":
+        return (
+            "No signs of forgery",
+            "The traces in this picture fit together. This does not prove it genuine: careful or "
+            "heavily recompressed forgeries leave few traces.",
+        )
+    if record.reason_code == "too_small":
+        return (
+            "Too small to judge",
+            "The picture has too few pixels for the method. Look for a larger original.",
+        )
+    return (
+        "Inconclusive",
+        "The traces are neither clear enough to call this picture forged nor clean enough to clear "
+        "it. A less compressed original would help.",
+    )
+
+
+def percent(share: float) -> str:
+    """Return a probability for people: whole percents, and tenths where each of them counts."""
+    return f"{100 * share:.{0 if 0.05 <= share < 0.95 else 1}f} %"

@@ -1,0 +1,15 @@
+"""The evidence views, in the order in which they are shown.
+
+To add one: a module that defines a `ViewMethod`, and its line in `VIEWS`.
+"""
+
+from forgery.evidence.views import block_grid, error_levels, ghosts, noise
+from forgery.evidence.views.method import ViewMethod
+
+VIEWS: dict[str, ViewMethod] = {
+    "ela": error_levels.VIEW,
+    "noise": noise.VIEW,
+    "ghosts": ghosts.VIEW,
+    "grid": block_grid.VIEW,
+}
+"""The methods by the name that a request chooses them with."""

@@ -1,0 +1,1 @@
+"""What can be attached to a file: a PDF on one picture, a page on a scan of many."""

@@ -1,0 +1,172 @@
+"""The registration of a detector: logged as a pyfunc, then a version of the registered model."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+
+from forgery_lab.evaluation import model_card, report, results
+from forgery_lab.evaluation.results import Evaluation
+from forgery_lab.export import pyfunc
+from forgery_lab.export.detector_folder import Description
+from forgery_pyfunc.calibration import Calibration
+from forgery_pyfunc.detector import (
+    CARD_FILE,
+    DESCRIPTION_FILE,
+    FIGURES_FILE,
+    NETWORK_FILE,
+    read_description,
+)
+from steps.errors import GateRefusedError
+from steps.pipeline import promotion
+from steps.registry.model_registry import CHAMPION, DIGEST_TAG, Registry, number
+from steps.settings.configuration import SHIPPED, Workspace
+from steps.settings.entities import PromoteSettings
+from steps.tracking import runs
+
+logger = logging.getLogger(__name__)
+
+
+def register_detector(detector: Path | None, gate: PromoteSettings, workspace: Workspace) -> None:
+    """Register a detector; one that is in the registry already keeps its version.
+
+    Args:
+        detector: its folder; None: what `train` wrote.
+        gate: settings of the gate, for the shipped detector: see `ensure_champion`.
+        workspace: of the training, or of the registry alone.
+    """
+    folder = detector or workspace.path("detector")
+    read_description(folder)
+    ensure_champion(gate, workspace)
+    registry = Registry(workspace.registered_model)
+    digest = detector_digest(folder)
+    version = registry.by_digest(digest)
+    if version is not None:
+        logger.info("this detector is version %d of %s already", number(version), registry.name)
+        registry.challenge(version)
+        return
+    tags = provenance_of_training(workspace) if detector is None else {}
+    version = register(folder, registry, workspace, tags)
+    runs.set_tags({"registered_version": number(version)})
+
+
+def ensure_champion(gate: PromoteSettings, workspace: Workspace) -> None:
+    """Make the detector of this repository the champion of a registry that has no other yet.
+
+    Where the gate refuses it, it is a challenger, and a warning says why. A start that was stopped
+    between the two is continued.
+    """
+    registry = Registry(workspace.registered_model)
+    if not (SHIPPED / NETWORK_FILE).is_file() or registry.history():
+        return
+    version = registry.by_digest(detector_digest(SHIPPED))
+    if registry.by_alias(CHAMPION) or len(registry.versions()) > (version is not None):
+        return
+    with runs.started(workspace, run_name="register the shipped detector", nested=True):
+        version = version or register(SHIPPED, registry, workspace)
+        try:
+            promotion.promote(promotion.to_production(gate, number(version)), workspace)
+        except GateRefusedError as error:
+            logger.warning("the shipped detector: %s", error)
+
+
+def register(
+    folder: Path, registry: Registry, workspace: Workspace, tags: Mapping[str, str] | None = None
+) -> ModelVersion:
+    """Log the detector and its card to the active run; return it as a new version, a challenger."""
+    digest = detector_digest(folder)
+    model = pyfunc.log_model(folder, {DIGEST_TAG: digest})
+    evaluation = evaluation_of(folder, workspace)
+    runs.log_text(card(folder, evaluation), CARD_FILE)
+    tags = {DIGEST_TAG: digest, **facts(folder), **scores(evaluation), **(tags or {})}
+    version = registry.create(model.model_uri, model.run_id, tags)
+    sentences = [one.text for one in report.in_words(evaluation)] if evaluation else []
+    registry.describe(version, "\n\n".join(sentences) or "not evaluated")
+    logger.info("registered version %d of %s as challenger", number(version), registry.name)
+    return version
+
+
+def detector_digest(folder: Path) -> str:
+    """Return the SHA-256 of the network and its description: what decides every answer."""
+    digest = hashlib.sha256()
+    for name in (DESCRIPTION_FILE, NETWORK_FILE):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def evaluation_of(folder: Path, workspace: Workspace) -> Evaluation | None:
+    """Return the detector's own figures, or the workspace's where they are of this detector."""
+    own = folder / FIGURES_FILE
+    if own.is_file():
+        return results.read(own)
+    path = workspace.path("evaluation") / FIGURES_FILE
+    if not path.is_file():
+        return None
+    evaluation, detector = results.read(path), Description.read(folder)
+    judged = evaluation.model
+    if judged is None or judged.calibration is None or judged.folds:
+        return None
+    same = Calibration.from_dict(judged.calibration) == detector.calibration
+    return evaluation if same and (judged.training or {}) == detector.training else None
+
+
+def card(folder: Path, evaluation: Evaluation | None) -> str:
+    """Return the model card: the detector's own where it brings one, else one of its figures."""
+    own = folder / CARD_FILE
+    if own.is_file():
+        return own.read_text("utf-8")
+    data = model_card.about_data(evaluation) if evaluation else None
+    return model_card.render(Description.read(folder), evaluation, data)
+
+
+def provenance_of_training(workspace: Workspace) -> dict[str, str]:
+    """Return the run that trained the workspace's detector and DVC's digests, as far as known."""
+    training = training_run(workspace)
+    tags = {"training_run_id": training} if training else {}
+    known = runs.provenance(workspace).items()
+    return {**tags, **{name: value for name, value in known if name.startswith("dvc.")}}
+
+
+def training_run(workspace: Workspace) -> str | None:
+    """Return the id of the run that trained the detector; say where this server lacks it."""
+    note = workspace.run_file("train")
+    found = runs.find_run(note)
+    if found is None:
+        uri = mlflow.get_tracking_uri()
+        logger.warning(
+            "the training run noted in %s is not on %s: DVC restored the detector from its cache, "
+            "or it was tracked elsewhere; it is registered without a link to its run",
+            note.name,
+            uri,
+        )
+        return None
+    return found.info.run_id
+
+
+def facts(folder: Path) -> dict[str, str]:
+    """Return the tags of a version: its name, how it was trained, by which code, on which data."""
+    description = Description.read(folder)
+    training = flat(description.training)
+    tags = {f"training.{key}": str(value) for key, value in training.items()}
+    return {**description.provenance, "detector": description.name, **tags}
+
+
+def scores(evaluation: Evaluation | None) -> dict[str, str]:
+    """Return the figures of the detector itself as tags."""
+    if not evaluation:
+        return {}
+    own = {name: one for name, one in evaluation.protocols.items() if one.of is None}
+    values = flat(report.values(evaluation.model_copy(update={"protocols": own})))
+    return {f"metric.{key}": str(value) for key, value in values.items() if value is not None}
+
+
+def flat(values: Mapping, prefix: str = "") -> dict[str, object]:
+    """Return nested dicts as one, with dotted keys."""
+    result: dict[str, object] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        result.update(flat(value, f"{name}.") if isinstance(value, dict) else {name: value})
+    return result

@@ -1,0 +1,15 @@
+import pytest
+
+from forgery.client import Client, ClientError
+from tests.webui.pictures import picture
+
+
+def test_the_client_gives_typed_answers(front_end):
+    client = Client(front_end)
+    assert [r.verdict for r in client.score([picture(20), b"?"])] == ["authentic", None]
+    analysis = client.analyze("a.jpg", picture(240))
+    assert analysis.record.verdict == "forged"
+    assert analysis.evidence.facts.format == "JPEG"
+    with pytest.raises(ClientError, match="not a picture") as refusal:
+        client.analyze("a.jpg", b"hello")
+    assert refusal.value.code == "not_an_image"

@@ -1,0 +1,31 @@
+"""`forgery serve`; the command `forgery` finds it by an entry point."""
+
+import os
+import sys
+
+import click
+
+from forgery_pyfunc.errors import ForgeryError
+from webui.settings import Settings
+
+
+class BadSetting(click.ClickException):
+    """A setting is not allowed; the status is that of all failures of `forgery`."""
+
+    exit_code = 2
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="[PORT]")
+@click.option("--host", help="Address to listen on. [HOST]")
+@click.option("--scoring-url", help="Where `mlflow models serve` listens. [SCORING_URL]")
+def serve(port: int | None, host: str | None, scoring_url: str | None) -> None:
+    """Start the web page and the API in front of a running scoring server."""
+    given = {"PORT": port and str(port), "HOST": host, "SCORING_URL": scoring_url}
+    environment = os.environ | {name: value for name, value in given.items() if value}
+    try:
+        Settings.from_environment(environment)
+    except ForgeryError as error:
+        raise BadSetting(str(error)) from error
+    arguments = ["-c", "python:webui.server.gunicorn_settings", "webui.application:create_app()"]
+    os.execve(sys.executable, [sys.executable, "-m", "gunicorn", *arguments], environment)  # noqa: S606

@@ -1,0 +1,139 @@
+"""The feedback store: one SQLite file of pictures and people's judgements, kept with consent.
+
+`mlflow run . -e ingest -P source=feedback` makes training data of it.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import JSON, LargeBinary, create_engine, event, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from forgery_pyfunc.errors import ForgeryError
+
+Box = tuple[float, float, float, float]
+Label = Literal["forged", "authentic"]
+
+logger = logging.getLogger(__name__)
+
+
+class Base(DeclarativeBase):
+    """The tables of the feedback store."""
+
+
+class Feedback(Base):
+    """One judgement of a person, with the picture it is about.
+
+    `label` is the truth as the person sees it; `boxes` are the altered places as
+    (left, top, right, bottom) in fractions of the upright picture.
+    """
+
+    __tablename__ = "feedback"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    receipt: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[str]
+    sha256: Mapped[str] = mapped_column(index=True)
+    image: Mapped[bytes] = mapped_column(LargeBinary)
+    format: Mapped[str]
+    opinion: Mapped[str]
+    label: Mapped[str]
+    boxes: Mapped[list[Box]] = mapped_column(JSON)
+    verdict: Mapped[str | None]
+    probability: Mapped[float | None]
+    model_version: Mapped[str | None]
+    consent: Mapped[bool]
+
+
+class StoreError(ForgeryError):
+    """The feedback store cannot be read or written, or is full."""
+
+    code = "feedback_off"
+
+
+class Store:
+    """The SQLite file of the feedback; may be used from many threads."""
+
+    def __init__(self, path: str, max_bytes: float = float("inf")) -> None:
+        """Open or create the store; its pictures are for its owner's eyes only.
+
+        Raises:
+            StoreError: the file cannot be created, or is no such store.
+        """
+        self.max_bytes = max_bytes
+        file = Path(path).absolute()
+        self.engine = create_engine(f"sqlite:///{file}", hide_parameters=True)
+        event.listen(self.engine, "connect", _set_up)
+        try:
+            file.touch(0o600)
+            file.chmod(0o600)
+            Base.metadata.create_all(self.engine)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(f"FEEDBACK_DB is {path!r}: it cannot be opened") from error
+        self._empty_log()
+
+    def add(self, feedback: Feedback) -> None:
+        """Keep a judgement.
+
+        Raises:
+            StoreError: the store is full, or cannot be written.
+        """
+        if self.log_is_due:
+            self._empty_log()
+        with self._session() as session:
+            if _used_bytes(session) + len(feedback.image) > self.max_bytes:
+                raise StoreError("The feedback store is full; nothing was kept.", "feedback_full")
+            session.add(feedback)
+
+    def delete(self, receipt: str) -> bool:
+        """Forget a judgement and its picture, in the log too; return whether there was one.
+
+        While somebody reads the store, the log cannot be emptied: it then is at the next
+        judgement, deletion or start.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with self._session() as session:
+            found = session.scalar(select(Feedback).where(Feedback.receipt == receipt))
+            if found is not None:
+                session.delete(found)
+        self._empty_log()  # what was overwritten still stands there
+        return found is not None
+
+    def _empty_log(self) -> None:
+        with self._session() as session:
+            (busy, *_) = session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+        self.log_is_due = bool(busy)
+        if busy:
+            logger.warning("the feedback store is being read: its log cannot be emptied yet")
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self.engine) as session, session.begin():
+                yield session
+        except SQLAlchemyError as error:
+            logger.exception("the feedback store failed")
+            message = "The feedback store cannot be written now; please try again later."
+            raise StoreError(message) from error
+
+
+def _used_bytes(session: Session) -> int:
+    """Return the size of the store without the pages that deletions have freed."""
+    size, pages, free = (
+        session.scalar(text(f"PRAGMA {name}")) or 0
+        for name in ("page_size", "page_count", "freelist_count")
+    )
+    return size * (pages - free)
+
+
+def _set_up(connection: Any, _record: Any) -> None:
+    """Let readers, such as `ingest`, work while we write; overwrite what is deleted."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA busy_timeout=5000")
+    connection.execute("PRAGMA secure_delete=ON")

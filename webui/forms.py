@@ -1,0 +1,194 @@
+"""The fields of the multipart forms: one model per request, both its reader and its schema."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import GenerateJsonSchema
+
+from forgery.evidence.views import VIEWS
+from forgery.evidence.views.method import ELA_QUALITY
+from forgery_pyfunc.contract import Parameters, read_flag
+from webui.errors import ApiError
+from webui.feedback_store import Box, Label
+
+FORMATS = "JPEG, PNG, TIFF, BMP or WebP"
+ONE_FILE = {
+    "type": "string",
+    "contentMediaType": "application/octet-stream",
+    "description": f"one {FORMATS}",
+}
+FILES = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "string", "format": "binary"},
+    "description": f"{FORMATS}; one or many",
+}
+MAX_BOXES = 50
+VIEW = "|".join(VIEWS)
+CONTRACT = TypeAdapter(Parameters).json_schema()["properties"]
+(THRESHOLD, _NULL) = CONTRACT["threshold"]["anyOf"]
+
+
+def _read_threshold(text: str) -> float | None:
+    return Parameters.read_form({"threshold": text}).threshold
+
+
+def _read_flag(text: str, info: ValidationInfo) -> bool:
+    return read_flag(str(info.field_name), text)
+
+
+def _read_views(text: str) -> list[str]:
+    if set(text.split(",")) - {*VIEWS, ""}:
+        raise ValueError(f"it may hold {', '.join(VIEWS)}, separated by commas")
+    return [name for name in dict.fromkeys(text.split(",")) if name] or list(VIEWS)
+
+
+def _check_box(box: Box) -> Box:
+    left, top, right, bottom = box
+    if not (left < right and top < bottom):
+        raise ValueError("left must be less than right, and top less than bottom")
+    return box
+
+
+Threshold = Annotated[float | None, BeforeValidator(_read_threshold), WithJsonSchema(THRESHOLD)]
+Flag = Annotated[bool, BeforeValidator(_read_flag)]
+ElaQuality = Annotated[
+    int, Field(ge=1, le=100, description="quality of the save behind the error levels")
+]
+Views = Annotated[
+    list[str],
+    BeforeValidator(_read_views),
+    WithJsonSchema({"type": "string", "pattern": f"^({VIEW})?(,({VIEW})?)*$"}),
+]
+Consent = Annotated[Flag, WithJsonSchema({"const": "true"})]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Rectangle = Annotated[tuple[Fraction, Fraction, Fraction, Fraction], AfterValidator(_check_box)]
+Boxes = Annotated[
+    Json[Annotated[list[Rectangle], Field(min_length=1, max_length=MAX_BOXES)]],
+    WithJsonSchema({"type": "string", "contentMediaType": "application/json"}),
+]
+
+
+class FormSchema(GenerateJsonSchema):
+    """The schema of fields that are texts: an empty one is missing, and none is null."""
+
+    def nullable_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of what may be missing."""
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        """Return the schema of a field with a default, which None is not."""
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Return that no field has another title than its name."""
+        return False
+
+
+class Form(BaseModel):
+    """The fields of a form beside its files; unknown and empty fields are ignored."""
+
+    model_config = ConfigDict(frozen=True)
+    files: ClassVar[dict[str, Any]] = ONE_FILE
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> Self:
+        """Return what the fields of a form or query stand for.
+
+        Raises:
+            ForgeryError: `bad_parameter`, or `consent_needed`; the message names the field.
+        """
+        try:
+            return cls.model_validate({name: text for name, text in fields.items() if text})
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            reason = first["msg"].removeprefix("Value error, ")
+            place = ".".join(map(str, first["loc"]))
+            sentence = f"{place}: {reason[0].lower()}{reason[1:]}." if place else f"{reason}."
+            raise ApiError("bad_parameter", sentence) from error
+
+    @classmethod
+    def body(cls) -> dict[str, Any]:
+        """Return the form as the body of an OpenAPI operation."""
+        schema = cls.model_json_schema(schema_generator=FormSchema)
+        return {
+            "multipart/form-data": {
+                "type": "object",
+                "required": ["file", *schema.get("required", [])],
+                "properties": {"file": cls.files, **schema["properties"]},
+            }
+        }
+
+
+class PredictForm(Form):
+    """The fields of `POST /predict`."""
+
+    files = FILES
+
+    threshold: Threshold = Field(None, description=CONTRACT["threshold"]["description"])
+    heatmap: Flag = Field(False, description=CONTRACT["heatmap"]["description"])
+    location: Flag = Field(False, description="on the page: show where the picture was taken")
+
+
+class EvidenceForm(Form):
+    """The fields of `POST /v1/evidence`."""
+
+    views: Views = Field(
+        default_factory=lambda: list(VIEWS),
+        description=f"comma-separated, of {', '.join(VIEWS)}; all by default",
+    )
+    location: Flag = Field(
+        False, description="show where the picture was taken, if the file states it"
+    )
+    ela_quality: ElaQuality = ELA_QUALITY
+
+
+class AnalyzeForm(Form):
+    """The fields of `POST /v1/analyze` and `POST /v1/report`."""
+
+    threshold: Threshold = Field(None, description=CONTRACT["threshold"]["description"])
+    location: Flag = Field(
+        False, description="show where the picture was taken, if the file states it"
+    )
+    ela_quality: ElaQuality = ELA_QUALITY
+
+
+class FeedbackForm(Form):
+    """The fields of `POST /v1/feedback`."""
+
+    consent: Consent = Field(description="the file with all its metadata may be kept for training")
+    opinion: Literal["right", "wrong", "where"]
+    label: Label | None = Field(
+        None, description="the truth; required unless the verdict or the opinion determines it"
+    )
+    boxes: Boxes | None = Field(
+        None, description="[[left, top, right, bottom], …] in fractions of width and height"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _needs_consent(cls, fields: dict[str, str]) -> dict[str, str]:
+        if not read_flag("consent", fields.get("consent")):
+            raise ApiError("consent_needed", "Nothing was kept: consent was not given.")
+        return fields
+
+    @model_validator(mode="after")
+    def _names_places(self) -> Self:
+        if self.opinion == "where" and not self.boxes:
+            raise ValueError("boxes are required where opinion is where")
+        return self

@@ -1,0 +1,82 @@
+"""The pooled connections to the scoring server, with their limits and metrics."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import requests
+from flask import current_app, g
+
+from forgery.client import Client, ClientError
+from forgery_pyfunc.contract import Record
+from webui.observability import Metrics
+from webui.scoring.pointer import Upstream
+from webui.scoring.probe import Probe
+from webui.scoring.turns import Turns
+from webui.settings import Settings
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 2.0
+"""How long a request waits for its turn."""
+
+
+class Scoring:
+    """The scoring server as the views see it; one object per application, used from threads."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, places: threading.Semaphore) -> None:
+        self.upstream = Upstream(settings)
+        self.metrics = metrics
+        self.turns = Turns(settings.scoring_concurrency, PATIENCE_SECONDS, places)
+        self.probe = Probe(self.upstream, metrics, settings.ready_cache_seconds)
+
+    @property
+    def client(self) -> Client:
+        """The client of the scoring server that is asked now."""
+        return self.upstream.current().client
+
+    def score(
+        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+    ) -> list[Record]:
+        """Return one record per image; see `Client.score`.
+
+        Raises:
+            ApiError: `too_many_requests`.
+            ClientError: the scoring server is absent, late or failing.
+        """
+        return self._ask(
+            lambda: self.client.score(images, threshold, heatmap, request_id=g.request_id)
+        )
+
+    def invoke(self, body: bytes) -> requests.Response:
+        """Return the raw answer to a body that has been validated; see `Client.invoke`."""
+        return self._ask(lambda: self.client.invoke(body, g.request_id))
+
+    def count(self, records: Sequence[Record]) -> None:
+        """Remember the records in the metrics and in the request's log line."""
+        self.metrics.count_records(records)
+        g.facts["verdicts"] = [record.verdict or record.error_code for record in records]
+        versions = [record.model_version for record in records if record.model_version]
+        if versions:
+            self.probe.model_version = versions[-1]
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        with self.turns.turn():
+            started = time.perf_counter()
+            try:
+                answer = question()
+            except ClientError as error:
+                self.metrics.upstream_up.set(bool(error.status and error.status < 500))
+                raise
+            seconds = time.perf_counter() - started
+        status = answer.status_code if isinstance(answer, requests.Response) else 200
+        self.metrics.upstream_up.set(status < 500)
+        self.metrics.upstream_seconds.observe(seconds)
+        g.facts["upstream_milliseconds"] = round(1000 * seconds, 1)
+        return answer
+
+
+def scoring() -> Scoring:
+    """Return the scoring server of the application that handles the current request."""
+    return current_app.extensions["scoring"]
