@@ -81,7 +81,7 @@ else
 endif
 
 test: $(READY) ## every test but those that need a container engine
-	pytest -m "not container" -n logical --dist loadfile
+	pytest -m "not container" -n auto --dist loadfile --no-loadscope-reorder
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs

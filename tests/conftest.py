@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from forgery_lab.data import ingestion, manifest
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
 from tests.deploy.engine import make_champion
+from tests.shared_folder import shared_folder
+from tests.stores import copy_store, make_store
 
 
 def picture(width=192, height=128, seed=0):
@@ -36,10 +39,19 @@ def encoded(pixels, file_format="JPEG", **options):
     return buffer.getvalue()
 
 
-def write_detector(folder: Path, families=("residual",), weight=1.0, calibration=None) -> Path:
-    """Write a detector whose logits are weighted means of the features; no training is needed."""
+def write_detector(
+    folder: Path, families=("residual",), weight=1.0, calibration=None, name="means"
+) -> Path:
+    """Write a detector whose logits are weighted means of the features; no training is needed.
+
+    The weight is one for all channels, or a dict from channels to theirs; it may be negative.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    count = len(channels(families))
+    names = channels(families)
+    count = len(names)
+    weights = [weight]
+    if isinstance(weight, dict):
+        weights = [count * weight.get(channel, 0.0) for channel in names]
     axes = [
         helper.make_tensor(name, TensorProto.INT64, [len(v)], v)
         for name, v in (("over_image", [1, 2, 3]), ("over_channels", [3]), ("flat", [1]))
@@ -58,14 +70,14 @@ def write_detector(folder: Path, families=("residual",), weight=1.0, calibration
             helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1]),
             helper.make_tensor_value_info("blocks", TensorProto.FLOAT, ["n", "h", "w", 1]),
         ],
-        [*axes, helper.make_tensor("weight", TensorProto.FLOAT, [1], [weight])],
+        [*axes, helper.make_tensor("weight", TensorProto.FLOAT, [len(weights)], weights)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 10
     onnx.save(model, folder / "network.onnx")
     description = {
         "format": 1,
-        "name": "means",
+        "name": name,
         "network": "blocks",
         "features": list(families),
         "calibration": (calibration or Calibration(t_lo=0.3, t_hi=0.7)).to_dict(),
@@ -73,6 +85,17 @@ def write_detector(folder: Path, families=("residual",), weight=1.0, calibration
     }
     (folder / "detector.json").write_text(json.dumps(description), "utf-8")
     return folder
+
+
+def pytest_xdist_auto_num_workers():
+    """One worker more than there are processors: a test often waits for servers and processes."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files with most slow tests first, so that no worker starts one at the very end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
@@ -88,10 +111,16 @@ def detector_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def champion_store(tmp_path_factory, detector_folder):
+def empty_store(tmp_path_factory):
+    """The folder of a tracking store that nothing was written to; copy it with `copy_store`."""
+    return shared_folder(tmp_path_factory, "empty_store", make_store)
+
+
+@pytest.fixture(scope="session")
+def champion_store(tmp_path_factory, detector_folder, empty_store):
     """The URI of a tracking store whose registry has one version of that detector, the champion."""
     folder = tmp_path_factory.mktemp("store")
-    uri = f"sqlite:///{folder}/mlflow.db"
+    uri = copy_store(empty_store, folder)
     make_champion(detector_folder, uri, folder)
     return uri
 

@@ -10,10 +10,11 @@ from benchmarks import ablations
 from forgery_lab.data import ingestion, manifest
 from forgery_lab.sources.source import Demo, Source, fetch
 from steps.settings.configuration import ConfigurationManager
+from tests.stores import copy_store
 
 
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
+def workspace(tmp_path, monkeypatch, empty_store):
     """A workspace with ingested images, a tracking store, and a recipe that trains for a moment."""
     made = ConfigurationManager().workspace(tmp_path)
     root = fetch(Source.parse("demo"), made.path("raw"), demo=Demo(seed=1, count=60))
@@ -23,9 +24,10 @@ def workspace(tmp_path, monkeypatch):
     monkeypatch.setattr(
         ConfigurationManager, "settings", lambda self, entity: settings(self, entity, short)
     )
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    uri = copy_store(empty_store, tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_tracking_uri(uri)
     monkeypatch.chdir(tmp_path)
     yield made
     mlflow.set_tracking_uri(before)

@@ -1,4 +1,4 @@
-"""One clone of the project in which the whole way was gone once, for all tests of this room."""
+"""One clone of the project in which the whole way was gone once, and copies of it."""
 
 import os
 import shutil
@@ -10,9 +10,10 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
-from mlflow.tracking import MlflowClient
 
 from steps.settings.configuration import PROJECT_ROOT
+from tests.shared_folder import shared_folder
+from tests.stores import copy_store, move_store
 
 BIN = Path(sys.executable).parent
 
@@ -69,10 +70,11 @@ class Clone:
         return self.run("python", "-m", "steps", name, *options, expect=expect, **environment)
 
 
-def make_clone(folder: Path, shipped: bool = False) -> Clone:
+def make_clone(folder: Path, store: Path, shipped: bool = False) -> Clone:
     """Copy what git tracks or would track into a new repository, with small parameters.
 
-    Without the shipped detector, which would be the champion, unless it is asked for.
+    It has a copy of the tracking store, and the shipped detector, which would be the champion,
+    only where it is asked for.
     """
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -88,6 +90,7 @@ def make_clone(folder: Path, shipped: bool = False) -> Clone:
     for step, changes in SMALL.items():
         params[step].update(changes)
     (folder / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    copy_store(store, folder)
     clone = Clone(folder)
     clone.run("git", "init", "-q")
     clone.run("git", "add", "-A")
@@ -95,20 +98,11 @@ def make_clone(folder: Path, shipped: bool = False) -> Clone:
     return clone
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A database that MLflow has set up, which takes it seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def tracking_store(tmp_path, empty_store):
     """MLflow tracks in a store of the test's own, in an experiment that keeps its files there."""
     before = mlflow.get_tracking_uri()
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_tracking_uri(copy_store(empty_store, tmp_path))
     mlflow.create_experiment("e", artifact_location=tmp_path.as_uri())
     mlflow.set_experiment("e")
     yield
@@ -116,16 +110,23 @@ def tracking_store(tmp_path, empty_store):
 
 
 @pytest.fixture(scope="session")
-def clone(tmp_path_factory):
+def clone(tmp_path_factory, empty_store):
     """A clone in which nothing has run yet; for tests that bring it into no other state."""
-    return make_clone(tmp_path_factory.mktemp("clones") / "fresh")
+    return make_clone(tmp_path_factory.mktemp("clones") / "fresh", empty_store)
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    """A clone in which `dvc repro`, `register` and `promote` have run."""
-    clone = make_clone(tmp_path_factory.mktemp("clones") / "trained")
-    clone.run("dvc", "repro")
-    clone.step("register")
-    clone.step("promote")
-    return clone
+def trained(tmp_path_factory, empty_store):
+    """This worker's copy of the one clone in which `dvc repro`, `register`, `promote` have run."""
+
+    def train(folder):
+        clone = make_clone(folder, empty_store)
+        clone.run("dvc", "repro")
+        clone.step("register")
+        clone.step("promote")
+
+    original = shared_folder(tmp_path_factory, "trained", train)
+    copy = tmp_path_factory.mktemp("clones") / "trained"
+    shutil.copytree(original, copy, symlinks=True)
+    move_store(copy, original)
+    return Clone(copy)

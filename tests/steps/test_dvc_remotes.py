@@ -19,9 +19,9 @@ TOKEN = "token"
 
 
 @pytest.fixture(scope="module")
-def stocked(tmp_path_factory):
+def stocked(tmp_path_factory, empty_store):
     """A clone whose stages have outputs, recorded in dvc.lock as if they had run."""
-    clone = make_clone(tmp_path_factory.mktemp("stocked") / "clone")
+    clone = make_clone(tmp_path_factory.mktemp("stocked") / "clone", empty_store)
     stages = yaml.safe_load((clone.root / "dvc.yaml").read_text())["stages"]
     for stage in stages.values():
         for output in (*stage["outs"], *stage.get("metrics", [])):

@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.conftest import encoded, picture, write_detector
 from tests.deploy.engine import make_champion, wait_for, wait_until
+from tests.stores import copy_store
 from tests.webui.servers import free_port, process
 
 pytestmark = pytest.mark.slow
@@ -20,9 +21,9 @@ BODY = {"instances": [{"image": base64.b64encode(encoded(picture())).decode()}]}
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, empty_store):
     """The environment of a registry with two versions, of which the first is the champion."""
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = copy_store(empty_store, tmp_path)
     for weight in (1.0, 2.0):
         make_champion(write_detector(tmp_path / f"detector{weight}", weight=weight), uri, tmp_path)
     client = MlflowClient(uri)

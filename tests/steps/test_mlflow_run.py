@@ -11,6 +11,8 @@ from urllib.request import urlopen
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.stores import copy_store
+
 pytestmark = pytest.mark.slow
 
 FEW = ("-P", "demo_count=40")
@@ -43,11 +45,11 @@ def free_port():
 
 
 @pytest.fixture
-def server(clone, tmp_path):
+def server(clone, tmp_path, empty_store):
     """The URI of a real MLflow server."""
-    port = free_port()
+    port, uri = free_port(), copy_store(empty_store, tmp_path)
     process = subprocess.Popen(
-        ["mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db",
+        ["mlflow", "server", "--backend-store-uri", uri,
          "--artifacts-destination", str(tmp_path / "artifacts"), "--workers", "1",
          "--host", "127.0.0.1", "--port", str(port)],
         env=clone.environment, cwd=tmp_path, start_new_session=True,

@@ -24,9 +24,9 @@ MOST_BYTES = 5_000_000
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+def clone(tmp_path_factory, empty_store):
     """A clone with the shipped detector, in which nothing was trained."""
-    return make_clone(tmp_path_factory.mktemp("clones") / "shipped", shipped=True)
+    return make_clone(tmp_path_factory.mktemp("clones") / "shipped", empty_store, shipped=True)
 
 
 def test_the_folder_is_small_and_whole():

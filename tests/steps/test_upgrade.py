@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 
 import mlflow
@@ -11,17 +10,12 @@ import pytest
 from forgery_lab.evaluation import scoring
 from forgery_lab.sources.source import Source, fetch
 from steps.registry.model_registry import Registry, number
+from tests.stores import move_store
 from webui.feedback_store import Store
 
 STORES = Path(__file__).parents[1] / "fixtures" / "stores-0.1.0.zip"
 MADE_IN = "/srv/forgery"
-"""MLflow writes absolute paths into its database: those of the folder where this one was made."""
-PATH_COLUMNS = {
-    "experiments": "artifact_location",
-    "logged_models": "artifact_location",
-    "model_versions": "storage_location",
-    "runs": "artifact_uri",
-}
+"""The folder where the stores were made."""
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +23,7 @@ def stores(tmp_path_factory):
     """A folder with mlflow.db, its artefacts, feedback.db, a picture, and the answers to it."""
     folder = tmp_path_factory.mktemp("stores")
     shutil.unpack_archive(STORES, folder)
-    with sqlite3.connect(folder / "mlflow.db") as database:
-        for table, column in PATH_COLUMNS.items():
-            database.execute(
-                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (MADE_IN, str(folder))
-            )
+    move_store(folder, MADE_IN)
     return folder
 
 

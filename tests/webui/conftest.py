@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from tests.shared_folder import shared_folder
 from tests.webui.servers import ROOT, free_port, process
 from webui.application import create_app
 from webui.settings import Settings
-
-HERE = Path(__file__).parent
-
 
 SERVE = ["models", "serve", "--env-manager", "local"]
 
@@ -32,9 +30,12 @@ def model_server(model: Path, log: Path, **environment: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the stand-in as an MLflow model."""
-    folder = tmp_path_factory.mktemp("model") / "stand_in"
-    subprocess.run([sys.executable, HERE / "serve_stand_in.py", folder], check=True, cwd=ROOT)
-    return folder
+
+    def save(folder: Path) -> None:
+        command = [sys.executable, "-m", "tests.stand_ins.detector", folder / "model"]
+        subprocess.run(command, check=True, cwd=ROOT)
+
+    return shared_folder(tmp_path_factory, "stand_in", save) / "model"
 
 
 @pytest.fixture(scope="session")
@@ -45,24 +46,14 @@ def scoring_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def scoring_server(stand_in: Path, scoring_log: Path) -> Iterator[str]:
-    """The URL of a scoring server with the stand-in."""
-    with model_server(stand_in, scoring_log) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def detector_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a scoring server with a real detector: features, ONNX, calibration, heat map.
-
-    Its network is not trained: by the calibration every picture is forged with about 0.73, and
-    the map shows where there is less texture. It reads 1 MiB and 2 million pixels.
-    """
-    folder = tmp_path_factory.mktemp("detector")
-    save = [sys.executable, "-m", "tests.webui.save_detector", folder / "model"]
-    subprocess.run(save, check=True, cwd=ROOT)
-    limits = {"MAX_UPLOAD_MB": "1", "MAX_PIXELS": "2000000"}
-    # Without PYTHONPATH the model runs the code that was logged with it, never this tree's.
-    with model_server(folder / "model", folder / "log", PYTHONPATH="", **limits) as url:
+    """The URL of a scoring server with the stand-in; it reads 1 MiB and 2 million pixels."""
+    settings = {
+        "MAX_UPLOAD_MB": "1",
+        "MAX_PIXELS": "2000000",
+        "FORGERY_MODEL_VERSION": "stand-in/1",
+        "PYTHONPATH": "",  # the model runs the code that was logged with it, never this tree's
+    }
+    with model_server(stand_in, scoring_log, **settings) as url:
         yield url
 
 

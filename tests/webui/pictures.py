@@ -20,5 +20,7 @@ def encode(pixels: np.ndarray, kind: str = "JPEG", **options: object) -> bytes:
 
 def picture(level: int = 128, kind: str = "JPEG", width: int = 160, height: int = 128) -> bytes:
     """A soft texture around a grey level: dark scores as authentic, bright as forged."""
-    noise = np.random.default_rng(level).integers(-8, 9, (height, width, 3))
-    return encode(np.clip(level + noise, 0, 255).astype(np.uint8), kind)
+    y, x = np.mgrid[:height, :width, :1][:2]
+    waves = 6 * np.sin(x / 5) * np.cos(y / 7)
+    noise = np.random.default_rng(level).normal(0, 1, (height, width, 3))
+    return encode(np.clip(level + waves + noise, 0, 255).astype(np.uint8), kind)

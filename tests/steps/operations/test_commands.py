@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 from forgery.command import main
 from steps.operations import doctor
 from steps.registry.model_registry import CHAMPION, STAGE_TAG, Registry
+from tests.stores import copy_store
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +22,8 @@ def patience(monkeypatch):
 
 
 @pytest.fixture
-def registry(tmp_path, monkeypatch):
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def registry(tmp_path, monkeypatch, empty_store):
+    uri = copy_store(empty_store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "e")
     before = mlflow.get_tracking_uri()

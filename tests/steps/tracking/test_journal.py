@@ -4,7 +4,6 @@ import json
 import os
 import re
 import resource
-import shutil
 import time
 
 import psutil
@@ -16,6 +15,7 @@ from steps.errors import TrackingError, first_line
 from steps.settings.configuration import PROJECT_ROOT
 from steps.tracking import journal, runs
 from steps.tracking.journal import Journal, left_behind
+from tests.stores import copy_store
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -29,8 +29,7 @@ def patience(monkeypatch):
 @pytest.fixture
 def client(tmp_path, empty_store):
     """A store of its own; its artefacts go below the folder `artefacts`."""
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client = MlflowClient(copy_store(empty_store, tmp_path))
     client.create_experiment("e", artifact_location=(tmp_path / "artefacts").as_uri())
     return client
 

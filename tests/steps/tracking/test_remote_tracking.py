@@ -57,11 +57,11 @@ with runs.step_run(settings, workspace) as run:
 """
 QUICK = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-"""MLflow's own patience, short: what bridges the time without a server must be the journal."""
+"""MLflow's own patience, none: what bridges the time without a server must be the journal."""
 MORE_THAN_MLFLOW_TRIES = 10
 """Requests: five for each of the two kinds of entries, which do not wait for each other."""
 

@@ -12,11 +12,11 @@ from tests.webui.servers import free_port
 
 
 @pytest.fixture(scope="module")
-def detector_site(detector_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def detector_site(scoring_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the page in front of a real detector."""
     folder, port = tmp_path_factory.mktemp("detector-site"), free_port()
     settings = {"FEEDBACK_DB": str(folder / "feedback.db")}
-    with start_page(port, detector_server, folder / "web.log", **settings):
+    with start_page(port, scoring_server, folder / "web.log", **settings):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -32,11 +32,11 @@ def page(request: pytest.FixtureRequest, browser: Browser, detector_site: str) -
 
 
 def test_verdict_band_map_and_evidence(page, pictures, shots):
-    card = analyse(page, pictures["night"], pictures["noon"])
-    expect(page.locator(".result h2")).to_have_text(["night.jpg", "noon.jpg"])
+    card = analyse(page, pictures["noon"], pictures["night"])
+    expect(page.locator(".result h2")).to_have_text(["noon.jpg", "night.jpg"])
     expect(card.locator("h2")).to_be_in_viewport()
     expect(card.locator(".verdict")).to_have_text("Signs of forgery")
-    expect(card.locator(".zones")).to_contain_text("40 % to 70 %: no decision")
+    expect(card.locator(".zones")).to_contain_text("30 % to 70 %: no decision")
     assert shown(card, ".heat")
     page.screenshot(path=shots / f"{page.name}-1-top.png")
     for summary in card.locator("details > summary").all():

@@ -76,7 +76,7 @@ def test_one_bad_image_never_spoils_the_others(web):
     body = {"inputs": {"image": [text(DARK), text(b"no image at all"), text(BRIGHT)]}}
     records = web.post("/invocations", json=body).json["predictions"]
     assert [r["verdict"] for r in records] == ["authentic", None, "forged"]
-    assert records[1]["error"].startswith("broken_image: ")
+    assert records[1]["error"].startswith("not_an_image: ")
 
 
 def test_no_readable_image_is_a_bad_request_that_names_the_reason(web):
