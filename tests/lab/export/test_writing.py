@@ -10,7 +10,9 @@ import pytest
 
 from forgery_lab.errors import DataError
 from forgery_lab.export import writing
+from forgery_lab.export.detector_folder import Description
 from forgery_lab.training import networks
+from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
 
 FAMILIES = ("copymove", "dct")
@@ -19,7 +21,7 @@ LEARNT = pd.DataFrame(
     {"sha256": ["a"], "source_ids": [["ani1"]], "group": ["g"], "split": ["train"],
      "phash": ["f0f0f0f00f0f0f0f"], "more": [1]}
 )  # fmt: skip
-DESCRIPTION = {"name": "n", "network": "blocks", "features": list(FAMILIES), "calibration": {}}
+DESCRIPTION = Description("n", "blocks", FAMILIES, Calibration())
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["absolute", "relative"])
