@@ -1,6 +1,7 @@
 """Export: ONNX and Keras agree, and the folder is whole or as it was."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from forgery_lab.export.detector_folder import Description
 from forgery_lab.training import networks
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
+from steps.settings.configuration import SHIPPED
 
 FAMILIES = ("copymove", "dct")
 SHAPES = ((8, 8), (48, 32), (21, 50))
@@ -73,6 +75,19 @@ def test_the_folder_holds_what_readers_expect(folder):
     assert description["training"]["onnx_max_difference"] < 1e-4
     manifest = pd.read_parquet(folder / "training_manifest.parquet")
     assert list(manifest) == ["sha256", "source_ids", "group", "split", "phash"]
+
+
+def test_the_description_is_read_as_it_was_written_and_completed(folder, network):
+    description = Description.read(folder)
+    measured = description.training
+    assert replace(description, training={}) == DESCRIPTION
+    assert set(measured) == {"onnx_max_difference", "parameters"}
+    assert measured["parameters"] == network.count_params()
+
+
+def test_the_shipped_description_is_written_with_the_same_text():
+    text = (SHIPPED / "detector.json").read_text("utf-8")
+    assert json.dumps(Description.read(SHIPPED).to_dict(), indent=2) + "\n" == text
 
 
 def test_the_keras_file_holds_the_network_without_its_optimiser(folder, network, samples):
