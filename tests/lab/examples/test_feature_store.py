@@ -15,7 +15,7 @@ from PIL import Image
 from forgery_lab.errors import DataError
 from forgery_lab.examples import feature_store
 from forgery_lab.examples.feature_store import Example, FeatureStore, ManifestSource
-from forgery_lab.examples.histories import HistoryMatcher
+from forgery_lab.examples.histories import HistoryMatcher, ImageKey
 from forgery_pyfunc.features import channels, extract
 from forgery_pyfunc.imaging.decoding import decode
 
@@ -216,6 +216,10 @@ def test_the_classic_features_have_no_block_targets(tmp_path):
     assert np.isnan(store.targets(1)).all()
 
 
+def key_of(row):
+    return ImageKey(row["label"], row["sha256"])
+
+
 @pytest.fixture
 def data_set(tmp_path):
     """A manifest of four pictures on disk: two forged, one with a mask of another size."""
@@ -252,7 +256,7 @@ def test_a_manifest_gives_every_image_in_every_draw(data_set):
         (sha, draw) for sha in rows["sha256"] for draw in range(3)
     }
     last = source.example(9)
-    expected, _ = source.matcher.save(rows.iloc[1].to_dict(), (root / "1.jpg").read_bytes(), 2)
+    expected, _ = source.matcher.save(key_of(rows.iloc[1]), (root / "1.jpg").read_bytes(), 2)
     assert table["id"].iloc[9] == rows["sha256"].iloc[1]
     assert last.data == expected
     assert last.mask.shape == (101, 70)
@@ -268,7 +272,7 @@ def test_rescaled_draws_come_after_the_others(data_set):
     assert table["draw"].value_counts().to_dict() == {0: 4, 1: 4, 2: 4}
     row = rows.iloc[1]
     expected, mask = matcher.save(
-        row.to_dict(), (root / "1.jpg").read_bytes(), 2, "scale", forged_mask(1)
+        key_of(row), (root / "1.jpg").read_bytes(), 2, "scale", forged_mask(1)
     )
     made = source.example(9)
     assert (table["id"].iloc[9], table["draw"].iloc[9]) == (row["sha256"], 2)
@@ -288,7 +292,7 @@ def test_a_validation_image_stands_for_itself_once_in_each_kind(data_set):
     sha = table["id"].iloc[number]
     place = int(np.flatnonzero(rows["sha256"] == sha)[0])
     expected, _ = matcher.save(
-        rows.iloc[place].to_dict(), (root / f"{place}.jpg").read_bytes(), 3, "scale"
+        key_of(rows.iloc[place]), (root / f"{place}.jpg").read_bytes(), 3, "scale"
     )
     assert source.example(number).data == expected
 
