@@ -19,12 +19,7 @@ from forgery_lab.sources import photographs
 from forgery_lab.training import loop, networks, release
 from forgery_lab.training.release import Judged
 from forgery_pyfunc.detector import CARD_FILE
-from steps.pipeline.training import (
-    checkpoint_of,
-    export_samples,
-    log_epoch,
-    training_settings,
-)
+from steps.pipeline.training import checkpoint_of, export_samples, log_epoch, training_settings
 from steps.settings.configuration import SHIPPED, Workspace
 from steps.settings.entities import ReleaseSettings
 from steps.tracking import runs

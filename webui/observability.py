@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -26,41 +27,26 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "forgery_requests",
-            "Requests answered",
-            ["endpoint", "method", "status"],
-            registry=self.registry,
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.requests = counter(
+            "forgery_requests", "Requests answered", ["endpoint", "method", "status"]
         )
-        self.seconds = Histogram(
-            "forgery_request_seconds",
-            "Time to answer a request",
-            ["endpoint"],
-            registry=self.registry,
+        self.seconds = histogram(
+            "forgery_request_seconds", "Time to answer a request", ["endpoint"]
         )
-        self.verdicts = Counter(
-            "forgery_verdicts", "Images answered, by verdict", ["verdict"], registry=self.registry
-        )
-        self.scores = Histogram(
+        self.verdicts = counter("forgery_verdicts", "Images answered, by verdict", ["verdict"])
+        self.scores = histogram(
             "forgery_score",
             "Probability that an image is forged",
             buckets=[level / 10 for level in range(1, 11)],
-            registry=self.registry,
         )
-        self.errors = Counter(
-            "forgery_errors",
-            "Failed requests, by error code",
-            ["code"],
-            registry=self.registry,
+        self.errors = counter("forgery_errors", "Failed requests, by error code", ["code"])
+        self.image_errors = counter(
+            "forgery_image_errors", "Images that could not be scored, by error code", ["code"]
         )
-        self.image_errors = Counter(
-            "forgery_image_errors",
-            "Images that could not be scored, by error code",
-            ["code"],
-            registry=self.registry,
-        )
-        self.upstream_seconds = Histogram(
-            "forgery_upstream_seconds", "Time the scoring server took", registry=self.registry
+        self.upstream_seconds = histogram(
+            "forgery_upstream_seconds", "Time the scoring server took"
         )
         self.upstream_up = Gauge(
             "forgery_upstream_up",

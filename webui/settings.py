@@ -62,9 +62,7 @@ class Settings(BaseModel):
     header_seconds: float = Field(
         15, gt=0, le=600, description="longest wait for the headers of a request"
     )
-    upload_seconds: float = Field(
-        600, gt=0, le=86_400, description="longest upload, however steady"
-    )
+    upload_seconds: float = Field(600, gt=0, le=86_400, description="longest upload")
     upload_stall_seconds: float = Field(
         20, gt=0, le=600, description="longest silence in the middle of an upload"
     )

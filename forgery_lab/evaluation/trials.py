@@ -321,12 +321,12 @@ def predict_baselines(
     parts = [
         _baseline_rows(
             condition,
+            [trial.draw for trial in judge],
+            seed,
             baselines.with_extension(_rows_of(learn, train), condition.matched),
             baselines.with_extension(_rows_of(judge, test), condition.matched),
             features(learn),
             features(judge),
-            [trial.draw for trial in judge],
-            seed,
         )
         for condition, train, test, learn, judge in plan
     ]
@@ -343,12 +343,12 @@ def _rows_of(trials: Sequence[Trial], rows: pd.DataFrame) -> pd.DataFrame:
 
 def _baseline_rows(
     condition: Condition,
+    draws: Sequence[int],
+    seed: int,
     train: pd.DataFrame,
     test: pd.DataFrame,
     train_features: Mapping[str, np.ndarray],
     test_features: Mapping[str, np.ndarray],
-    draws: Sequence[int],
-    seed: int,
 ) -> pd.DataFrame:
     parts = []
     for name in baselines.BASELINES:

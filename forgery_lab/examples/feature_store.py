@@ -23,17 +23,14 @@ import pandas as pd
 from forgery_lab.errors import DataError
 from forgery_lab.examples import histories, masks
 from forgery_lab.examples.histories import Displacement, HistoryMatcher
-from forgery_lab.examples.masks import BLOCK, block_targets, read_mask
+from forgery_lab.examples.masks import block_targets, read_mask
 from forgery_lab.files import write_whole
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc import features, imaging
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.features import FAMILIES, SMALLEST_SIDE, channels, extract
+from forgery_pyfunc.features import FAMILIES, SMALLEST_SIDE, blocks, channels, extract
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
-
-CLASSIC_SIDE = 128
-"""Rows and columns of the features that are not on blocks, whatever the image."""
 
 SHARD_EXAMPLES = 64
 """Examples per shard: what is lost, per core, when the work is stopped."""
@@ -284,11 +281,12 @@ def failures(folder: Path) -> pd.DataFrame:
 
 def needed_bytes(table: pd.DataFrame, families: Sequence[str]) -> int:
     """Return the bytes on disk that the features of a source's table take at most."""
-    if not _on_blocks(families):
-        blocks = CLASSIC_SIDE**2 * len(table)
+    side = FAMILIES[families[0]].side  # a family of a fixed size stands alone
+    if side is not None:
+        cells = side**2 * len(table)
     else:
-        blocks = int(((table["width"] // BLOCK) * (table["height"] // BLOCK)).sum())
-    return blocks * (len(channels(families)) + 1) * np.dtype(np.float16).itemsize
+        cells = int(((table["width"] // blocks.SIZE) * (table["height"] // blocks.SIZE)).sum())
+    return cells * (len(channels(families)) + 1) * np.dtype(np.float16).itemsize
 
 
 def _on_blocks(families: Sequence[str]) -> bool:

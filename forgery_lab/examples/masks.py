@@ -6,9 +6,7 @@ import numpy as np
 from PIL import Image
 
 from forgery_lab.errors import DataError
-
-BLOCK = 8
-"""Pixels on a side of a block."""
+from forgery_pyfunc.features import blocks
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -25,10 +23,11 @@ def block_targets(mask: np.ndarray | None, label: int, height: int, width: int) 
 
     An authentic image is 0 everywhere; a forgery without a mask is NaN everywhere.
     """
-    shape = (height // BLOCK, width // BLOCK)
+    size = blocks.SIZE
+    shape = (height // size, width // size)
     if label == 0:
         return np.zeros(shape, np.float16)
     if mask is None:
         return np.full(shape, np.nan, np.float16)
-    inside = np.asarray(mask)[: shape[0] * BLOCK, : shape[1] * BLOCK] != 0
-    return inside.reshape(shape[0], BLOCK, shape[1], BLOCK).mean((1, 3)).astype(np.float16)
+    inside = np.asarray(mask)[: shape[0] * size, : shape[1] * size] != 0
+    return inside.reshape(shape[0], size, shape[1], size).mean((1, 3)).astype(np.float16)

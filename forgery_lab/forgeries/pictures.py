@@ -22,6 +22,8 @@ Floats = NDArray[np.float32]
 Operation = dict[str, Any]
 
 SMALLEST_SIDE = 64
+"""Pixels on a side of what is forged, as many as the features need (`features.SMALLEST_SIDE`); a
+number of its own, so that making a data set does not depend on the features."""
 
 
 @dataclass(frozen=True)

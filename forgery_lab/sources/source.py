@@ -95,7 +95,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo is generated from; the same seed and count give the same bytes."""
+    """What the demo is generated from.
+
+    The same seed and count give the same bytes.
+    """
 
     seed: int
     count: int
@@ -103,7 +106,11 @@ class Demo:
 
 @dataclass(frozen=True)
 class Request:
-    """One fetch of a source; `waiting` is the folder where unfinished downloads wait."""
+    """One fetch of a source.
+
+    Attributes:
+        waiting: folder in which unfinished downloads wait.
+    """
 
     source: Source
     waiting: Path

@@ -391,11 +391,8 @@ def _votes(matches: _Matches, voting: np.ndarray) -> np.ndarray:
     return votes
 
 
-FAMILY = Family(
-    name="copymove",
-    channels=tuple(CHANNELS),
-    extract=extract,
-    paper="D. Cozzolino, G. Poggi & L. Verdoliva, Efficient dense-field copy-move forgery "
-    "detection, IEEE TIFS 2015",
-    mirror=unchanged,
+PAPER = (
+    "D. Cozzolino, G. Poggi & L. Verdoliva, Efficient dense-field copy-move forgery "
+    "detection, IEEE TIFS 2015"
 )
+FAMILY = Family("copymove", tuple(CHANNELS), extract, PAPER, mirror=unchanged)

@@ -62,11 +62,8 @@ def _mirrored(channel: str, axis: int) -> tuple[str, int]:
     return channel, -1 if kind == "level" and frequency % 2 else 1
 
 
-FAMILY = Family(
-    name="dct",
-    channels=tuple(CHANNELS),
-    extract=extract,
-    paper="M.-J. Kwon, I.-J. Yu, S.-H. Nam & H.-K. Lee, CAT-Net: Compression Artifact Tracing "
-    "Network for Detection and Localization of Image Splicing, WACV 2021",
-    mirror=_mirrored,
+PAPER = (
+    "M.-J. Kwon, I.-J. Yu, S.-H. Nam & H.-K. Lee, CAT-Net: Compression Artifact Tracing "
+    "Network for Detection and Localization of Image Splicing, WACV 2021"
 )
+FAMILY = Family("dct", tuple(CHANNELS), extract, PAPER, mirror=_mirrored)

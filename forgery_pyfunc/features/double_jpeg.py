@@ -121,11 +121,8 @@ def _smoothing() -> np.ndarray:
     return weights
 
 
-FAMILY = Family(
-    name="double_jpeg",
-    channels=tuple(CHANNELS),
-    extract=extract,
-    paper="Z. Lin, J. He, X. Tang & C.-K. Tang, Fast, automatic and fine-grained tampered JPEG "
-    "image detection via DCT coefficient analysis, Pattern Recognition 2009",
-    mirror=unchanged,
+PAPER = (
+    "Z. Lin, J. He, X. Tang & C.-K. Tang, Fast, automatic and fine-grained tampered JPEG "
+    "image detection via DCT coefficient analysis, Pattern Recognition 2009"
 )
+FAMILY = Family("double_jpeg", tuple(CHANNELS), extract, PAPER, mirror=unchanged)

@@ -21,11 +21,5 @@ def extract(image: DecodedImage) -> np.ndarray:
     return np.asarray(levels.resize((SIZE, SIZE), Image.Resampling.BILINEAR), np.float32) / 32
 
 
-FAMILY = Family(
-    name="ela",
-    channels=tuple(CHANNELS),
-    extract=extract,
-    paper="N. Krawetz, A Picture's Worth: Digital Image Analysis and Forensics, Black Hat 2007",
-    mirror=None,
-    side=SIZE,
-)
+PAPER = "N. Krawetz, A Picture's Worth: Digital Image Analysis and Forensics, Black Hat 2007"
+FAMILY = Family("ela", tuple(CHANNELS), extract, PAPER, mirror=None, side=SIZE)

@@ -206,12 +206,9 @@ def _mirrored(channel: str, axis: int) -> tuple[str, int]:
     return channel, 1
 
 
-FAMILY = Family(
-    name="residual",
-    channels=tuple(CHANNELS),
-    extract=extract,
-    paper="J. Fridrich & J. Kodovský, Rich Models for Steganalysis of Digital Images, IEEE TIFS "
+PAPER = (
+    "J. Fridrich & J. Kodovský, Rich Models for Steganalysis of Digital Images, IEEE TIFS "
     "2012; N. Krawetz, A Picture's Worth, Black Hat 2007; W. Li, Y. Yuan & N. Yu, Passive "
-    "detection of doctored JPEG image via block artifact grid extraction, Signal Processing 2009",
-    mirror=_mirrored,
+    "detection of doctored JPEG image via block artifact grid extraction, Signal Processing 2009"
 )
+FAMILY = Family("residual", tuple(CHANNELS), extract, PAPER, mirror=_mirrored)

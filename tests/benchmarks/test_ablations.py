@@ -10,6 +10,7 @@ from benchmarks import ablations
 from forgery_lab.data import ingestion, manifest
 from forgery_lab.sources.source import Demo, Source, fetch
 from steps.settings.configuration import ConfigurationManager
+from steps.settings.entities import EvaluateSettings
 from tests.stores import copy_store
 
 
@@ -21,9 +22,11 @@ def workspace(tmp_path, monkeypatch, empty_store):
     manifest.write(ingestion.ingest(root)[0], made.path("manifest"))
     short = {"overrides": "preprocess.draws=1,preprocess.rescaled=0,train.epochs=1"}
     settings = ConfigurationManager.settings
-    monkeypatch.setattr(
-        ConfigurationManager, "settings", lambda self, entity: settings(self, entity, short)
-    )
+
+    def shortened(self, entity, given=None):
+        return settings(self, entity, short if entity is EvaluateSettings else given)
+
+    monkeypatch.setattr(ConfigurationManager, "settings", shortened)
     uri = copy_store(empty_store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     before = mlflow.get_tracking_uri()

@@ -5,18 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from forgery_lab.forgeries.scenes.drawing import (
-    Floats,
-    Rng,
-    fractal_noise,
-    grid,
-    leaf_colour,
-    mix,
-    rgb,
-    smooth_step,
-    vivid_colour,
-    window_around,
-)
+from forgery_lab.forgeries.scenes.colours import leaf_colour, rgb, vivid_colour
+from forgery_lab.forgeries.scenes.drawing import Floats, Rng, grid, mix, smooth_step, window_around
+from forgery_lab.forgeries.scenes.textures import fractal_noise
 
 
 def render_foliage(rng: Rng, height: int, width: int) -> Floats:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from forgery_lab.forgeries.scenes.drawing import (
-    Floats,
-    Rng,
-    fractal_noise,
-    grid,
-    mix,
-    rgb,
-    sample,
-    smooth_step,
-)
+from forgery_lab.forgeries.scenes.colours import rgb
+from forgery_lab.forgeries.scenes.drawing import Floats, Rng, grid, mix, smooth_step
+from forgery_lab.forgeries.scenes.textures import fractal_noise, sample
 
 
 def render_sky(rng: Rng, height: int, width: int, horizon: float) -> Floats:

@@ -7,20 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from forgery_lab.forgeries.scenes.drawing import (
-    Floats,
-    Rng,
-    earth_colour,
-    enlarged,
-    fractal_noise,
-    grid,
-    mix,
-    rgb,
-    sample,
-    smooth_step,
-    vivid_colour,
-)
+from forgery_lab.forgeries.scenes.colours import earth_colour, rgb, vivid_colour
+from forgery_lab.forgeries.scenes.drawing import Floats, Rng, grid, mix, smooth_step
 from forgery_lab.forgeries.scenes.surfaces import render_cloth, render_pebbles, render_wood
+from forgery_lab.forgeries.scenes.textures import enlarged, fractal_noise, sample
 
 
 @dataclass(frozen=True)

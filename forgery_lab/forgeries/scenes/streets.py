@@ -5,19 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from forgery_lab.forgeries.scenes.drawing import (
-    Floats,
-    Rng,
-    earth_colour,
-    fractal_noise,
-    grid,
-    mix,
-    rgb,
-    smooth_step,
-    window_around,
-)
+from forgery_lab.forgeries.scenes.colours import earth_colour, rgb
+from forgery_lab.forgeries.scenes.drawing import Floats, Rng, grid, mix, smooth_step, window_around
 from forgery_lab.forgeries.scenes.plants import paint_tree
 from forgery_lab.forgeries.scenes.sky import render_sky
+from forgery_lab.forgeries.scenes.textures import fractal_noise
 
 
 def render_facade(rng: Rng, height: int, width: int) -> Floats:

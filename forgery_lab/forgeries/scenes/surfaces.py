@@ -7,19 +7,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from forgery_lab.forgeries.scenes.drawing import (
-    Floats,
-    Rng,
-    earth_colour,
-    enlarged,
-    fractal_noise,
-    grid,
-    mix,
-    rgb,
-    sample,
-    smooth_step,
-    vivid_colour,
-)
+from forgery_lab.forgeries.scenes.colours import earth_colour, rgb, vivid_colour
+from forgery_lab.forgeries.scenes.drawing import Floats, Rng, grid, mix, smooth_step
+from forgery_lab.forgeries.scenes.textures import enlarged, fractal_noise, sample
 
 
 def _lit_relief(rng: Rng, bumps: Floats, albedo: Floats, strength: float) -> Floats:

@@ -12,7 +12,7 @@ from tests.lab.evaluation.conftest import learnt_from
 
 def test_a_model_of_a_random_split_gets_a_only(data_set):
     frame, _ = data_set
-    mixed = splits.assign(frame.drop(columns="split"), "random", seed=1).frame
+    mixed = splits.assign(frame.drop(columns="split"), "random", (0.7, 0.15, 0.15), seed=1).frame
     eligibility = eligible(mixed, learnt_from(mixed))
     assert set(eligibility.rows) == {A}
     assert {left.protocol for left in eligibility.left_out} == {"B", "C", "C′", "D", "F"}

@@ -37,7 +37,7 @@ def test_baselines_stand_in_the_same_table_and_fall_with_matching(evaluated):
 
 def test_it_is_said_why_two_models_cannot_be_compared(data_set, judged):
     frame, _ = data_set
-    mixed = splits.assign(frame.drop(columns="split"), "random", seed=1).frame
+    mixed = splits.assign(frame.drop(columns="split"), "random", (0.7, 0.15, 0.15), seed=1).frame
     eligibility = eligible(mixed, learnt_from(mixed))
     other = dataclasses.replace(judged, rows=eligibility.rows, left_out=eligibility.left_out)
     assert summary.compare_models(other, judged, OPTIONS) == {}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from forgery_lab.forgeries.pictures import sized
+from forgery_lab.forgeries.pictures import SMALLEST_SIDE, sized
+from forgery_pyfunc import features
 
 
 def test_large_pictures_are_brought_into_the_range_and_small_ones_left():
@@ -19,3 +20,7 @@ def test_large_pictures_are_brought_into_the_range_and_small_ones_left():
     picture, operations = sized(small, np.random.default_rng(0), (500, 1500))
     assert picture is small
     assert operations == []
+
+
+def test_what_is_forged_is_large_enough_for_the_features():
+    assert SMALLEST_SIDE == features.SMALLEST_SIDE
