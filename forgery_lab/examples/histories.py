@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ SCALES = (0.70, 0.95)
 GRID = 8
 
 Displacement = Literal["shift", "scale"]
-DISPLACEMENTS: tuple[Displacement, ...] = ("shift", "scale")
+DISPLACEMENTS: tuple[Displacement, ...] = get_args(Displacement)
 
 _ENCODABLE = ("4:4:4", "4:2:2", "4:2:0")
 
