@@ -2,13 +2,12 @@
 
 import json
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from matplotlib import pyplot
 from mlflow.data.pandas_dataset import from_pandas
 
 from forgery_lab.data import ingestion, manifest
+from forgery_lab.data.ingestion import IngestSummary
 from forgery_lab.data.manifest_figures import summary_figures
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
@@ -40,39 +39,40 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
             root, progress=progress, touching=lambda rows: issues(rows, judges.frame)
         )
     manifest.write(frame, workspace.path("manifest"))
-    report = json.dumps({"source": source.public_name, **summary}, indent=1) + "\n"
+    report = json.dumps({"source": source.public_name, **summary.to_dict()}, indent=1) + "\n"
     write_whole(workspace.path("ingest_report"), report)
     log(summary, workspace, source.public_name)
     say(summary)
-    removed = sum(summary["counts"].get(code, 0) for code in REASONS)
+    removed = sum(summary.counts.get(code, 0) for code in REASONS)
     runs.log_metrics({"frozen.taken_out": removed})
     logger.info("%d images overlap with the frozen test set and were removed", removed)
 
 
-def log(summary: Mapping[str, Any], workspace: Workspace, source: str) -> None:
+def log(summary: IngestSummary, workspace: Workspace, source: str) -> None:
     """Log the data set, its figures and its faults to the step's run."""
     frame = manifest.read(workspace.path("manifest"))
     columns = ["path", "label", "kind", "category", "group", "sha256", "format", "width", "height"]
-    data = from_pandas(
-        frame[columns], source=source, name="manifest", digest=summary["digest"][:36]
-    )
+    data = from_pandas(frame[columns], source=source, name="manifest", digest=summary.digest[:36])
     runs.log_input(data, context="ingest")
-    runs.set_tags({"data_digest": summary["digest"]})
+    runs.set_tags({"data_digest": summary.digest})
     counted = ("images", "authentic", "forged", "masks")
-    runs.log_metrics({name: summary[name] for name in counted})
-    runs.log_metrics({f"issues.{code}": count for code, count in summary["counts"].items()})
+    runs.log_metrics({name: getattr(summary, name) for name in counted})
+    runs.log_metrics({f"issues.{code}": count for code, count in summary.counts.items()})
     runs.log_artifact(workspace.path("ingest_report"))
     for name, figure in summary_figures(frame).items():
         runs.log_figure(figure, f"figures/{name}.png")
         pyplot.close(figure)
 
 
-def say(summary: Mapping[str, Any]) -> None:
+def say(summary: IngestSummary) -> None:
     """Say in a few lines what there is and what was wrong."""
     logger.info(
         "%d images: %d authentic, %d forged, %d masks, %d groups of shared sources",
-        *(summary[name] for name in ("images", "authentic", "forged", "masks")),
-        summary["groups"]["number"],
+        summary.images,
+        summary.authentic,
+        summary.forged,
+        summary.masks,
+        summary.groups.number,
     )
-    for code, count in summary["counts"].items():
+    for code, count in summary.counts.items():
         logger.info("%s: %d (listed in the report)", code, count)

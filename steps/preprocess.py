@@ -47,10 +47,10 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
         manifest.read(workspace.path("manifest")), settings.split, fractions, settings.seed
     )
     report = workspace.path("split_report")
-    write_whole(report, json.dumps(found.report, indent=1) + "\n")
+    write_whole(report, json.dumps(found.report.to_dict(), indent=1) + "\n")
     write_whole(workspace.path("splits"), found.frame.to_parquet())
     runs.log_artifact(report)
-    for imbalance in found.report["beyond_tolerance"]:
+    for imbalance in found.report.beyond_tolerance():
         logger.warning("the split is not balanced: %s", imbalance)
     for side, count in found.frame["split"].value_counts().items():
         runs.log_metrics({f"images.{side}": count})

@@ -107,16 +107,15 @@ def learn(
     figures = release.describe(judged)
     runs.log_text(json.dumps(figures, indent=1), f"held_out_{held_out}.json")
     seen = release.training_manifest(found, held_out)
-    data = model_card.of_release(seen["sha256"], known_photographs())
-    description = {
-        "name": release.NAME,
-        "network": "blocks",
-        "features": list(store.families),
-        "calibration": judged.calibration.to_dict(),
-        "training": {**asdict(details), "best_epoch": result.best_epoch, **figures},
-        "data": data.to_dict(),
-        "provenance": runs.git_commit(),
-    }
+    description = Description(
+        name=release.NAME,
+        network="blocks",
+        features=store.families,
+        calibration=judged.calibration,
+        training={**asdict(details), "best_epoch": result.best_epoch, **figures},
+        data=model_card.of_release(seen["sha256"], known_photographs()),
+        provenance=runs.git_commit(),
+    )
     samples = export_samples(sides.validation)
     difference = writing.write_detector(folder, result.model, samples, description, seen)
     write_whole(folder / CARD_FILE, model_card.render(Description.read(folder), None))

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -70,6 +70,50 @@ class Issue:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """How many groups of images share sources, and how many images the largest holds."""
+
+    number: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """The figures of a manifest and its issues.
+
+    Attributes:
+        digest: of the manifest.
+        images, authentic, forged, masks, bytes: of the rows.
+        kinds, categories, formats, modes, sizes: number of rows by each, the commonest first; of
+            the sizes the 20 commonest.
+        sources: number of different ones.
+        groups: of images that share sources.
+        counts: number of issues by code, the commonest first.
+        issues: in order of their files.
+    """
+
+    digest: str
+    images: int
+    authentic: int
+    forged: int
+    masks: int
+    bytes: int
+    kinds: dict[str, int]
+    categories: dict[str, int]
+    formats: dict[str, int]
+    modes: dict[str, int]
+    sizes: dict[str, int]
+    sources: int
+    groups: Groups
+    counts: dict[str, int]
+    issues: tuple[Issue, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class _Files:
     """Paths relative to the data root, with '/', in order."""
 
@@ -91,12 +135,11 @@ def ingest(
     workers: int | None = None,
     progress: Progress | None = None,
     touching: Callable[[pd.DataFrame], Iterable[Issue]] | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the manifest of a CASIA-style data set and a summary that can be written as JSON.
+) -> tuple[pd.DataFrame, IngestSummary]:
+    """Return the manifest of a CASIA-style data set and its summary.
 
-    The summary has `issues`, a list of {file, code, reason}, `counts` of them by code, and figures
-    of the classes, kinds, categories, formats, modes, sizes, masks and groups. A file whose code
-    is in `LEFT_OUT` has no row. The same files give the same manifest and summary.
+    A file with an issue whose code is in `LEFT_OUT` has no row. The same files give the same
+    manifest and summary.
 
     Args:
         data_root: a folder with Au/, Tp/ and, optionally, Groundtruth/, also one level deeper.
@@ -141,32 +184,31 @@ def ingest(
     return manifest.validate(frame), summarise(frame, issues)
 
 
-def summarise(frame: pd.DataFrame, issues: Iterable[Issue]) -> dict[str, Any]:
-    """Return the figures of a manifest and its issues, ready for JSON."""
-    issues = sorted(issues)
+def summarise(frame: pd.DataFrame, issues: Collection[Issue]) -> IngestSummary:
+    """Return the figures of a manifest and its issues."""
     forged = frame[frame["label"] == 1]
     sizes = frame["width"].astype(str) + "×" + frame["height"].astype(str)
     groups = frame["group"].value_counts()
-    return {
-        "digest": manifest.digest(frame),
-        "images": len(frame),
-        "authentic": len(frame) - len(forged),
-        "forged": len(forged),
-        "masks": int(frame["mask_path"].notna().sum()),
-        "bytes": int(frame["bytes"].sum()),
-        "kinds": _counted(frame["kind"]),
-        "categories": _counted(frame["category"]),
-        "formats": _counted(frame["format"]),
-        "modes": _counted(frame["mode"]),
-        "sizes": _counted(sizes, most=20),
-        "sources": len({name for ids in frame["source_ids"] for name in ids}),
-        "groups": {"number": len(groups), "largest": int(groups.iloc[0])},
-        "counts": _counted(pd.Series([issue.code for issue in issues], dtype=object)),
-        "issues": [asdict(issue) for issue in issues],
-    }
+    return IngestSummary(
+        digest=manifest.digest(frame),
+        images=len(frame),
+        authentic=len(frame) - len(forged),
+        forged=len(forged),
+        masks=int(frame["mask_path"].notna().sum()),
+        bytes=int(frame["bytes"].sum()),
+        kinds=_counted(frame["kind"]),
+        categories=_counted(frame["category"]),
+        formats=_counted(frame["format"]),
+        modes=_counted(frame["mode"]),
+        sizes=_counted(sizes, most=20),
+        sources=len({name for ids in frame["source_ids"] for name in ids}),
+        groups=Groups(number=len(groups), largest=int(groups.iloc[0])),
+        counts=_counted(issue.code for issue in issues),
+        issues=tuple(sorted(issues)),
+    )
 
 
-def _counted(values: pd.Series, most: int | None = None) -> dict[str, int]:
+def _counted(values: Iterable[str], most: int | None = None) -> dict[str, int]:
     pairs = sorted(Counter(values).items(), key=lambda pair: (-pair[1], pair[0]))
     return {str(value): int(count) for value, count in pairs[:most]}
 

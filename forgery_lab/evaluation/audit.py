@@ -21,7 +21,6 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from forgery_lab.data import folders, splits
 from forgery_lab.data.splits.graph import near_duplicate_pairs
-from forgery_lab.data.splits.proof import LEAK
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import baselines, metrics, report
 from forgery_lab.evaluation.eligibility import host
@@ -332,11 +331,13 @@ def _sources(frame: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Return how many sources there are, and how far a random split would leak."""
     shuffled = splits.assign(frame, "random", USUAL_FRACTIONS, seed).report
     return {
-        "basis": shuffled["basis"],
+        "basis": shuffled.basis,
         "known": int(sum(len(ids) > 0 for ids in frame["source_ids"])),
-        "groups": shuffled["components"]["number"],
-        "largest_group": shuffled["components"]["largest"][0],
-        "leak_of_a_random_split": shuffled["disjoint"][LEAK],
+        "groups": shuffled.components.number,
+        "largest_group": shuffled.components.largest[0],
+        "leak_of_a_random_split": (
+            shuffled.disjoint.share_of_last_sides_forgeries_with_a_source_in_the_first
+        ),
     }
 
 

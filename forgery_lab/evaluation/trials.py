@@ -16,7 +16,7 @@ from PIL import Image
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import baselines, conditions, metrics, scoring
 from forgery_lab.evaluation.conditions import Condition
-from forgery_lab.examples.histories import Handling, HistoryMatcher, move, read
+from forgery_lab.examples.histories import Handling, HistoryMatcher, ImageKey, move, read
 from forgery_lab.examples.masks import read_mask
 from forgery_lab.progress import Progress
 from forgery_pyfunc.errors import ImageError
@@ -44,7 +44,7 @@ class Rendition:
     """
 
     path: Path
-    row: dict[str, Any]
+    key: ImageKey
     matcher: HistoryMatcher | None = None
     draw: int = 0
     handling: Handling | None = None
@@ -55,7 +55,7 @@ class Rendition:
         if self.matcher is None or self.handling is None:
             return data
         try:
-            return self.matcher.save_with(self.row, data, self.draw, self.handling)[0]
+            return self.matcher.save_with(self.key, data, self.draw, self.handling)[0]
         except ImageError as error:
             raise DataError(f"{self.path}: {error}") from error
 
@@ -186,8 +186,8 @@ def robustness_trials(rows: pd.DataFrame, root: Path, matcher: HistoryMatcher) -
     return trials
 
 
-def _key(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {"label": int(row["label"]), "sha256": row["sha256"]}
+def _key(row: Mapping[Any, Any]) -> ImageKey:
+    return ImageKey(int(row["label"]), row["sha256"])
 
 
 PREDICTION_COLUMNS = ("condition", "draw", "sha256", "probability", "verdict", "error", "model")

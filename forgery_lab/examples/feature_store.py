@@ -22,7 +22,7 @@ import pandas as pd
 
 from forgery_lab.errors import DataError
 from forgery_lab.examples import histories, masks
-from forgery_lab.examples.histories import Displacement, HistoryMatcher
+from forgery_lab.examples.histories import Displacement, HistoryMatcher, ImageKey
 from forgery_lab.examples.masks import block_targets, read_mask
 from forgery_lab.files import write_whole
 from forgery_lab.processes import in_parallel
@@ -119,8 +119,8 @@ class ManifestSource:
             mask = None
         if self.matcher is None:
             return Example(data, mask)
-        identity = {"label": row["label"], "sha256": row["sha256"]}
-        return Example(*self.matcher.save(identity, data, draw, self._displacement(draw), mask))
+        key = ImageKey(row["label"], row["sha256"])
+        return Example(*self.matcher.save(key, data, draw, self._displacement(draw), mask))
 
     def _displacement(self, draw: int) -> Displacement | None:
         return None if draw < self.draws else "scale"

@@ -9,10 +9,9 @@ analysis of tampering detection algorithms*, NBiS 2014.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -43,6 +42,14 @@ class History:
 
     tables: tuple[tuple[int, ...], ...]
     subsampling: str
+
+
+@dataclass(frozen=True)
+class ImageKey:
+    """What a matched history depends on: class (1: forged) and SHA-256 of an image as shipped."""
+
+    label: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ class HistoryMatcher:
 
     def save(
         self,
-        row: Mapping[str, Any],
+        key: ImageKey,
         data: bytes,
         draw: int,
         displacement: Displacement | None = None,
@@ -109,22 +116,22 @@ class HistoryMatcher:
         """Return the image saved under protocol C (or C′), and its mask moved along.
 
         Args:
-            row: `label` and `sha256` of the manifest.
+            key: of the image.
             data: the file as shipped.
             draw: number of the draw; each gives other histories.
             displacement: "shift" by 0 to 7 pixels, "scale" by 0.7 to 0.95, or None.
             mask: uint8 or bool[H, W], in the stored orientation, or None.
         """
-        return self.save_with(row, data, draw, self.handling(row, draw, displacement), mask)
+        return self.save_with(key, data, draw, self.handling(key, draw, displacement), mask)
 
     def handling(
-        self, row: Mapping[str, Any], draw: int, displacement: Displacement | None = None
+        self, key: ImageKey, draw: int, displacement: Displacement | None = None
     ) -> Handling:
         """Return what is drawn for the end of an image's history; the class has no part in it."""
         if displacement not in (None, *DISPLACEMENTS):
             allowed = ", ".join(DISPLACEMENTS)
             raise ValueError(f"displacement is {displacement!r}; allowed: None, {allowed}")
-        rng = self._rng(row, draw, 1)
+        rng = self._rng(key, draw, 1)
         low, high = FINAL_QUALITIES
         end = Handling(quality=int(rng.integers(low, high + 1)))
         if displacement == "shift":
@@ -136,28 +143,28 @@ class HistoryMatcher:
 
     def save_with(
         self,
-        row: Mapping[str, Any],
+        key: ImageKey,
         data: bytes,
         draw: int,
         handling: Handling,
         mask: np.ndarray | None = None,
     ) -> tuple[bytes, np.ndarray | None]:
         """Return the image with a matched history and the given end, and its mask moved along."""
-        pixels = self._matched_pixels(row, data, draw)
+        pixels = self._matched_pixels(key, data, draw)
         if mask is not None and mask.shape != pixels.shape[:2]:
             raise ValueError(f"mask is {mask.shape}; the image is {pixels.shape[:2]}")
         return apply(pixels, handling, mask)
 
-    def _matched_pixels(self, row: Mapping[str, Any], data: bytes, draw: int) -> np.ndarray:
+    def _matched_pixels(self, key: ImageKey, data: bytes, draw: int) -> np.ndarray:
         image = decode(data)
-        if row["label"] == 1 and image.format == "JPEG":
+        if key.label == 1 and image.format == "JPEG":
             return image.pixels
-        drawn = self.pool[int(self._rng(row, draw, 0).integers(len(self.pool)))]
+        drawn = self.pool[int(self._rng(key, draw, 0).integers(len(self.pool)))]
         saved = encode(image.pixels, tables=drawn.tables, subsampling=drawn.subsampling)
         return decode(saved).pixels
 
-    def _rng(self, row: Mapping[str, Any], draw: int, stream: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, int(str(row["sha256"])[:15], 16), draw, stream])
+    def _rng(self, key: ImageKey, draw: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, int(key.sha256[:15], 16), draw, stream])
 
 
 def apply(

@@ -14,6 +14,7 @@ import pyarrow as pa
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.detector import (
     DESCRIPTION_FILE,
+    FORMAT,
     MANIFEST_FILE,
     NETWORK_FILE,
     read_description,
@@ -80,6 +81,20 @@ class Description:
             data=TrainingData(**values.get("data", {})),
             provenance=values.get("provenance", {}),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `detector.json`; data that nothing is known of are left out."""
+        known = {} if self.data == TrainingData() else {"data": self.data.to_dict()}
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "network": self.network,
+            "features": list(self.features),
+            "calibration": self.calibration.to_dict(),
+            "training": dict(self.training),
+            **known,
+            "provenance": dict(self.provenance),
+        }
 
 
 @dataclass(frozen=True)

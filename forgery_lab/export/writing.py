@@ -2,9 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,11 +13,10 @@ import pandas as pd
 
 from forgery_lab.errors import DataError
 from forgery_lab.export import onnx_graph
-from forgery_lab.export.detector_folder import MANIFEST_COLUMNS, OPTIONAL_COLUMNS
+from forgery_lab.export.detector_folder import MANIFEST_COLUMNS, OPTIONAL_COLUMNS, Description
 from forgery_lab.files import write_whole
 from forgery_pyfunc.detector import (
     DESCRIPTION_FILE,
-    FORMAT,
     KERAS_FILE,
     MANIFEST_FILE,
     NETWORK_FILE,
@@ -56,7 +55,7 @@ def write_detector(
     folder: Path,
     model: keras.Model,
     samples: Sequence[np.ndarray],
-    description: Mapping[str, Any],
+    description: Description,
     training_manifest: pd.DataFrame,
 ) -> float:
     """Write a detector folder, replacing an old one whole; return what `check_export` measured.
@@ -65,8 +64,7 @@ def write_detector(
         folder: to write; it never holds half of a detector.
         model: the trained network; its optimiser is not saved.
         samples: feature maps that ONNX and Keras must agree on.
-        description: `name`, `network`, `features`, `calibration` and `training` for
-            `detector.json`.
+        description: for `detector.json`, which adds size and export to the training's figures.
         training_manifest: a row per image that training or validation has seen, with
             `MANIFEST_COLUMNS` and perhaps `OPTIONAL_COLUMNS`.
 
@@ -91,13 +89,10 @@ def write_detector(
         known = [name for name in OPTIONAL_COLUMNS if name in training_manifest]
         columns = [*MANIFEST_COLUMNS, *known]
         training_manifest[columns].to_parquet(new / MANIFEST_FILE, index=False)
-        content = {"format": FORMAT, **description}
-        content["training"] = {
-            **description.get("training", {}),
-            "onnx_max_difference": difference,
-            "parameters": model.count_params(),
-        }
-        (new / DESCRIPTION_FILE).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        measured = {"onnx_max_difference": difference, "parameters": model.count_params()}
+        complete = replace(description, training={**description.training, **measured})
+        content = json.dumps(complete.to_dict(), indent=2) + "\n"
+        (new / DESCRIPTION_FILE).write_text(content, "utf-8")
         if folder.exists():
             folder.rename(Path(scratch) / "old")
         new.rename(folder)

@@ -11,7 +11,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from PIL import Image
 
 from forgery_lab.errors import DataError
 from forgery_lab.files import whole_folder
-from forgery_lab.forgeries.forging import Forgery, drawn_kind, forge
+from forgery_lab.forgeries.forging import Forgery, ForgeryRecord, drawn_kind, forge
 from forgery_lab.forgeries.pictures import SMALLEST_SIDE, Mask, Operation, Pixels, Save, sized
 from forgery_lab.forgeries.salience import salience
 from forgery_lab.processes import in_parallel
@@ -44,6 +44,73 @@ _LEAST_CONTRAST = 4.0
 
 _TRIES = 8
 """Forgeries made for each that is kept."""
+
+
+@dataclass(frozen=True)
+class AuthenticImage:
+    """The record of an authentic image.
+
+    Attributes:
+        file: relative to the folder.
+        operations: that both classes go through, in order.
+        photograph: where it comes from; None for a scene.
+        prepared: what was done to the photograph before; None where nothing ever is.
+        kind: of the record.
+    """
+
+    file: str
+    operations: list[Operation]
+    photograph: str | None = None
+    prepared: list[Operation] | None = None
+    kind: str = "authentic"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, ready for JSON."""
+        values = asdict(self)
+        if self.prepared is None:
+            del values["prepared"]
+        return values
+
+
+@dataclass(frozen=True)
+class ForgedImage:
+    """The record of a forged image.
+
+    Attributes:
+        file: relative to the folder.
+        kind: of the forgery, one of `forging.KINDS`.
+        donor: source id of the image that a part was taken from, its own where there is no other.
+        area: share of the image that was replaced.
+        operations: in order.
+        photograph: where its host comes from, as far as that is recorded.
+    """
+
+    file: str
+    kind: str
+    donor: str
+    area: float
+    operations: list[Operation]
+    photograph: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, ready for JSON."""
+        values = asdict(self)
+        if self.photograph is None:
+            del values["photograph"]
+        return values
+
+
+@dataclass(frozen=True)
+class UnusableFile:
+    """The record of a file that could not be used, and why."""
+
+    file: str
+    reason: str
+    kind: str = "unusable"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, ready for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -97,7 +164,7 @@ def forge_folder(
             fault = f"none of its {len(paths)} files can be used" if paths else "it is empty"
             reason = f" ({unusable[0][0]}: {unusable[0][1]})" if unusable else ""
             raise DataError(f"{photos}: no usable photograph, {fault}{reason}")
-        records: list[dict[str, Any]] = []
+        records: list[AuthenticImage | ForgedImage] = []
         for part in ("Au", "Tp", "Groundtruth"):
             (partial / part).mkdir()
         tasks = list(_groups(partial, photos, usable, count, seed, sides))
@@ -105,9 +172,9 @@ def forge_folder(
             records += group_records
             if progress:
                 progress(len(records), count)
-        refused = [{"file": name, "kind": "unusable", "reason": why} for name, why in unusable]
+        refused = [UnusableFile(name, reason) for name, reason in unusable]
         write_records(partial / "records.jsonl", [*records, *refused])
-    kinds = Counter(record["kind"] for record in records)
+    kinds = Counter(record.kind for record in records)
     authentic = kinds.pop("authentic")
     return ForgedFolder(authentic, kinds.total(), dict(kinds), unusable)
 
@@ -226,24 +293,27 @@ def _serial(path: Path, taken: set[int]) -> int:
     return serial
 
 
-def _write_group(group: _Group) -> list[dict[str, Any]]:
+def _write_group(group: _Group) -> list[AuthenticImage | ForgedImage]:
     rng = np.random.default_rng([group.seed, 4, group.members[0][1]])
-    pictures, records, number = [], [], group.first_number
+    records: list[AuthenticImage | ForgedImage] = []
+    pictures, number = [], group.first_number
     for path, serial, _ in group.members:
         picture, operations = sized(_read(path), rng, group.sides)
         pictures.append(picture)
-        origin = {"photograph": path.relative_to(group.root).as_posix(), "prepared": operations}
-        records.append(publish_authentic(group.folder, picture, CATEGORY, serial, rng) | origin)
+        image = publish_authentic(group.folder, picture, CATEGORY, serial, rng)
+        photograph = path.relative_to(group.root).as_posix()
+        records.append(replace(image, photograph=photograph, prepared=operations))
     for host, (path, serial, forgeries) in enumerate(group.members):
         others = [i for i in range(len(pictures)) if i != host]
         for _ in range(forgeries):
             kind = drawn_kind(rng, with_donors=bool(others))
             forgery = least_salient(pictures[host], [pictures[i] for i in others], kind, rng)
-            donor = forgery.record["donor"]
+            donor = forgery.record.donor
             lender = serial if donor is None else group.members[others[donor]][1]
             ids = f"{CATEGORY}{serial:05d}", f"{CATEGORY}{lender:05d}"
-            record = publish_forgery(group.folder, forgery, ids, number, rng)
-            records.append(record | {"photograph": path.relative_to(group.root).as_posix()})
+            forged = publish_forgery(group.folder, forgery, ids, number, rng)
+            photograph = path.relative_to(group.root).as_posix()
+            records.append(replace(forged, photograph=photograph))
             number += 1
     return records
 
@@ -293,45 +363,43 @@ class PublishedFile:
 
 def publish_authentic(
     folder: Path, pixels: Pixels, category: str, number: int, rng: np.random.Generator
-) -> dict[str, Any]:
+) -> AuthenticImage:
     """Return the record of an authentic picture, saved by an editor and written to `folder/Au`."""
     save, file = Save.drawn(rng), PublishedFile.drawn(rng)
     name = f"Au/Au_{category}_{number:05d}.{file.extension}"
     (folder / name).write_bytes(file.encoded(save.apply(pixels)))
     operations = [save.operation("editor_save"), file.operation()]
-    return {"file": name, "kind": "authentic", "operations": operations}
+    return AuthenticImage(name, operations)
 
 
 def publish_forgery(
     folder: Path, forgery: Forgery, ids: tuple[str, str], number: int, rng: np.random.Generator
-) -> dict[str, Any]:
-    """The record of a forgery, written with its mask to `folder/Tp` and `folder/Groundtruth`."""
+) -> ForgedImage:
+    """Return the record of a forgery, written with its mask to `Tp` and `Groundtruth`."""
     file = PublishedFile.drawn(rng)
     stem = casia_name(forgery.record, ids, number)
     name = f"Tp/{stem}.{file.extension}"
     (folder / name).write_bytes(file.encoded(forgery.pixels))
     write_mask(folder / "Groundtruth" / f"{stem}_gt.png", forgery.mask)
-    operations = [*forgery.record["operations"], file.operation()]
-    return {"file": name, **forgery.record, "donor": ids[1], "operations": operations}
+    made = forgery.record
+    return ForgedImage(name, made.kind, ids[1], made.area, [*made.operations, file.operation()])
 
 
-def casia_name(record: dict[str, Any], ids: tuple[str, str], number: int) -> str:
+def casia_name(record: ForgeryRecord, ids: tuple[str, str], number: int) -> str:
     """Return the name of a forgery in CASIA 2.0's manner, without extension.
 
     `Tp_D_CRN_M_N_<host>_<donor>_<number>`: D(ifferent) or S(ame) image; then, each or N: C for
     changed in size, R for rotated or mirrored, D for deformed; S(mall), M(edium) or L(arge);
     B for a blurred seam. CASIA's authors never published what the letters mean; these are ours.
     """
-    names = {operation["name"] for operation in record["operations"]}
-    deformed = any(operation.get("shear") for operation in record["operations"])
-    turned = "mirror" in names or any(
-        operation.get("degrees") for operation in record["operations"]
-    )
+    names = {operation["name"] for operation in record.operations}
+    deformed = any(operation.get("shear") for operation in record.operations)
+    turned = "mirror" in names or any(operation.get("degrees") for operation in record.operations)
     letters = ("C" if "scale" in names else "N") + ("R" if turned else "N")
     letters += "D" if deformed else "N"
-    size = "S" if record["area"] < 0.06 else "M" if record["area"] < 0.16 else "L"
+    size = "S" if record.area < 0.06 else "M" if record.area < 0.16 else "L"
     seam = "B" if "blur_seam" in names else "N"
-    origin = "D" if record["kind"] == "splice" else "S"
+    origin = "D" if record.kind == "splice" else "S"
     return f"Tp_{origin}_{letters}_{size}_{seam}_{ids[0]}_{ids[1]}_{number:05d}"
 
 
@@ -340,7 +408,9 @@ def write_mask(path: Path, mask: Mask) -> None:
     Image.fromarray(mask.astype(np.uint8) * 255).save(path, "PNG")
 
 
-def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
+def write_records(
+    path: Path, records: Iterable[AuthenticImage | ForgedImage | UnusableFile]
+) -> None:
     """Write one JSON object a line."""
-    lines = [json.dumps(record, sort_keys=True) for record in records]
+    lines = [json.dumps(record.to_dict(), sort_keys=True) for record in records]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -9,8 +9,7 @@ blurred seams, a save by the editor) follows the trial described in the project'
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,18 +39,35 @@ KINDS = ("splice", "copy-move", "removal")
 
 
 @dataclass(frozen=True)
+class ForgeryRecord:
+    """How a picture was forged.
+
+    Attributes:
+        kind: one of `KINDS`.
+        donor: index of the picture that a splice's part is from; None for other kinds.
+        area: share of the picture that was replaced.
+        operations: in order, each ready for JSON.
+    """
+
+    kind: str
+    donor: int | None
+    area: float
+    operations: list[Operation]
+
+
+@dataclass(frozen=True)
 class Forgery:
     """A forged picture, where it was forged, and how.
 
     Attributes:
         pixels: uint8[H, W, 3], as the editor saved and re-opened it.
         mask: bool[H, W], true where pixels were replaced.
-        record: JSON-ready: `kind`, `donor` (index or None), `area`, `operations` in order.
+        record: how it was made.
     """
 
     pixels: Pixels
     mask: Mask
-    record: dict[str, Any] = field(default_factory=dict)
+    record: ForgeryRecord
 
 
 def forge(
@@ -97,12 +113,7 @@ def forge(
         forged, mask = _removal(host, rng, operations)
     save = editor_save or Save.drawn(rng)
     operations.append(save.operation("editor_save"))
-    record = {
-        "kind": kind,
-        "donor": donor,
-        "area": round(float(mask.mean()), 5),
-        "operations": operations,
-    }
+    record = ForgeryRecord(kind, donor, round(float(mask.mean()), 5), operations)
     return Forgery(save.apply(forged), mask, record)
 
 

@@ -15,10 +15,9 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,6 +26,8 @@ from forgery_lab.errors import DataError
 from forgery_lab.files import whole_folder
 from forgery_lab.forgeries import scenes
 from forgery_lab.forgeries.casia_folder import (
+    AuthenticImage,
+    ForgedImage,
     publish_authentic,
     publish_forgery,
     write_records,
@@ -129,7 +130,7 @@ def write(
         _photograph_path(name)
     photographs = [] if scenes_only else list(PHOTOGRAPHS)
     plans = list(_planned(seed, count, photographs, _Numbers(first_number)))
-    records: list[dict[str, Any]] = []
+    records: list[AuthenticImage | ForgedImage] = []
     with whole_folder(folder) as partial:
         for part in ("Au", "Tp", "Groundtruth"):
             (partial / part).mkdir()
@@ -139,7 +140,7 @@ def write(
             if progress:
                 progress(len(records), count)
         write_records(partial / "records.jsonl", records)
-    kinds = Counter(record["kind"] for record in records)
+    kinds = Counter(record.kind for record in records)
     return {
         "authentic": kinds["authentic"],
         "forged": len(records) - kinds["authentic"],
@@ -194,14 +195,14 @@ def _move(host: int, numbers: _Numbers, rng: np.random.Generator) -> tuple[str, 
     return numbers.forgery("removal" if rng.random() < 0.25 else "copy-move", host, host)
 
 
-def _write_family(task: tuple[Path, int, _Plan]) -> list[dict[str, Any]]:
+def _write_family(task: tuple[Path, int, _Plan]) -> list[AuthenticImage | ForgedImage]:
     folder, seed, plan = task
     rng = np.random.default_rng([seed, 2, plan.index])
     pictures = [_picture(source, rng) for source in plan.sources]
-    records = []
+    records: list[AuthenticImage | ForgedImage] = []
     for source, picture in zip(plan.sources, pictures, strict=True):
-        record = publish_authentic(folder, picture, source.category, source.number, rng)
-        records.append(record | {"photograph": source.photograph})
+        image = publish_authentic(folder, picture, source.category, source.number, rng)
+        records.append(replace(image, photograph=source.photograph))
     for kind, host, donor, number in plan.forgeries:
         forgery = forge(pictures[host], [pictures[donor]], kind, rng)
         ids = plan.sources[host].source_id, plan.sources[donor].source_id

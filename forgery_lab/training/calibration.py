@@ -7,14 +7,13 @@ Temperature and bias make probabilities true under equal priors (Platt, 1999; Gu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 
 from forgery_lab.errors import DataError
-from forgery_pyfunc.calibration import REFERENCE_PIXELS, sigmoid, standing_out
+from forgery_pyfunc.calibration import REFERENCE_PIXELS, Calibration, sigmoid, standing_out
 
 MAX_FALSE_ALARMS = 0.03
 """Share of authentic images that t_hi may call forged."""
@@ -33,25 +32,15 @@ _CUTS = 401
 
 @dataclass(frozen=True)
 class Fitted:
-    """The numbers of `forgery_pyfunc.calibration.Calibration`, and how they were chosen.
+    """A calibration of images, and what it reaches.
 
     `false_alarms` and `coverage` are those on the images that chose the thresholds, so they are
     optimistic; the evaluation states them on others.
     """
 
-    temperature: float
-    bias: float
-    size_slope: float
-    t_lo: float
-    t_hi: float
-    chosen_on: str
+    calibration: Calibration
     false_alarms: float
     coverage: float
-
-    def calibration(self) -> dict[str, Any]:
-        """Return what `Calibration.from_dict` reads."""
-        names = ("temperature", "bias", "size_slope", "t_lo", "t_hi", "chosen_on")
-        return {name: getattr(self, name) for name in names}
 
 
 def fit_calibration(
@@ -96,7 +85,7 @@ def fit_calibration(
     t_hi = choose_t_hi(authentic, max_false_alarms)
     t_lo = choose_t_lo(probability, labels, t_hi, coverage)
     decided = (probability >= t_hi) | (probability < t_lo)
-    return Fitted(
+    calibration = Calibration(
         temperature=temperature,
         bias=bias,
         size_slope=slope,
@@ -108,6 +97,9 @@ def fit_calibration(
             f"{source} for at most {max_false_alarms:.0%} false alarms; t_lo for a coverage of "
             f"{coverage:.0%}"
         ),
+    )
+    return Fitted(
+        calibration,
         false_alarms=float((authentic >= t_hi).mean()),
         coverage=float((decided[labels].mean() + decided[~labels].mean()) / 2),
     )
@@ -139,14 +131,17 @@ def choose_t_lo(
 
 
 def fit_block_calibration(
-    images: Sequence[tuple[np.ndarray, np.ndarray]], softness: float | None = None
-) -> dict[str, Any]:
-    """Return the block numbers of `Calibration.from_dict`, with one half as the best cut.
+    calibration: Calibration,
+    images: Sequence[tuple[np.ndarray, np.ndarray]],
+    softness: float | None = None,
+) -> Calibration:
+    """Return a calibration with the numbers of blocks fitted, with one half as the best cut.
 
     The temperature is that of the maximum likelihood; the bias then moves the cut with the best
     F1, as a mean over images, to a probability of one half, which protocol D fixes.
 
     Args:
+        calibration: keeps its numbers of images.
         images: of forged validation images, float[n] block logits and bool[n] whether forged.
         softness: of `forgery_pyfunc.calibration.standing_out`; None for the logits as they are.
 
@@ -161,11 +156,12 @@ def fit_block_calibration(
     temperature, _, _ = _fit_probability(logits, forged, np.zeros(len(logits)))
     cuts = np.quantile(logits, np.linspace(0, 1, _CUTS))
     f1 = np.mean([_f1(*image, cuts) for image in images], axis=0)
-    return {
-        "block_temperature": temperature,
-        "block_bias": float(-cuts[int(f1.argmax())] / temperature),
-        "block_softness": softness,
-    }
+    return replace(
+        calibration,
+        block_temperature=temperature,
+        block_bias=float(-cuts[int(f1.argmax())] / temperature),
+        block_softness=softness,
+    )
 
 
 def _f1(logits: np.ndarray, forged: np.ndarray, cuts: np.ndarray) -> np.ndarray:

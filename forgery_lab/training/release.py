@@ -102,12 +102,10 @@ def judge(model: keras.Model, held_out: FeatureStore) -> Judged:
         )
         for group in groups
     ]
-    strictest = max(fitted, key=lambda one: one.t_hi)
-    known = forged_blocks(scores, held_out)
-    of_blocks = fit_block_calibration(known, BLOCK_SOFTNESS) if known else {}
-    calibration = Calibration.from_dict(
-        {**strictest.calibration(), **of_blocks, "chosen_on": _words(index)}
-    )
+    strictest = max((one.calibration for one in fitted), key=lambda one: one.t_hi)
+    calibration = replace(strictest, chosen_on=_words(index))
+    if known := forged_blocks(scores, held_out):
+        calibration = fit_block_calibration(calibration, known, BLOCK_SOFTNESS)
     probability = [
         calibration.probability(logit, size)
         for logit, size in zip(scores.image, pixels, strict=True)

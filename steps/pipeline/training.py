@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,12 +17,14 @@ from forgery_lab.data import manifest
 from forgery_lab.errors import DataError
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.export import writing
+from forgery_lab.export.detector_folder import Description
 from forgery_lab.files import write_whole
 from forgery_lab.training import loop, networks
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
 from forgery_lab.training.loop import TrainingResult
 from forgery_lab.training.settings import TrainingSettings
 from forgery_lab.training.validation import Scores, forged_blocks, predict
+from forgery_pyfunc.calibration import Calibration
 from steps.settings.configuration import Workspace
 from steps.settings.entities import LearningSettings, TrainSettings
 from steps.tracking import runs
@@ -160,14 +161,14 @@ def write_detector(
     learnt = rows[rows["sha256"].isin({*task.train.index["id"], *validation.index["id"]})]
     digest = log_data(rows)
     scores = predict(result.model, validation)
-    description = {
-        "name": settings.network,
-        "network": settings.network,
-        "features": list(task.train.families),
-        "calibration": calibration(scores, validation),
-        "training": {**asdict(task.settings), "best_epoch": result.best_epoch},
-        "provenance": {"data_digest": digest, **runs.git_commit()},
-    }
+    description = Description(
+        name=settings.network,
+        network=settings.network,
+        features=task.train.families,
+        calibration=calibration(scores, validation),
+        training={**asdict(task.settings), "best_epoch": result.best_epoch},
+        provenance={"data_digest": digest, **runs.git_commit()},
+    )
     folder = workspace.path("detector")
     samples = export_samples(validation)
     difference = writing.write_detector(folder, result.model, samples, description, learnt)
@@ -194,10 +195,10 @@ def log_data(rows: pd.DataFrame) -> str:
     return digest
 
 
-def calibration(scores: Scores, store: FeatureStore) -> dict[str, Any]:
-    """Return the calibration for `detector.json`, fitted on validation images."""
+def calibration(scores: Scores, store: FeatureStore) -> Calibration:
+    """Return the detector's calibration, fitted on validation images."""
     pixels = store.index["pixels"].to_numpy()
     label = store.index["label"].to_numpy()
-    values = fit_calibration(scores.image, label, pixels).calibration()
+    of_images = fit_calibration(scores.image, label, pixels).calibration
     known = forged_blocks(scores, store)
-    return {**values, **fit_block_calibration(known)} if known else values
+    return fit_block_calibration(of_images, known) if known else of_images

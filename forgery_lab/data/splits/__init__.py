@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,8 @@ import pandas as pd
 from forgery_lab.data.splits.graph import links_of
 from forgery_lab.data.splits.partition import partition, shuffle
 from forgery_lab.data.splits.proof import (
-    beyond_tolerance,
+    Request,
+    SplitReport,
     report_of,
     require_classes,
     require_disjoint,
@@ -36,7 +36,7 @@ class Splits:
     """A manifest with a column `split` (or `fold`), and the report that proves what it claims."""
 
     frame: pd.DataFrame
-    report: dict[str, Any]
+    report: SplitReport
 
 
 def assign(manifest: pd.DataFrame, scheme: str, fractions: Sequence[float], seed: int) -> Splits:
@@ -67,16 +67,11 @@ def assign(manifest: pd.DataFrame, scheme: str, fractions: Sequence[float], seed
         side, cut = partition(manifest, links, shares, rng, large_to=0)
     names = np.array([*SIDES, "dropped"])
     frame = manifest.assign(split=names[side])
-    report = {
-        "scheme": scheme,
-        "seed": seed,
-        "fractions": [float(f) for f in fractions],
-        **report_of(manifest, links, side, list(SIDES), cut),
-    }
-    report["beyond_tolerance"] = beyond_tolerance(report)
-    require_classes(report["sides"])
+    request = Request(scheme, seed, SIDES, tuple(float(f) for f in fractions))
+    report = report_of(request, manifest, links, side, cut)
+    require_classes(report.sides)
     if scheme == "source":
-        require_disjoint(report["disjoint"])
+        require_disjoint(report.disjoint)
     return Splits(frame, report)
 
 
@@ -94,13 +89,8 @@ def folds(manifest: pd.DataFrame, k: int, seed: int) -> Splits:
     links = links_of(manifest)
     rng = np.random.default_rng(seed)
     side, cut = partition(manifest, links, np.full(k, 1 / k), rng, large_to=None)
-    names = [f"fold {i}" for i in range(k)]
-    report = {
-        "scheme": "folds",
-        "seed": seed,
-        "fractions": [1 / k] * k,
-        **report_of(manifest, links, side, names, cut),
-    }
-    require_classes(report["sides"])
-    require_disjoint(report["disjoint"])
+    names = tuple(f"fold {i}" for i in range(k))
+    report = report_of(Request("folds", seed, names, (1 / k,) * k), manifest, links, side, cut)
+    require_classes(report.sides)
+    require_disjoint(report.disjoint)
     return Splits(manifest.assign(fold=side.astype(np.int8)), report)

@@ -46,14 +46,14 @@ def sound(root):
 
 
 def issues_of(summary):
-    return {(issue["file"], issue["code"]) for issue in summary["issues"]}
+    return {(issue.file, issue.code) for issue in summary.issues}
 
 
 def test_a_sound_data_set_becomes_a_manifest_and_nothing_is_said(tmp_path):
     frame, summary = ingestion.ingest(sound(tmp_path))
     pd.testing.assert_frame_equal(manifest.validate(frame), frame)
-    assert summary["issues"] == []
-    assert summary["counts"] == {}
+    assert summary.issues == ()
+    assert summary.counts == {}
     by_path = frame.set_index("path")
     assert by_path["kind"].to_dict() == {
         "Au/Au_ani_00001.jpg": "authentic",
@@ -77,12 +77,12 @@ def test_the_summary_is_json_and_the_same_for_the_same_files(tmp_path):
     sound(tmp_path / "a" / "CASIA2")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     (frame, one), (_, two) = ingestion.ingest(tmp_path / "a"), ingestion.ingest(tmp_path / "b")
-    assert json.dumps(one) == json.dumps(two)
-    assert one["digest"] == manifest.digest(frame)
+    assert json.dumps(one.to_dict()) == json.dumps(two.to_dict())
+    assert one.digest == manifest.digest(frame)
     assert frame["path"].str.startswith("CASIA2/").all()
-    assert (one["images"], one["authentic"], one["forged"], one["masks"]) == (4, 2, 2, 2)
-    assert one["formats"] == {"JPEG": 2, "TIFF": 2}
-    assert one["sizes"] == {"96×64": 4}
+    assert (one.images, one.authentic, one.forged, one.masks) == (4, 2, 2, 2)
+    assert one.formats == {"JPEG": 2, "TIFF": 2}
+    assert one.sizes == {"96×64": 4}
 
 
 def test_files_that_cannot_be_used_are_left_out_and_named(tmp_path):
@@ -114,9 +114,9 @@ def test_files_that_cannot_be_used_are_left_out_and_named(tmp_path):
         ("Tp/Tp_S_NNN_S_N_pla00008_pla00008_00003.png", "too_small"),
         ("readme.txt", "foreign_file"),
     }
-    assert all(issue["code"] in ingestion.LEFT_OUT for issue in summary["issues"])
-    assert all(issue["reason"].endswith(".") for issue in summary["issues"])
-    assert summary["counts"]["foreign_file"] == 4
+    assert all(issue.code in ingestion.LEFT_OUT for issue in summary.issues)
+    assert all(issue.reason.endswith(".") for issue in summary.issues)
+    assert summary.counts["foreign_file"] == 4
 
 
 def test_odd_images_are_kept_and_counted(tmp_path):
@@ -208,14 +208,14 @@ def test_masks_and_images_without_each_other_are_named(tmp_path):
         ("Groundtruth/Tp_D_NRN_S_N_cha00001_cha00002_00777_gt.png", "mask_without_image"),
         ("Tp/Tp_D_NRN_S_N_ani00001_art00002_00001.tif", "mask_missing"),
     }
-    assert summary["masks"] == 1
+    assert summary.masks == 1
 
 
 def test_a_data_set_without_masks_says_so_once(tmp_path):
     root = sound(tmp_path)
     shutil.rmtree(root / "Groundtruth")
     frame, summary = ingestion.ingest(root)
-    assert summary["counts"] == {"no_masks": 1}
+    assert summary.counts == {"no_masks": 1}
     assert frame["mask_path"].isna().all()
 
 
@@ -248,7 +248,7 @@ def test_several_processes_and_progress_give_what_one_gives(tmp_path):
 def test_images_above_the_usual_size_are_read_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(ingestion, "USUAL_PIXELS", 1000)
     _, summary = ingestion.ingest(sound(tmp_path))
-    assert (summary["images"], summary["masks"], summary["issues"]) == (4, 2, [])
+    assert (summary.images, summary.masks, summary.issues) == (4, 2, ())
 
 
 def test_figures_show_classes_formats_sizes_and_qualities(tmp_path):
@@ -264,7 +264,7 @@ def test_figures_show_classes_formats_sizes_and_qualities(tmp_path):
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs CASIA in ../shared/data")
 def test_the_real_sample_of_casia_2():
     frame, summary = ingestion.ingest(SHARED / "casia2_sample", workers=1)
-    assert (summary["authentic"], summary["forged"], summary["masks"]) == (40, 56, 18)
-    assert summary["formats"] == {"JPEG": 58, "TIFF": 38}
-    assert summary["counts"] == {"mask_missing": 38, "mask_not_binary": 1}
+    assert (summary.authentic, summary.forged, summary.masks) == (40, 56, 18)
+    assert summary.formats == {"JPEG": 58, "TIFF": 38}
+    assert summary.counts == {"mask_missing": 38, "mask_not_binary": 1}
     assert frame["group"].nunique() < len(frame)

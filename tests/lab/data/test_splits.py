@@ -64,7 +64,7 @@ def test_no_source_is_ever_on_two_sides(rows, seed):
         return
     assert sides_of_sources(made.frame, "split").max() == 1
     assert set(made.frame["split"]) >= {"train", "validation", "test"}
-    assert made.report["disjoint"]["sources_on_two_sides"] == 0
+    assert made.report.disjoint.sources_on_two_sides == 0
 
 
 @settings(max_examples=20, deadline=None)
@@ -94,7 +94,7 @@ def test_a_large_component_goes_to_training_where_balance_allows():
     hub = [("splice", ["art00001", f"nat{i:05d}"]) for i in range(20)]
     made = assign(manifest(plain(100) + hub), "source")
     assert set(made.frame["split"].iloc[-20:]) == {"train"}
-    assert made.report["components"]["cut_by_metis"] == 0
+    assert made.report.components.cut_by_metis == 0
 
 
 def test_near_duplicates_stay_together_though_no_name_says_so():
@@ -103,7 +103,7 @@ def test_near_duplicates_stay_together_though_no_name_says_so():
     hashes[0] = hashes[1] = hashes[45] = "00000000000000ff"
     made = assign(manifest(rows, hashes), "source", seed=1)
     assert made.frame["split"].iloc[[0, 1, 40, 41, 45, 5]].nunique() == 1
-    assert made.report["disjoint"]["near_duplicate_pairs_checked"] == 3
+    assert made.report.disjoint.near_duplicate_pairs_checked == 3
 
 
 def test_without_ids_the_report_says_that_only_near_duplicates_were_used():
@@ -112,13 +112,13 @@ def test_without_ids_the_report_says_that_only_near_duplicates_were_used():
     made = assign(manifest(rows, hashes), "source")
     first, second = made.frame["split"].iloc[:30], made.frame["split"].iloc[30:]
     assert (first.to_numpy() == second.to_numpy()).all()
-    assert made.report["basis"].startswith("near-duplicates by perceptual hash only")
+    assert made.report.basis.startswith("near-duplicates by perceptual hash only")
 
 
 def test_a_random_split_reports_its_leak():
     made = assign(manifest(plain(100)), "random")
-    share = "share_of_last_sides_forgeries_with_a_source_in_the_first"
-    assert made.report["disjoint"][share] > 0.5
+    proof = made.report.disjoint
+    assert proof.share_of_last_sides_forgeries_with_a_source_in_the_first > 0.5
 
 
 @pytest.mark.parametrize(
@@ -157,17 +157,17 @@ def test_casia2_at_full_size_meets_the_promised_balance():
     made = assign(frame, "source", seed=0)
     report = made.report
     assert sides_of_sources(made.frame, "split").max() == 1
-    assert report["dropped"]["share_of_forgeries"] <= 0.05
-    whole = report["whole"]
+    assert report.dropped.share_of_forgeries <= 0.05
+    whole = report.whole
     for name, share in zip(splits.SIDES, (0.70, 0.15, 0.15), strict=True):
-        side = report["sides"][name]
-        assert side["share"] == pytest.approx(share, abs=0.02)
-        assert side["share_forged"] == pytest.approx(whole["share_forged"], abs=0.02)
+        side = report.sides[name]
+        assert side.share == pytest.approx(share, abs=0.02)
+        assert side.share_forged == pytest.approx(whole.share_forged, abs=0.02)
         for kind in ("splice", "copy-move"):
-            expected = whole["kinds_of_forgeries"][kind]
-            assert side["kinds_of_forgeries"][kind] == pytest.approx(expected, abs=0.08)
-    leak = assign(frame, "random").report["disjoint"]
-    assert leak["share_of_last_sides_forgeries_with_a_source_in_the_first"] > 0.9
+            expected = whole.kinds_of_forgeries[kind]
+            assert side.kinds_of_forgeries[kind] == pytest.approx(expected, abs=0.08)
+    proof = assign(frame, "random").report.disjoint
+    assert proof.share_of_last_sides_forgeries_with_a_source_in_the_first > 0.9
 
 
 def casia2_names():
@@ -186,6 +186,7 @@ def test_a_split_out_of_balance_says_so():
     hashes = [""] * len(rows)
     made = assign(manifest(rows, hashes), "source", seed=1)
     assert any(
-        "train has a share of the images" in said for said in made.report["beyond_tolerance"]
+        "train has a share of the images" in said
+        for said in made.report.to_dict()["beyond_tolerance"]
     )
-    assert assign(manifest(plain()), "source", seed=1).report["beyond_tolerance"] == []
+    assert assign(manifest(plain()), "source", seed=1).report.beyond_tolerance() == []

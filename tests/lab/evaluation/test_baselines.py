@@ -8,7 +8,7 @@ import pytest
 
 from forgery_lab.evaluation import baselines
 from forgery_lab.evaluation.metrics import auc
-from forgery_lab.examples.histories import HistoryMatcher, history_of
+from forgery_lab.examples.histories import HistoryMatcher, ImageKey, history_of
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 
 
@@ -44,8 +44,8 @@ def test_the_header_tells_everything_before_matching_and_nothing_after():
         if label and (h := history_of(one))
     )
     matcher = HistoryMatcher(pool, seed=1)
-    records = rows.to_dict("records")
-    matched = [matcher.save(row, one, 0)[0] for row, one in zip(records, data, strict=True)]
+    keys = map(ImageKey, rows["label"], rows["sha256"])
+    matched = [matcher.save(key, one, 0)[0] for key, one in zip(keys, data, strict=True)]
     assert header_auc(rows, matched) == pytest.approx(0.5, abs=0.03)
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.stats import chi2_contingency, ks_2samp
 
 from forgery_lab.errors import DataError
-from forgery_lab.examples.histories import Handling, History, HistoryMatcher
+from forgery_lab.examples.histories import Handling, History, HistoryMatcher, ImageKey
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from forgery_pyfunc.imaging.jpeg_header import read_header
@@ -48,10 +48,15 @@ def matcher(data_set):
     return HistoryMatcher.fit(manifest, root, seed=7)
 
 
+def key_of(row):
+    return ImageKey(row["label"], row["sha256"])
+
+
 def saved(data_set, matcher, draw=0, displacement=None):
     root, manifest = data_set
     for row in manifest.to_dict("records"):
-        yield row, matcher.save(row, (root / row["path"]).read_bytes(), draw, displacement)[0]
+        data = (root / row["path"]).read_bytes()
+        yield row, matcher.save(key_of(row), data, draw, displacement)[0]
 
 
 def test_final_headers_have_one_distribution_for_both_classes(data_set, matcher):
@@ -79,7 +84,7 @@ def test_first_saves_of_authentic_images_are_those_of_the_forged(data_set, match
     qualities = sorted({h.quality for h in headers})
     expected = [sum(h.quality == q for h in headers) for q in qualities]
     drawn = [
-        matcher.pool[int(matcher._rng(row, draw, 0).integers(len(matcher.pool)))]
+        matcher.pool[int(matcher._rng(key_of(row), draw, 0).integers(len(matcher.pool)))]
         for row in manifest[manifest["label"] == 0].to_dict("records")
         for draw in range(5)
     ]
@@ -96,7 +101,7 @@ def test_an_authentic_jpeg_and_a_forged_tiff_get_a_first_save_and_a_forged_jpeg_
     )
     for row in manifest.head(8).to_dict("records"):
         data = (root / row["path"]).read_bytes()
-        same = fine.save(row, data, 0)[0] == coarse.save(row, data, 0)[0]
+        same = fine.save(key_of(row), data, 0)[0] == coarse.save(key_of(row), data, 0)[0]
         assert same == (row["label"] == 1 and row["format"] == "JPEG")
 
 
@@ -114,36 +119,36 @@ def test_masks_move_with_the_image(matcher, displacement):
     pixels = np.zeros((72, 96, 3), np.uint8)
     pixels[16:48, 24:64] = 255
     mask = pixels[..., 0]
-    row = {"label": 1, "sha256": "ab" * 32}
+    key = ImageKey(label=1, sha256="ab" * 32)
     for draw in range(6):
-        data, moved = matcher.save(row, encode(pixels, quality=95), draw, displacement, mask)
+        data, moved = matcher.save(key, encode(pixels, quality=95), draw, displacement, mask)
         image = decode(data).luma
         assert moved.shape == image.shape
         assert moved.dtype == mask.dtype
         assert ((image > 128) == (moved > 128)).mean() > 0.98
-    shape = {matcher.handling(row, d, displacement) for d in range(20)}
+    shape = {matcher.handling(key, d, displacement) for d in range(20)}
     assert len(shape) > 10
 
 
 def test_shift_and_scale_stay_within_their_ranges_whatever_the_class(data_set, matcher):
     _, manifest = data_set
     ends = [
-        matcher.handling(row, 0, displacement)
+        matcher.handling(key_of(row), 0, displacement)
         for displacement in ("shift", "scale")
         for row in manifest.to_dict("records")
     ]
     assert {n for end in ends for n in end.shift} == set(range(8))
     assert all(0.7 <= end.scale <= 0.95 or end.scale == 1 for end in ends)
-    row = {"label": 0, "sha256": "12" * 32}
-    assert matcher.handling(row, 0) == matcher.handling({**row, "label": 1}, 0)
+    authentic, forged = (ImageKey(label, "12" * 32) for label in (0, 1))
+    assert matcher.handling(authentic, 0) == matcher.handling(forged, 0)
 
 
 def test_a_crop_keeps_the_grid(matcher):
     pixels = np.random.default_rng(0).integers(0, 255, (72, 100, 3), dtype=np.uint8)
-    row = {"label": 1, "sha256": "ab" * 32}
+    key = ImageKey(label=1, sha256="ab" * 32)
     marks = np.arange(72 * 100, dtype=np.int32).reshape(72, 100) % 251
     handling = Handling(quality=90, crop=(0.3, 0.5, 1.0, 1.0))
-    _, window = matcher.save_with(row, encode(pixels, quality=90), 0, handling, marks)
+    _, window = matcher.save_with(key, encode(pixels, quality=90), 0, handling, marks)
     assert window.shape == (72 - 16, 100 - 48)
     assert (marks[16:, 48:] == window).all()
 
@@ -159,4 +164,4 @@ def test_without_a_forged_jpeg_both_classes_draw_from_libjpegs_tables(data_set):
 
 def test_an_unknown_displacement_is_refused(matcher):
     with pytest.raises(ValueError, match="allowed: None, shift, scale"):
-        matcher.handling({"label": 0, "sha256": "12" * 32}, 0, "rotate")
+        matcher.handling(ImageKey(0, "12" * 32), 0, "rotate")

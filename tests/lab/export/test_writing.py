@@ -1,6 +1,7 @@
 """Export: ONNX and Keras agree, and the folder is whole or as it was."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 
 from forgery_lab.errors import DataError
 from forgery_lab.export import writing
+from forgery_lab.export.detector_folder import Description
 from forgery_lab.training import networks
+from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
+from steps.settings.configuration import SHIPPED
 
 FAMILIES = ("copymove", "dct")
 SHAPES = ((8, 8), (48, 32), (21, 50))
@@ -19,7 +23,7 @@ LEARNT = pd.DataFrame(
     {"sha256": ["a"], "source_ids": [["ani1"]], "group": ["g"], "split": ["train"],
      "phash": ["f0f0f0f00f0f0f0f"], "more": [1]}
 )  # fmt: skip
-DESCRIPTION = {"name": "n", "network": "blocks", "features": list(FAMILIES), "calibration": {}}
+DESCRIPTION = Description("n", "blocks", FAMILIES, Calibration())
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["absolute", "relative"])
@@ -71,6 +75,19 @@ def test_the_folder_holds_what_readers_expect(folder):
     assert description["training"]["onnx_max_difference"] < 1e-4
     manifest = pd.read_parquet(folder / "training_manifest.parquet")
     assert list(manifest) == ["sha256", "source_ids", "group", "split", "phash"]
+
+
+def test_the_description_is_read_as_it_was_written_and_completed(folder, network):
+    description = Description.read(folder)
+    measured = description.training
+    assert replace(description, training={}) == DESCRIPTION
+    assert set(measured) == {"onnx_max_difference", "parameters"}
+    assert measured["parameters"] == network.count_params()
+
+
+def test_the_shipped_description_is_written_with_the_same_text():
+    text = (SHIPPED / "detector.json").read_text("utf-8")
+    assert json.dumps(Description.read(SHIPPED).to_dict(), indent=2) + "\n" == text
 
 
 def test_the_keras_file_holds_the_network_without_its_optimiser(folder, network, samples):

@@ -13,7 +13,7 @@ from forgery_lab.forgeries.casia_folder import (
     forge_folder,
     least_salient,
 )
-from forgery_lab.forgeries.forging import forge
+from forgery_lab.forgeries.forging import ForgeryRecord, forge
 from forgery_lab.forgeries.salience import salience
 
 
@@ -192,9 +192,9 @@ def test_files_are_published_in_the_format_their_extension_says():
 
 def test_the_letters_of_a_name_follow_the_record():
     steps = [{"name": "scale"}, {"name": "turn", "degrees": 4.0, "shear": 0.1}]
-    record = {"kind": "splice", "area": 0.2, "operations": [*steps, {"name": "blur_seam"}]}
+    record = ForgeryRecord("splice", 0, 0.2, [*steps, {"name": "blur_seam"}])
     name = casia_name(record, ("nat00001", "ind00002"), 12)
     assert name == "Tp_D_CRD_L_B_nat00001_ind00002_00012"
-    record = {"kind": "removal", "area": 0.02, "operations": []}
+    record = ForgeryRecord("removal", None, 0.02, [])
     name = casia_name(record, ("nat00001", "nat00001"), 13)
     assert name == "Tp_S_NNN_S_N_nat00001_nat00001_00013"

@@ -114,8 +114,8 @@ def test_ingestion_takes_out_what_touches_it_and_lists_it(small_frozen, judges, 
     frame, summary = ingestion.ingest(
         folder, touching=lambda rows: frozen_set.issues(rows, judges.frame)
     )
-    assert summary["counts"] == {"frozen_image": 2, "no_masks": 1}
-    assert len(frame) == summary["images"] == 12
+    assert summary.counts == {"frozen_image": 2, "no_masks": 1}
+    assert len(frame) == summary.images == 12
     assert not codes(frame, judges).count("frozen_image")
 
 

@@ -96,7 +96,7 @@ def test_places_follow_the_picture_as_people_saw_it(ingested):
 def test_contradictions_are_counted_and_nothing_is_read_without_consent(ingested, caplog):
     root, frame, summary = ingested
     assert key(DISPUTED) not in frame.index
-    assert summary["counts"]["contradictory_label"] == 2
+    assert summary.counts["contradictory_label"] == 2
     assert not [p for p in root.rglob("*") if p.stem.startswith(key(PRIVATE))]
 
 
@@ -115,7 +115,7 @@ def test_a_picture_that_went_bad_has_no_mask_and_spoils_nothing(path, tmp_path):
     add(store, FORGED[:900], "forged", [(0, 0, 1, 1)])
     frame, summary = ingestion.ingest(fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw"))
     assert len(frame) == 3
-    assert summary["counts"]["broken_image"] == 1
+    assert summary.counts["broken_image"] == 1
 
 
 def test_one_sentence_says_what_is_wrong_with_a_store(tmp_path):

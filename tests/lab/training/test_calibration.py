@@ -27,14 +27,14 @@ def over_confident(number=4000, forged_share=0.3, seed=0, size_effect=0.0):
 def test_the_fit_finds_temperature_and_bias_whatever_the_share_of_forgeries():
     for share in (0.2, 0.5, 0.8):
         fitted = fit_calibration(*over_confident(forged_share=share))
-        assert fitted.temperature == pytest.approx(3, rel=0.1)
-        assert fitted.bias == pytest.approx(-0.5, abs=0.1)
-        assert fitted.size_slope == 0
+        assert fitted.calibration.temperature == pytest.approx(3, rel=0.1)
+        assert fitted.calibration.bias == pytest.approx(-0.5, abs=0.1)
+        assert fitted.calibration.size_slope == 0
 
 
 def test_larger_images_are_corrected_when_sizes_differ():
     fitted = fit_calibration(*over_confident(size_effect=0.4))
-    assert fitted.size_slope == pytest.approx(-0.4, abs=0.06)
+    assert fitted.calibration.size_slope == pytest.approx(-0.4, abs=0.06)
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0])
@@ -43,7 +43,7 @@ def test_noise_stays_noise_where_forged_images_are_larger(spread):
     labels = np.arange(4000) % 2 == 1
     logits = rng.normal(size=4000)
     pixels = np.where(labels, 800 * 600, 384 * 256) * 2 ** rng.normal(0, spread, 4000)
-    calibration = Calibration.from_dict(fit_calibration(logits, labels, pixels).calibration())
+    calibration = fit_calibration(logits, labels, pixels).calibration
     probability = [calibration.probability(*one) for one in zip(logits, pixels, strict=True)]
     assert roc_auc_score(labels, probability) <= 0.55
 
@@ -51,7 +51,7 @@ def test_noise_stays_noise_where_forged_images_are_larger(spread):
 def test_thresholds_keep_what_they_promise_on_the_images_that_chose_them():
     logits, labels, pixels = over_confident()
     fitted = fit_calibration(logits, labels, pixels)
-    calibration = Calibration.from_dict(fitted.calibration())
+    calibration = fitted.calibration
     probability = sigmoid(logits / calibration.temperature + calibration.bias)
     verdicts = np.array([calibration.verdict(p) for p in probability])
     assert (verdicts[~labels] == "forged").mean() <= 0.03
@@ -59,7 +59,7 @@ def test_thresholds_keep_what_they_promise_on_the_images_that_chose_them():
     coverage = (decided[labels].mean() + decided[~labels].mean()) / 2
     assert coverage == pytest.approx(fitted.coverage)
     assert coverage == pytest.approx(0.8, abs=0.01)
-    assert "4000 validation images" in fitted.chosen_on
+    assert "4000 validation images" in fitted.calibration.chosen_on
 
 
 def test_camera_originals_decide_t_hi_when_there_are_some():
@@ -67,8 +67,8 @@ def test_camera_originals_decide_t_hi_when_there_are_some():
     cameras = np.linspace(0, 30, 200)
     fitted = fit_calibration(logits, labels, pixels, cameras, np.full(200, 384 * 256))
     assert fitted.false_alarms <= 0.03
-    assert fitted.t_hi > 0.99
-    assert "200 held-out camera originals" in fitted.chosen_on
+    assert fitted.calibration.t_hi > 0.99
+    assert "200 held-out camera originals" in fitted.calibration.chosen_on
 
 
 def test_t_hi_allows_no_alarm_in_a_small_set():
@@ -85,8 +85,8 @@ def test_t_lo_never_passes_t_hi():
 
 def test_separated_classes_stay_finite():
     fitted = fit_calibration(np.array([-9.0, -8, 8, 9]), np.array([0, 0, 1, 1]), np.full(4, 98304))
-    assert 0 < fitted.temperature < 21
-    assert np.isfinite(fitted.bias)
+    assert 0 < fitted.calibration.temperature < 21
+    assert np.isfinite(fitted.calibration.bias)
 
 
 def blocks_of_images(offsets, scales):
@@ -111,7 +111,7 @@ def mean_f1(images, chosen):
 
 def test_the_best_cut_of_blocks_lies_at_one_half():
     images = blocks_of_images(np.linspace(-1, 1, 10), np.ones(10))
-    found = Calibration.from_dict(fit_block_calibration(images))
+    found = fit_block_calibration(Calibration(), images)
     reached = mean_f1(images, [found.block_probabilities(logits) >= 0.5 for logits, _ in images])
     cuts = np.linspace(-4, 4, 200)
     best = max(mean_f1(images, [logits >= cut for logits, _ in images]) for cut in cuts)
@@ -122,7 +122,7 @@ def test_every_image_counts_the_same_for_the_cut_of_blocks():
     small, large = blocks_of_images([0, -3], [1, 1])
     large = tuple(np.repeat(part, 5) for part in large)
     images = [small, small, small, large]
-    found = Calibration.from_dict(fit_block_calibration(images))
+    found = fit_block_calibration(Calibration(), images)
     of_small = found.block_probabilities(small[0]) >= 0.5
     assert mean_f1([small], [of_small]) > 0.8  # 0.69 if every block counted the same
 
@@ -131,7 +131,7 @@ def test_softened_blocks_are_found_in_images_of_other_strength():
     images = blocks_of_images(np.linspace(-2, 2, 10), np.geomspace(0.5, 4, 10))
     reached = []
     for softness in (None, 0.5):
-        found = Calibration.from_dict(fit_block_calibration(images, softness))
+        found = fit_block_calibration(Calibration(), images, softness)
         called = [found.block_probabilities(logits) >= 0.5 for logits, _ in images]
         reached.append(mean_f1(images, called))
     assert reached[1] > reached[0] + 0.1
@@ -139,7 +139,7 @@ def test_softened_blocks_are_found_in_images_of_other_strength():
 
 def test_blocks_of_one_kind_are_refused():
     with pytest.raises(DataError, match="forged and intact blocks"):
-        fit_block_calibration([(np.zeros(4), np.zeros(4, bool))])
+        fit_block_calibration(Calibration(), [(np.zeros(4), np.zeros(4, bool))])
 
 
 def test_one_class_is_refused():
