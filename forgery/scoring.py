@@ -9,10 +9,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from forgery_pyfunc.contract import Parameters, Record
+from forgery_pyfunc.contract import (
+    Record,
+)
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.request_parameters import Parameters
 
 logger = logging.getLogger(__name__)
 

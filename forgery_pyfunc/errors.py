@@ -41,3 +41,9 @@ class ModelError(ForgeryError):
     """The files of a detector are missing, damaged or of another format."""
 
     code = "bad_model"
+
+
+class ParameterError(ForgeryError):
+    """A parameter of the request is unknown, of another type or out of range."""
+
+    code = "bad_parameter"

@@ -22,15 +22,14 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from forgery_pyfunc.contract import (
     RECORD_FIELDS,
     VERSION_VARIABLE,
-    ParameterError,
-    Parameters,
     Record,
 )
 from forgery_pyfunc.detector import Detector
-from forgery_pyfunc.errors import ImageError, ModelError
+from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
 from forgery_pyfunc.imaging.decoding import FORMATS
 from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.imaging.sniffing import sniff
+from forgery_pyfunc.request_parameters import Parameters
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from webui.feedback_store import Store
 from webui.observability import Metrics
 from webui.scoring.pool import Scoring
 from webui.scoring.turns import Turns, waiting_places
-from webui.server.pacing import Pacing
+from webui.server.slow_senders import Pacing
 from webui.settings import MEBIBYTE, Settings
 from webui.uploads import FormRequest
 from webui.views import analyze, feedback, health, invocations, openapi, predict, report

@@ -20,7 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY
-from forgery_pyfunc.contract import Parameters, read_flag
+from forgery_pyfunc.request_parameters import Parameters, read_flag
 from webui.errors import ApiError
 from webui.feedback_store import Box, Label
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from forgery_pyfunc.contract import Parameters
+from forgery_pyfunc.request_parameters import Parameters
 from webui.errors import ApiError
 
 COLUMN = "image"

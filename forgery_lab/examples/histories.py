@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ SCALES = (0.70, 0.95)
 GRID = 8
 
 Displacement = Literal["shift", "scale"]
-DISPLACEMENTS: tuple[Displacement, ...] = ("shift", "scale")
+DISPLACEMENTS: tuple[Displacement, ...] = get_args(Displacement)
 
 _ENCODABLE = ("4:4:4", "4:2:2", "4:2:0")
 

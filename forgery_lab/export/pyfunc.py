@@ -14,8 +14,11 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
 import forgery_pyfunc
-from forgery_pyfunc.contract import PARAMETER_TYPES, RECORD_FIELDS, Parameters
+from forgery_pyfunc.contract import (
+    RECORD_FIELDS,
+)
 from forgery_pyfunc.detector import read_description
+from forgery_pyfunc.request_parameters import PARAMETER_TYPES, Parameters
 
 PACKAGE = Path(forgery_pyfunc.__file__).parent
 

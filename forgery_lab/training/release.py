@@ -15,12 +15,8 @@ import numpy as np
 import pandas as pd
 
 from forgery_lab.examples.feature_store import FeatureStore
-from forgery_lab.training.calibration import (
-    COVERAGE,
-    MAX_FALSE_ALARMS,
-    fit_block_calibration,
-    fit_calibration,
-)
+from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
+from forgery_lab.training.thresholds import COVERAGE, MAX_FALSE_ALARMS
 from forgery_lab.training.validation import forged_blocks, predict
 from forgery_pyfunc.calibration import Calibration
 

@@ -4,6 +4,7 @@ Values come from `params.yaml` and from `-P name=value`; a field without a defau
 one of the two. A field's description is the documentation of its parameter.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
@@ -19,7 +20,10 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from forgery_lab.evaluation.conditions import IMAGE_LEVEL
 from forgery_pyfunc.features import FAMILIES
+
+CONDITIONS = tuple(condition.name for condition in IMAGE_LEVEL)
 
 
 def split_commas(value: Any) -> Any:
@@ -38,23 +42,28 @@ def _stand_together(families: tuple[str, ...]) -> tuple[str, ...]:
     return families
 
 
-def _is_family(name: str) -> str:
-    if name not in FAMILIES:
-        *others, last = (repr(family) for family in FAMILIES)
-        raise ValueError(f"{', '.join(others)} or {last}")
-    return name
+def _one_of(names: Collection[str]) -> AfterValidator:
+    """Return what refuses all other names, as pydantic does with those of a `Literal`."""
+    *others, last = map(repr, names)
+
+    def known(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{', '.join(others)} or {last}")
+        return name
+
+    return AfterValidator(known)
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 Features = Annotated[
-    tuple[Annotated[str, AfterValidator(_is_family)], ...],
+    tuple[Annotated[str, _one_of(FAMILIES)], ...],
     BeforeValidator(split_commas),
     AfterValidator(_stand_together),
     Field(min_length=1, description="feature families, separated by commas"),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="seed of all random choices")]
 Protocols = Annotated[
-    tuple[Literal["A", "B", "C", "C-shift", "C-scale", "control"], ...],
+    tuple[Annotated[str, _one_of(CONDITIONS)], ...],
     BeforeValidator(split_commas),
 ]
 Frozen = Annotated[
@@ -225,7 +234,7 @@ class EvaluateSettings(StepSettings):
     draws: int = Field(ge=1, le=20, description="matched histories drawn for every test image")
     bootstrap: int = Field(ge=100, le=100_000, description="resamples behind every interval")
     protocols: Protocols = Field(
-        ("A", "B", "C", "C-shift", "C-scale", "control"),
+        CONDITIONS,
         min_length=1,
         description="which to measure, where the model allows it",
     )

@@ -24,14 +24,6 @@ DOCUMENTS = sorted(
 EXTENSIONS = ["tables", "fenced_code", "toc"]
 SLUGS = {"toc": {"slugify": slugify(case="lower")}}  # as GitHub and mkdocs.yml make them
 
-# Where the tree of issue 16 puts what the documents name, until it is there.
-MOVING = (
-    *("forgery/", "serving/", "forgery_pyfunc/imaging/", "forgery_pyfunc/contract.py"),
-    *(f"forgery_lab/{name}/" for name in ("data", "training", "export", "evaluation", "promotion")),
-    *(f"steps/{name}/" for name in ("settings", "tracking", "pipeline")),
-    *("webui/server/", "tests/lab/evaluation/", "tests/forgery/"),
-)
-
 
 class Page(HTMLParser):
     """What a rendered document links to and names."""
@@ -73,10 +65,8 @@ def page(path):
 
 
 def exists(path):
-    """Return whether a path, relative to the root, is there or will be."""
-    return (ROOT / path).exists() or f"{path.rstrip('/')}/".startswith(
-        tuple(f"{moving.rstrip('/')}/" for moving in MOVING)
-    )
+    """Return whether a path, relative to the root, is there."""
+    return (ROOT / path).exists()
 
 
 def commands(path):

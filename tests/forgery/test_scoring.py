@@ -10,8 +10,7 @@ import pytest
 
 from forgery.client import Client
 from forgery.scoring import SHIPPED, ShippedDetector
-from forgery_pyfunc.contract import ParameterError
-from forgery_pyfunc.errors import ModelError
+from forgery_pyfunc.errors import ModelError, ParameterError
 from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import scene

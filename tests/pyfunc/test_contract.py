@@ -10,16 +10,13 @@ from forgery_pyfunc.contract import (
     CODES,
     ERROR_CODES,
     PARAMETER_CODE,
-    PARAMETER_TYPES,
     REASON_CODES,
     RECORD_FIELDS,
     CodedMessage,
-    ParameterError,
-    Parameters,
     Record,
-    read_flag,
 )
-from forgery_pyfunc.errors import ImageError
+from forgery_pyfunc.errors import ImageError, ParameterError
+from forgery_pyfunc.request_parameters import PARAMETER_TYPES, Parameters, read_flag
 from webui.errors import STATUS_OF_CODE
 
 

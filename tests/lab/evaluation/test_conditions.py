@@ -1,10 +1,10 @@
 """Conditions: one registry of names, which settings and files use."""
 
-from typing import get_args
-
 import pytest
 
 from forgery_lab.evaluation import conditions
+from steps.errors import SettingsError
+from steps.settings.configuration import ConfigurationManager
 from steps.settings.entities import EvaluateSettings
 
 
@@ -18,6 +18,9 @@ def test_every_condition_is_found_by_its_name():
 
 def test_the_settings_of_evaluate_allow_the_same_conditions():
     names = tuple(condition.name for condition in conditions.IMAGE_LEVEL)
-    field = EvaluateSettings.model_fields["protocols"]
-    assert field.default == names
-    assert get_args(get_args(field.annotation)[0]) == names
+    manager = ConfigurationManager()
+    assert manager.settings(EvaluateSettings).protocols == names
+    for name in names:
+        assert manager.settings(EvaluateSettings, {"protocols": name}).protocols == (name,)
+    with pytest.raises(SettingsError, match=r"'G'; allowed: 'A', 'B', .* or 'control'"):
+        manager.settings(EvaluateSettings, {"protocols": "G"})

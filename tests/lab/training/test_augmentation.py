@@ -11,7 +11,7 @@ from PIL import Image
 from forgery_lab.errors import DataError
 from forgery_lab.training import augmentation
 from forgery_lab.training.losses import UNKNOWN
-from forgery_pyfunc.features import channels, extract
+from forgery_pyfunc.features import FAMILIES, channels, extract
 from forgery_pyfunc.imaging.decoding import decode
 
 
@@ -61,6 +61,19 @@ def test_a_mirrored_comparison_of_grids_is_that_of_the_mirrored_picture(picture)
         got = mirror.of_features(extract(as_png(picture), ["double_jpeg"]))
         expected = extract(as_png(np.flip(picture, mirror.axis)), ["double_jpeg"])
         assert np.abs(got - expected).mean() < 0.02 * np.abs(expected).mean()
+
+
+# Where nothing is copied, the nearest place that looks the same is chance.
+EXACT = [name for name, family in FAMILIES.items() if family.mirror and name != "copymove"]
+
+
+@pytest.mark.parametrize("family", EXACT)
+def test_the_mirror_rule_of_a_family_agrees_with_mirroring_the_picture(picture, family):
+    for mirror in augmentation.mirrors(channels([family])):
+        got = mirror.of_features(extract(as_png(picture), [family]))
+        expected = extract(as_png(np.flip(picture, mirror.axis)), [family])
+        error = np.abs(got - expected).mean((0, 1)) / (expected.std((0, 1)) + 1e-6)
+        assert (error > 0.3).mean() < 0.05
 
 
 def test_mirroring_twice_changes_nothing():

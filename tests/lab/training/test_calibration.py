@@ -5,12 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from forgery_lab.errors import DataError
-from forgery_lab.training.calibration import (
-    choose_t_hi,
-    choose_t_lo,
-    fit_block_calibration,
-    fit_calibration,
-)
+from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
 from forgery_pyfunc.calibration import Calibration, sigmoid
 
 
@@ -69,18 +64,6 @@ def test_camera_originals_decide_t_hi_when_there_are_some():
     assert fitted.false_alarms <= 0.03
     assert fitted.calibration.t_hi > 0.99
     assert "200 held-out camera originals" in fitted.calibration.chosen_on
-
-
-def test_t_hi_allows_no_alarm_in_a_small_set():
-    assert choose_t_hi(np.array([0.1, 0.2, 0.9])) > 0.9
-    assert choose_t_hi(np.ones(5)) == 1.0
-
-
-def test_t_lo_never_passes_t_hi():
-    probability = np.linspace(0, 1, 100)
-    labels = np.arange(100) % 2 == 0
-    assert choose_t_lo(probability, labels, t_hi=0.3, coverage=1.0) <= 0.3
-    assert choose_t_lo(probability, labels, t_hi=0.9, coverage=0.5) == pytest.approx(0.4, abs=0.03)
 
 
 def test_separated_classes_stay_finite():

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
@@ -221,7 +222,9 @@ def test_a_missing_or_broken_file_is_named(project, file):
 def test_every_section_of_params_yaml_is_a_step_and_loads():
     manager = ConfigurationManager()
     for step in set(manager.params) - set(SHARED):
-        assert isinstance(manager.settings(SETTINGS[step]), SETTINGS[step])
+        fields = SETTINGS[step].parameters().items()
+        files = {k: "given" for k, one in fields if one.is_required() and one.annotation is Path}
+        assert isinstance(manager.settings(SETTINGS[step], files), SETTINGS[step])
 
 
 def test_the_workspace_can_be_moved(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from forgery.evidence.views import VIEWS
 from tests.webui.browser.conftest import open_context, start_page
 from tests.webui.pictures import picture
 from tests.webui.server.test_gunicorn import SlowScoring
@@ -79,13 +80,8 @@ def test_map_mask_views_zoom_and_facts(page, pictures, shots):
     card.get_by_label("Zoom").fill("300")
     assert card.locator(".stage").evaluate("e => e.scrollWidth > 2.5 * e.clientWidth")
     card.get_by_label("Zoom").fill("100")
-    for title, name in [
-        ("Error levels", "ela"),
-        ("Noise", "noise"),
-        ("JPEG ghosts", "ghosts"),
-        ("Block grid", "grid"),
-    ]:
-        card.get_by_text(title, exact=True).click()
+    for name, view in VIEWS.items():
+        card.get_by_text(view.title, exact=True).click()
         assert shown(card, f".view-{name}")
         assert not shown(card, ".mask")
         expect(card.locator(f".explain-{name}")).to_be_visible()

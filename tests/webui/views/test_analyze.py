@@ -32,12 +32,9 @@ def test_analyze_gives_verdict_overlays_views_and_facts(web):
     assert analysis["record"]["verdict"] == "forged"
     assert analysis["headline"] == "Signs of forgery"
     assert len(analysis["sha256"]) == 64
-    assert [view["name"] for view in analysis["evidence"]["views"]] == [
-        "ela",
-        "noise",
-        "ghosts",
-        "grid",
-    ]
+    names = [view["name"] for view in analysis["evidence"]["views"]]
+    assert names == list(VIEWS)
+    assert names[:4] == ["ela", "noise", "ghosts", "grid"]
     for uri in [analysis["heat_overlay"], analysis["evidence"]["views"][0]["image"]]:
         encoded = base64.b64decode(uri.partition(";base64,")[2])
         assert Image.open(io.BytesIO(encoded)).size == (160, 128)
@@ -140,7 +137,9 @@ def test_several_files_or_a_bad_one_are_refused(lonely):
 def test_a_tiny_picture_is_shown_without_the_views_it_is_too_small_for(lonely):
     tiny = encode(np.zeros((20, 20, 3), np.uint8), "PNG")
     answer = lonely.post("/v1/evidence", data=form((tiny, "a.png")))
-    assert [view["name"] for view in answer.json["views"]] == ["ela", "noise"]
+    names = [view["name"] for view in answer.json["views"]]
+    assert names[:2] == ["ela", "noise"]
+    assert not {"ghosts", "grid"} & set(names)
 
 
 def test_the_page_can_show_every_view_without_a_script(lonely):

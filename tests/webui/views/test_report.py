@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from pypdf import PdfReader
 
+from forgery.evidence.views import VIEWS
 from tests.webui.pictures import encode, form
 
 PIXELS = np.random.default_rng(1).normal(242, 2, (128, 160, 1)).repeat(3, axis=2).astype(np.uint8)
@@ -22,9 +23,9 @@ def test_the_report_holds_verdict_hash_model_date_and_limits(web, name):
     text = " ".join(page.extract_text() for page in pdf.pages)
     for part in ["Signs of forgery", "92 %", "SHA-256", "stand-in/1", "(UTC)", "Limits of the"]:
         assert part in text
-    for title in ["Error levels", "Noise", "JPEG ghosts", "Block grid", "File facts"]:
+    for title in [*(view.title for view in VIEWS.values()), "File facts"]:
         assert title in text
-    assert sum(len(page.images) for page in pdf.pages) == 7
+    assert sum(len(page.images) for page in pdf.pages) == 3 + len(VIEWS)
     assert pdf.metadata.title.startswith("Forgery report")
 
 
