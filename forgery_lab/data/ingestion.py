@@ -57,6 +57,9 @@ _FEW = 64
 _FILES_PER_TASK = 16
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")
 
+Counts = dict[str, int]
+"""Number of rows or issues by name."""
+
 _Task = tuple[Callable[[Path, Limits], Any], Path]
 
 
@@ -98,14 +101,14 @@ class IngestSummary:
     forged: int
     masks: int
     bytes: int
-    kinds: dict[str, int]
-    categories: dict[str, int]
-    formats: dict[str, int]
-    modes: dict[str, int]
-    sizes: dict[str, int]
+    kinds: Counts
+    categories: Counts
+    formats: Counts
+    modes: Counts
+    sizes: Counts
     sources: int
     groups: Groups
-    counts: dict[str, int]
+    counts: Counts
     issues: tuple[Issue, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,7 +211,7 @@ def summarise(frame: pd.DataFrame, issues: Collection[Issue]) -> IngestSummary:
     )
 
 
-def _counted(values: Iterable[str], most: int | None = None) -> dict[str, int]:
+def _counted(values: Iterable[str], most: int | None = None) -> Counts:
     pairs = sorted(Counter(values).items(), key=lambda pair: (-pair[1], pair[0]))
     return {str(value): int(count) for value, count in pairs[:most]}
 

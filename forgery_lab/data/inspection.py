@@ -21,7 +21,12 @@ MIN_SIDE = 16
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file that cannot be used, with a stable code and a sentence."""
+    """A file that cannot be used.
+
+    Attributes:
+        code: stable, for machines.
+        reason: a sentence.
+    """
 
     code: str
     reason: str

@@ -46,7 +46,12 @@ class History:
 
 @dataclass(frozen=True)
 class ImageKey:
-    """What a matched history depends on: class (1: forged) and SHA-256 of an image as shipped."""
+    """What a matched history depends on.
+
+    Attributes:
+        label: 1 for a forged image, else 0.
+        sha256: of the image as shipped.
+    """
 
     label: int
     sha256: str

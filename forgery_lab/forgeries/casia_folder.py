@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,20 @@ _TRIES = 8
 
 
 @dataclass(frozen=True)
-class AuthenticImage:
+class FolderRecord:
+    """A line of a folder's record."""
+
+    absent: ClassVar[tuple[str, ...]] = ()
+    """Fields that are left out where they are None."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, ready for JSON."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if v is not None or k not in self.absent}
+
+
+@dataclass(frozen=True)
+class AuthenticImage(FolderRecord):
     """The record of an authentic image.
 
     Attributes:
@@ -64,16 +77,11 @@ class AuthenticImage:
     prepared: list[Operation] | None = None
     kind: str = "authentic"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain values, ready for JSON."""
-        values = asdict(self)
-        if self.prepared is None:
-            del values["prepared"]
-        return values
+    absent: ClassVar = ("prepared",)
 
 
 @dataclass(frozen=True)
-class ForgedImage:
+class ForgedImage(FolderRecord):
     """The record of a forged image.
 
     Attributes:
@@ -92,25 +100,16 @@ class ForgedImage:
     operations: list[Operation]
     photograph: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain values, ready for JSON."""
-        values = asdict(self)
-        if self.photograph is None:
-            del values["photograph"]
-        return values
+    absent: ClassVar = ("photograph",)
 
 
 @dataclass(frozen=True)
-class UnusableFile:
+class UnusableFile(FolderRecord):
     """The record of a file that could not be used, and why."""
 
     file: str
     reason: str
     kind: str = "unusable"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain values, ready for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
