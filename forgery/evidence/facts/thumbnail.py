@@ -49,8 +49,8 @@ class Comparison:
         """What the comparison shows, in a sentence."""
         if self.differs:
             return (
-                "The embedded preview shows a different picture, or much more of this one: the image "
-                "was changed afterwards."
+                "The embedded preview shows a different picture, or much more of this one: the "
+                "image was changed afterwards."
             )
         if self.turns:
             return (

@@ -65,8 +65,8 @@ def test_families_stand_in_the_order_asked_for():
     ("families", "message"),
     [
         (["residuals"], "got 'residuals', allowed: residual"),
-        ([], "each name once"),
-        (["residual", "residual"], "each name once"),
+        ([], "each name may appear only once"),
+        (["residual", "residual"], "each name may appear only once"),
         (["ela", "residual"], "must be the only one"),
     ],
 )
