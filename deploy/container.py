@@ -78,7 +78,7 @@ def whole_number(
     text = environment.get(name) or str(default)
     if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
         raise ServiceError(
-            f"{name} is {text!r}; allowed are whole numbers from {lowest} to {highest}"
+            f"{name} is {text!r}; it must be a whole number from {lowest} to {highest}"
         )
     return int(text)
 
@@ -161,7 +161,7 @@ def check_scratch() -> None:
         folder = tempfile.gettempdir()
     except FileNotFoundError as error:
         raise ServiceError(
-            "no temporary folder can be written; with a read-only root file system mount one: "
+            "no temporary folder is writable; if the root file system is read-only, mount one: "
             "--tmpfs /tmp"
         ) from error
     status = os.statvfs(folder)

@@ -95,7 +95,7 @@ class Client:
         try:
             return Analysis.model_validate_json(response.content)
         except ValidationError as error:
-            raise ClientError("The answer of the server is malformed.") from error
+            raise ClientError("The server's answer is malformed.") from error
 
     def report(self, filename: str, image: bytes, with_location: bool = False) -> bytes:
         """Return a PDF report on one encoded image; only the front end knows how.
@@ -178,9 +178,9 @@ def read_records(body: bytes, expected: int) -> list[Record]:
     try:
         records = RECORDS.validate_python(json.loads(body)["predictions"])
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise ClientError("The answer of the scoring server is malformed.") from error
+        raise ClientError("The scoring server's answer is malformed.") from error
     if len(records) != expected:
-        raise ClientError(f"The scoring server answered {len(records)} of {expected} images.")
+        raise ClientError(f"The scoring server answered for {len(records)} of {expected} images.")
     return records
 
 

@@ -55,14 +55,15 @@ class Record:
     """The answer for one image; where `error` is set, all but `model_version` is null."""
 
     verdict: Verdict | None = field(
-        default=None, metadata=described("string", "decision; inconclusive: the grey band")
+        default=None, metadata=described("string", "inconclusive: in the grey band, or not judged")
     )
     probability: float | None = field(
         default=None,
         metadata=described("double", "calibrated probability that the image is forged", ge=0, le=1),
     )
     heatmap: str | None = field(
-        default=None, metadata=described("string", "base64 PNG of evidence, 0 to 255, image size")
+        default=None,
+        metadata=described("string", "base64 PNG of evidence, 0 to 255, as large as the image"),
     )
     width: int | None = field(default=None, metadata=described("long", "pixels, as displayed"))
     height: int | None = field(default=None, metadata=described("long", "pixels, as displayed"))
@@ -84,7 +85,7 @@ class Record:
         metadata=described("double", "below it the verdict is authentic; up to t_hi: grey band"),
     )
     t_hi: float | None = field(
-        default=None, metadata=described("double", "from it on the verdict is forged")
+        default=None, metadata=described("double", "at or above it the verdict is forged")
     )
 
     @property

@@ -68,7 +68,7 @@ class ForgeryModel(PythonModel):
             raise BadRequestError("the request contains no image")
         records = [self._record(image, parameters) for image in images]
         if parameters.strict and all(record.error for record in records):
-            raise BadRequestError(f"no image could be read; the first: {records[0].error}")
+            raise BadRequestError(f"no image could be read; the first error: {records[0].error}")
         columns = {name: [getattr(record, name) for record in records] for name in RECORD_FIELDS}
         return pd.DataFrame(columns, dtype=object)
 

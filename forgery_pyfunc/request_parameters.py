@@ -42,7 +42,7 @@ class Parameters:
             return cls()
         if not isinstance(values, Mapping) or set(values) - set(PARAMETER_TYPES):
             raise ParameterError(
-                "params must be an object that may hold threshold, heatmap and strict."
+                "params must be an object with no keys but threshold, heatmap and strict."
             )
         return cls(**values)
 

@@ -75,14 +75,16 @@ class Follower:
             except Exception as error:  # of any kind: following must go on
                 if str(error) != self.last_error:  # once, not every few seconds
                     unknown = None if isinstance(error, ServiceError) else error
-                    logger.warning("%s goes on serving: %s", self.version, error, exc_info=unknown)
+                    logger.warning(
+                        "%s continues to serve: %s", self.version, error, exc_info=unknown
+                    )
                 self.last_error = str(error)
 
     def _was_refused(self, version: str) -> bool:
         return time.monotonic() < self.refused.get(version, -math.inf) + RETRY_SECONDS
 
     def _change(self, version: str) -> None:
-        logger.info("changing over from %s to %s", self.version, version)
+        logger.info("switching from %s to %s", self.version, version)
         port, new = free_port(), None
         try:
             new = self.prepare(version, port)
@@ -96,7 +98,7 @@ class Follower:
         old = self.serving
         self.supervisor.exchange(old, new)
         self.serving, self.version = new, version
-        logger.info("%s answers now", version)
+        logger.info("%s is now serving", version)
         time.sleep(GRACE_SECONDS)
         self._retire(old)
 

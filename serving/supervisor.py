@@ -77,7 +77,11 @@ class Service:
         status = self.process.returncode
         self.signal(signal.SIGKILL)
         self.process = None
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended: {status}"
+        how = (
+            f"was killed by {signal.Signals(-status).name}"
+            if status < 0
+            else f"exited with {status}"
+        )
         self._plan_restart(how)
         return True
 
@@ -114,7 +118,7 @@ class Service:
             self.patience_ends = asked + self.silence_seconds
             self.silences = 0
         elif time.monotonic() > self.patience_ends and self.process is process:
-            logger.error("%s does not answer on %s and is killed", self.name, self.ping)
+            logger.error("%s does not answer on %s; killing it", self.name, self.ping)
             self.silences += 1
             self.signal(signal.SIGKILL)
 
@@ -196,7 +200,7 @@ class Supervisor:
             service.signal(signal.SIGTERM)
             while not service.gone():
                 if self.hurried or time.monotonic() > deadline:
-                    logger.error("%s did not end in time and is killed", service.name)
+                    logger.error("%s did not end in time; killing it", service.name)
                     service.signal(signal.SIGKILL)
                     break
                 self._collect_orphans()

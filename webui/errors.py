@@ -106,12 +106,10 @@ def register(app: Flask) -> None:
             return error.get_response(), status  # type: ignore[return-value]
         if status == 413:
             limit = app.config["SETTINGS"].max_request_mb
-            message = f"A request may hold at most {limit:g} MiB."
+            message = f"A request may be at most {limit:g} MiB in size."
             if 0 < (request.content_length or 0) <= app.config["MAX_CONTENT_LENGTH"]:
                 text = app.config["MAX_FORM_MEMORY_SIZE"] / 2**20
-                message = (
-                    f"The form has too many fields, or its text fields hold more than {text:g} MiB."
-                )
+                message = f"The form has too many fields, or its text fields exceed {text:g} MiB."
             return answer("too_large", message, 413)
         code = CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal_error")
         return answer(code, error.description or error.name, status)

@@ -86,7 +86,7 @@ class Store:
             self._empty_log()
         with self._session() as session:
             if _used_bytes(session) + len(feedback.image) > self.max_bytes:
-                raise StoreError("The feedback store is full; nothing was kept.", "feedback_full")
+                raise StoreError("The feedback store is full; nothing was saved.", "feedback_full")
             session.add(feedback)
 
     def delete(self, receipt: str) -> bool:
@@ -119,7 +119,7 @@ class Store:
                 yield session
         except SQLAlchemyError as error:
             logger.exception("the feedback store failed")
-            message = "The feedback store cannot be written now; please try again later."
+            message = "The feedback store cannot be written to now; please try again later."
             raise StoreError(message) from error
 
 

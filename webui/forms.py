@@ -28,13 +28,13 @@ FORMATS = "JPEG, PNG, TIFF, BMP or WebP"
 ONE_FILE = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
-    "description": f"one {FORMATS}",
+    "description": f"one {FORMATS} file",
 }
 FILES = {
     "type": "array",
     "minItems": 1,
     "items": {"type": "string", "format": "binary"},
-    "description": f"{FORMATS}; one or many",
+    "description": f"one or more {FORMATS} files",
 }
 MAX_BOXES = 50
 VIEW = "|".join(VIEWS)
@@ -52,7 +52,7 @@ def _read_flag(text: str, info: ValidationInfo) -> bool:
 
 def _read_views(text: str) -> list[str]:
     if set(text.split(",")) - {*VIEWS, ""}:
-        raise ValueError(f"it may hold {', '.join(VIEWS)}, separated by commas")
+        raise ValueError(f"allowed: {', '.join(VIEWS)}, separated by commas")
     return [name for name in dict.fromkeys(text.split(",")) if name] or list(VIEWS)
 
 
@@ -66,7 +66,7 @@ def _check_box(box: Box) -> Box:
 Threshold = Annotated[float | None, BeforeValidator(_read_threshold), WithJsonSchema(THRESHOLD)]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
 ElaQuality = Annotated[
-    int, Field(ge=1, le=100, description="quality of the save behind the error levels")
+    int, Field(ge=1, le=100, description="JPEG quality of the save that the error levels measure")
 ]
 Views = Annotated[
     list[str],
@@ -150,7 +150,7 @@ class EvidenceForm(Form):
 
     views: Views = Field(
         default_factory=lambda: list(VIEWS),
-        description=f"comma-separated, of {', '.join(VIEWS)}; all by default",
+        description=f"any of {', '.join(VIEWS)}, separated by commas; all by default",
     )
     location: Flag = Field(
         False, description="show where the picture was taken, if the file states it"
@@ -177,18 +177,18 @@ class FeedbackForm(Form):
         None, description="the truth; required unless the verdict or the opinion determines it"
     )
     boxes: Boxes | None = Field(
-        None, description="[[left, top, right, bottom], …] in fractions of width and height"
+        None, description="[[left, top, right, bottom], …] as fractions of width and height"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _needs_consent(cls, fields: dict[str, str]) -> dict[str, str]:
         if not read_flag("consent", fields.get("consent")):
-            raise ApiError("consent_needed", "Nothing was kept: consent was not given.")
+            raise ApiError("consent_needed", "Nothing was saved: consent was not given.")
         return fields
 
     @model_validator(mode="after")
     def _names_places(self) -> Self:
         if self.opinion == "where" and not self.boxes:
-            raise ValueError("boxes are required where opinion is where")
+            raise ValueError('boxes are required when opinion is "where"')
         return self

@@ -27,7 +27,7 @@ COLUMNS = {
     "type": "object",
     "required": [COLUMN],
     "properties": {COLUMN: IMAGES},
-    "additionalProperties": {"type": "array", "description": "as long as `image`"},
+    "additionalProperties": {"type": "array", "description": "as many values as `image`"},
 }
 SPLIT = {
     "type": "object",
@@ -88,12 +88,12 @@ def read_images(body: bytes, max_files: int) -> list[bytes]:
     layouts = [name for name in LAYOUTS if name in document]
     if len(layouts) != 1 or set(document) - {*LAYOUTS, "params"}:
         names = ", ".join(LAYOUTS)
-        message = f"The body must hold exactly one of {names}, and may hold params."
+        message = f"The body must contain exactly one of {names}, and may contain params."
         raise ApiError("bad_request", message)
     layout = layouts[0]
     cells = READERS[layout](document[layout])
     if not cells:
-        raise ApiError("missing_file", f"{layout} holds no image.")
+        raise ApiError("missing_file", f"{layout} contains no image.")
     if len(cells) > max_files:
         message = f"{len(cells)} images in one request; at most {max_files} are allowed."
         raise ApiError("too_many_files", message)
@@ -118,10 +118,10 @@ def read_split(value: Any) -> list[Any]:
     if not isinstance(columns, list) or columns.count(COLUMN) != 1:
         raise missing_column("dataframe_split", "columns")
     if set(value) - {"columns", "data", "index"}:
-        message = "dataframe_split may hold columns, data and index only."
+        message = "dataframe_split may contain only columns, data and index."
         raise ApiError("bad_request", message)
     if not all(isinstance(name, str) for name in columns) or len(set(columns)) < len(columns):
-        message = "dataframe_split.columns must be a list of different names."
+        message = "dataframe_split.columns must be a list of unique names."
         raise ApiError("bad_request", message)
     rows = value.get("data")
     well_formed = isinstance(rows, list) and all(
@@ -132,7 +132,7 @@ def read_split(value: Any) -> list[Any]:
         raise ApiError("bad_request", message)
     index = value.get("index", list(range(len(rows))))
     if not isinstance(index, list) or len(index) != len(rows) or not all(map(_is_label, index)):
-        message = "dataframe_split.index must hold a number or a name for every row."
+        message = "dataframe_split.index must contain a number or a name for every row."
         raise ApiError("bad_request", message)
     position = columns.index(COLUMN)
     return [row[position] for row in rows]

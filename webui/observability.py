@@ -50,7 +50,7 @@ class Metrics:
         )
         self.upstream_up = Gauge(
             "forgery_upstream_up",
-            "Whether the scoring server answered when last asked",
+            "Whether the scoring server answered when last checked",
             registry=self.registry,
         )
 

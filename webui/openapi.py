@@ -22,7 +22,7 @@ from webui.errors import STATUS_OF_CODE, ErrorAnswer
 REFERENCE = "#/components/schemas/{model}"
 REQUEST_ID_HEADER = {
     "X-Request-ID": {
-        "description": "finds the request in the logs; a well-formed one is kept",
+        "description": "finds the request in the logs; a well-formed one from the client is used",
         "schema": {"type": "string"},
     }
 }

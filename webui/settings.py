@@ -43,15 +43,15 @@ class Settings(BaseModel):
         "http://127.0.0.1:5001", description="where `mlflow models serve` listens"
     )
     scoring_pointer: str = Field(
-        "", description="file that names another scoring server while it is written; see deploy"
+        "", description="JSON file that overrides SCORING_URL while it exists; see deploy"
     )
     scoring_connect_timeout: float = Field(3.0, gt=0, le=60, description="seconds")
     scoring_read_timeout: float = Field(60.0, gt=0, le=600, description="seconds")
     scoring_concurrency: int = Field(
-        8, ge=1, le=256, description="scoring requests in flight; beyond it the answer is 429"
+        8, ge=1, le=256, description="scoring requests in flight; further ones get 429"
     )
     evidence_concurrency: int = Field(
-        2, ge=1, le=256, description="pictures whose evidence is drawn at once"
+        2, ge=1, le=256, description="pictures whose evidence is drawn at the same time"
     )
     max_upload_mb: float = Field(25, gt=0, le=1024, description="size of one file, MiB")
     max_request_mb: float = Field(
@@ -64,21 +64,23 @@ class Settings(BaseModel):
     )
     upload_seconds: float = Field(600, gt=0, le=86_400, description="longest upload")
     upload_stall_seconds: float = Field(
-        20, gt=0, le=600, description="longest silence in the middle of an upload"
+        20, gt=0, le=600, description="longest pause in the middle of an upload"
     )
     upload_floor_kb: float = Field(
-        4, ge=0, le=10_000, description="slowest upload that is waited for, KiB/s after 30 s"
+        4, ge=0, le=10_000, description="slowest upload accepted, KiB/s after 30 s"
     )
     ready_cache_seconds: float = Field(
         3, ge=0, le=60, description="seconds for which /readyz remembers its last check"
     )
     feedback_db: str = Field("", description="SQLite file of the feedback; empty: no feedback")
     feedback_max_mb: float = Field(
-        2048, gt=0, description="size of that file, MiB; beyond it nothing more is kept"
+        2048, gt=0, description="size of that file, MiB; when it is full, nothing more is saved"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    web_threads: int = Field(16, ge=1, le=256, description="requests served side by side")
-    shutdown_seconds: int = Field(30, ge=1, le=600, description="grace for requests in flight")
+    web_threads: int = Field(16, ge=1, le=256, description="requests served at the same time")
+    shutdown_seconds: int = Field(
+        30, ge=1, le=600, description="grace period for requests in flight"
+    )
 
     @field_validator("max_request_mb")
     @classmethod

@@ -78,7 +78,7 @@ ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="forgery-detector")
 def main() -> None:
-    """Tell whether pictures have been forged, and where."""
+    """Detect whether pictures have been forged, and where."""
 
 
 main.add_command(scan)

@@ -17,7 +17,7 @@ from forgery_pyfunc.errors import ForgeryError
     envvar="FORGERY_URL",
     default="http://127.0.0.1:8080",
     show_default=True,
-    help="The web front end. [FORGERY_URL]",
+    help="Address of the web front end. [FORGERY_URL]",
 )
 def report(path: Path, output: Path | None, location: bool, url: str) -> None:
     """Write a PDF report on one picture, by default beside it."""

@@ -33,7 +33,7 @@ def scan(
 ) -> None:
     """Score files and folders.
 
-    The shipped detector answers in this process, with --url a server.
+    The shipped detector runs in this process; with --url, a server scores the files.
 
     Exit status: 0 when nothing is called forged, 1 when something is, 2 when a file could not be
     scored or the server does not answer.

@@ -44,8 +44,10 @@ class Analysis(BaseModel):
     record: Record
     headline: str = Field(description="the verdict in words")
     meaning: str = Field(description="what the verdict means, and what it does not")
-    heat_overlay: str | None = Field(description="data URI, transparent PNG to lay over it")
-    mask_overlay: str | None = Field(description="data URI, transparent PNG of where it is ≥ 0.5")
+    heat_overlay: str | None = Field(
+        description="data URI, transparent PNG to lay over the picture"
+    )
+    mask_overlay: str | None = Field(description="data URI, transparent PNG of evidence ≥ 0.5")
     evidence: Evidence
     limits_of_the_method: str = LIMITS_OF_THE_METHOD
 

@@ -8,7 +8,7 @@ EVEN = 0.5
 LIMITS_OF_THE_METHOD = (
     "A verdict is a statistical estimate, not proof. The detector looks for traces of splices and "
     "copy-moves in the compression and noise of the pixels. It cannot see staging, false captions "
-    "or pictures generated as a whole, it misses some forgeries, and it sometimes suspects honest "
+    "or fully generated pictures, it misses some forgeries, and it sometimes suspects honest "
     "pictures, above all heavily compressed, filtered or rescaled ones. The probability is "
     "calibrated for equal numbers of forged and honest pictures."
 )
@@ -25,7 +25,7 @@ def in_words(record: Record) -> tuple[str, str]:
     if record.verdict == "authentic" and (record.probability or 0) >= EVEN:
         return (
             "No clear signs of forgery",
-            "There are weak inconsistent traces, too few for this detector to call it forged. "
+            "There are weak, inconsistent traces, too few for the detector to call this forged. "
             "This does not prove the picture genuine: look at the map and the views.",
         )
     if record.verdict == "authentic":

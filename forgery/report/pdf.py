@@ -130,7 +130,7 @@ def _maps(analysis: Analysis) -> list[Flowable]:
     picture = _load(analysis.evidence.picture).convert("RGB")
     columns: Columns = [("The picture", picture)]
     for caption, overlay in (
-        ("Where: warm colours speak for an alteration", analysis.heat_overlay),
+        ("Heat map: warm colours suggest an alteration", analysis.heat_overlay),
         ("Mask: alteration more likely than not", analysis.mask_overlay),
     ):
         if overlay:
@@ -138,7 +138,7 @@ def _maps(analysis: Analysis) -> list[Flowable]:
             laid = PillowImage.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
             columns.append((caption, laid))
     if len(columns) == 1:
-        columns.append(("This model gives no map of where.", None))
+        columns.append(("This model does not provide a map.", None))
     return [_pictures(columns)]
 
 
@@ -161,7 +161,7 @@ def _facts(analysis: Analysis) -> list[Flowable]:
     if facts.jpeg:
         rows += [
             ("JPEG quality", f"{facts.jpeg.quality}, subsampling {facts.jpeg.subsampling}"),
-            ("Tables as written by", f"{facts.jpeg.written_by} ({facts.jpeg.table_hash})"),
+            ("Tables typical of", f"{facts.jpeg.written_by} ({facts.jpeg.table_hash})"),
         ]
     rows += list(facts.metadata.items())
     if facts.location:
@@ -169,7 +169,7 @@ def _facts(analysis: Analysis) -> list[Flowable]:
     if facts.thumbnail:
         rows.append(("Embedded thumbnail", facts.thumbnail.comment))
     stated = {text for _, text in rows}
-    rows += [("To note", remark) for remark in facts.remarks if remark not in stated]
+    rows += [("Note", remark) for remark in facts.remarks if remark not in stated]
     return [KeepTogether([Paragraph("File facts", HEADING), _table(rows)])]
 
 

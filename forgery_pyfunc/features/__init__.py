@@ -45,9 +45,9 @@ def channels(families: Sequence[str]) -> list[str]:
 def _check(families: Sequence[str]) -> None:
     for name in families:
         if name not in FAMILIES:
-            raise ValueError(f"families: got {name!r}, allowed are {', '.join(FAMILIES)}")
+            raise ValueError(f"families: got {name!r}, allowed: {', '.join(FAMILIES)}")
     if not families or len(set(families)) < len(families):
-        raise ValueError(f"families: got {list(families)}, allowed is each name once")
+        raise ValueError(f"families: got {list(families)}, each name may appear only once")
     alone = [name for name in families if not FAMILIES[name].on_blocks]
     if alone and len(families) > 1:
-        raise ValueError(f"families: got {list(families)}, {alone[0]!r} must stand alone")
+        raise ValueError(f"families: got {list(families)}, {alone[0]!r} must be the only one")

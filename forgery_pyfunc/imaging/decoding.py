@@ -220,8 +220,8 @@ def _reason(error: Exception) -> str:
 def _check_jpeg(header: JpegHeader) -> None:
     if header.precision != 8 or header.process.startswith(("lossless", "other")):
         raise ImageError(
-            f"The JPEG is {header.process} with {header.precision} bits; supported are 8-bit "
-            "baseline and progressive JPEGs.",
+            f"The JPEG is {header.process} with {header.precision} bits; only 8-bit "
+            "baseline and progressive JPEGs are supported.",
             "unsupported_format",
         )
     if not header.complete:
@@ -271,7 +271,7 @@ def _rgb(stored: Image.Image, header: JpegHeader | None) -> np.ndarray:
         stored = Image.fromarray(255 - np.asarray(stored), "CMYK")
     if stored.mode == "LAB":
         raise ImageError(
-            "The TIFF is in CIELAB colours; supported are grey, RGB, CMYK and palette.",
+            "The TIFF is in CIELAB colours; only grey, RGB, CMYK and palette are supported.",
             "unsupported_format",
         )
     if stored.has_transparency_data:

@@ -26,9 +26,7 @@ def error_levels(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
     Source: N. Krawetz, *A Picture's Worth: Digital Image Analysis and Forensics*, Black Hat 2007.
     """
     if pixels.ndim != 3:
-        raise ValueError(
-            f"pixels: got {pixels.dtype}{list(pixels.shape)}, allowed is uint8[H, W, 3]"
-        )
+        raise ValueError(f"pixels: got {pixels.dtype}{list(pixels.shape)}, allowed: uint8[H, W, 3]")
     for axis in (0, 1):
         if pixels.shape[axis] > LARGEST_SIDE:  # Parts of whole 16×16 units are saved alike.
             parts = np.split(pixels, range(_PART, pixels.shape[axis], _PART), axis)

@@ -35,7 +35,7 @@ def check_bytes(data: bytes, limits: Limits) -> None:
         raise ImageError("The file is empty (0 bytes).", "empty_image")
     if len(data) > limits.max_bytes:
         allowed = f"{limits.max_bytes / 2**20:.3g} MB"
-        raise ImageError(f"The file is larger than {allowed}, the limit.", "too_large")
+        raise ImageError(f"The file is larger than the limit of {allowed}.", "too_large")
 
 
 def check_pixels(width: int, height: int, limits: Limits) -> None:

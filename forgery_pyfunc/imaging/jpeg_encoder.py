@@ -30,18 +30,18 @@ def encode(
     """
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
         raise ValueError(
-            f"pixels: got {pixels.dtype}{list(pixels.shape)}, allowed is uint8[H, W, 3] or [H, W]"
+            f"pixels: got {pixels.dtype}{list(pixels.shape)}, allowed: uint8[H, W, 3] or [H, W]"
         )
     if max(pixels.shape[:2]) > LARGEST_SIDE or not pixels.size:
         raise ValueError(
-            f"pixels: got {list(pixels.shape)}, allowed are sides from 1 to {LARGEST_SIDE}"
+            f"pixels: got {list(pixels.shape)}, allowed: sides from 1 to {LARGEST_SIDE}"
         )
     if (quality is None) == (tables is None):
         raise ValueError(f"quality, tables: got {quality} and {tables}, exactly one is needed")
     if quality is not None and not 1 <= quality <= 100:
-        raise ValueError(f"quality: got {quality}, allowed is 1 to 100")
+        raise ValueError(f"quality: got {quality}, allowed: 1 to 100")
     if subsampling not in ("4:4:4", "4:2:2", "4:2:0"):
-        raise ValueError(f"subsampling: got {subsampling!r}, allowed is 4:4:4, 4:2:2 or 4:2:0")
+        raise ValueError(f"subsampling: got {subsampling!r}, allowed: 4:4:4, 4:2:2 or 4:2:0")
     options: dict = {} if pixels.ndim == 2 else {"subsampling": subsampling}
     if tables is None:
         options["quality"] = quality
@@ -56,7 +56,7 @@ def _checked_tables(tables: Sequence[Sequence[int]], grey: bool) -> list[list[in
     checked = [[int(value) for value in np.asarray(table).ravel()] for table in tables]
     for table in checked:
         if len(table) != 64 or not all(1 <= value <= 255 for value in table):
-            raise ValueError(f"tables: got {table}, allowed are 64 values from 1 to 255")
+            raise ValueError(f"tables: got {table}, allowed: 64 values from 1 to 255")
     if not checked:
         raise ValueError("tables: got none, one or more are needed")
     return checked[:1] if grey else checked[:2]

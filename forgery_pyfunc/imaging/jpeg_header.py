@@ -113,7 +113,7 @@ class JpegHeader:
 def standard_table(quality: int, chroma: bool = False) -> np.ndarray:
     """Return libjpeg's table at `quality` 1 … 100 (jpeg_set_quality, baseline), int64[8, 8]."""
     if not 1 <= quality <= 100:
-        raise ValueError(f"quality: got {quality}, allowed is 1 to 100")
+        raise ValueError(f"quality: got {quality}, allowed: 1 to 100")
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return np.clip(((ANNEX_K_CHROMA if chroma else ANNEX_K_LUMA) * scale + 50) // 100, 1, 255)
 

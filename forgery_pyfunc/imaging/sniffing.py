@@ -5,7 +5,7 @@ import struct
 
 from forgery_pyfunc.errors import ImageError
 
-SUPPORTED = "supported are JPEG, PNG, TIFF, BMP and WebP"
+SUPPORTED = "the supported formats are JPEG, PNG, TIFF, BMP and WebP"
 
 _MAGIC = [
     (b"\xff\xd8\xff", "JPEG"),

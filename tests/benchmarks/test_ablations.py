@@ -72,8 +72,8 @@ def test_sets_of_features_are_judged_out_of_fold_under_every_protocol(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--sets", "residual,edges"], "allowed are residual"),
-        (["--sets", "residual,ela"], "must stand alone"),
+        (["--sets", "residual,edges"], "allowed: residual"),
+        (["--sets", "residual,ela"], "must be the only one"),
         (["--judged", "6"], "choose from 1, 2, 3, 4, 5"),
     ],
 )

@@ -32,7 +32,7 @@ def test_defaults() -> None:
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "80.5", "eighty", "８０", " 80"])
 def test_a_bad_port_is_named(value: str) -> None:
-    with pytest.raises(ServiceError, match=r"PORT is .* whole numbers from 1 to 65535"):
+    with pytest.raises(ServiceError, match=r"PORT is .* whole number from 1 to 65535"):
         Settings.from_environment({"PORT": value})
 
 

@@ -133,7 +133,7 @@ def test_memory_stays_within_a_gigabyte(service: tuple[str, str], request_body: 
     [
         ("gunicorn", "page was killed by SIGKILL; restart in", "mlflow models"),
         ("mlflow models", "scoring was killed by SIGKILL; restart in", "gunicorn"),
-        ("uvicorn", "scoring ended: ", "gunicorn"),
+        ("uvicorn", "scoring exited with ", "gunicorn"),
     ],
     ids=["gunicorn", "mlflow models", "uvicorn"],
 )
@@ -314,7 +314,7 @@ def test_a_wrong_model_fails_the_build(image: str, context: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--env", "PORT=eighty"], "PORT is 'eighty'; allowed are whole numbers from 1 to 65535"),
+        (["--env", "PORT=eighty"], "PORT is 'eighty'; it must be a whole number from 1 to 65535"),
         (["--env", "PORT=5001"], "PORT and SCORING_PORT are both 5001"),
         (["--tmpfs", "/tmp:size=1m"], "no disk: /tmp has"),
     ],

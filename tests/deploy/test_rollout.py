@@ -113,7 +113,7 @@ def test_a_version_that_fails_after_the_switch_is_rolled_back(
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ("SCORING_PORT=eighty", "SCORING_PORT is 'eighty'; allowed are whole numbers"),
+        ("SCORING_PORT=eighty", "SCORING_PORT is 'eighty'; it must be a whole number"),
         (
             "MODEL_URI=models:/forgery-detector/1\nMLFLOW_TRACKING_URI=http://127.0.0.1:9\n"
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES=0",

@@ -59,8 +59,8 @@ def test_it_goes_on_after_an_error_of_any_kind(follower, caplog):
     with caplog.at_level(logging.WARNING):
         follower.start()
         wait_until(lambda: follower.version == "2")
-    assert [line for line in caplog.messages if "1 goes on serving" in line] == [
-        "1 goes on serving: odd", "1 goes on serving: down", "1 goes on serving: 'x'",
+    assert [line for line in caplog.messages if "1 continues to serve" in line] == [
+        "1 continues to serve: odd", "1 continues to serve: down", "1 continues to serve: 'x'",
     ]  # fmt: skip
     assert json.loads(follower.pointer.read_text())["model_version"] == "2"
 

@@ -129,7 +129,7 @@ def test_pauses_grow_and_then_it_gives_up(supervise) -> None:
     good = run.pid("good")
     assert run.process.wait(120) == 1
     said = run.log.read_text()
-    assert said.count("bad ended: 7; restart in") == 5
+    assert said.count("bad exited with 7; restart in") == 5
     assert [pause in said for pause in ("in 0.1 s", "in 0.2 s", "in 0.4 s")] == [True] * 3
     assert "bad died 5 times; giving up" in said
     assert not alive(good)
@@ -160,7 +160,7 @@ def test_what_does_not_end_in_time_is_killed(supervise) -> None:
     assert run.process.wait(60) == 0  # it would sleep for 600 s
     assert time.monotonic() - began > 0.9
     assert not alive(pid)
-    assert "deaf did not end in time and is killed" in run.log.read_text()
+    assert "deaf did not end in time; killing it" in run.log.read_text()
 
 
 def test_a_service_that_hangs_is_killed_and_started_again(supervise, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_service_changes_over_without_losing_a_request(store, tmp_path):
         wait_for_version(url, f"{NAME}/1")
         seen = load.outcomes[f"{NAME}/1"]
         wait_until(lambda: load.outcomes[f"{NAME}/1"] > seen + 2, "answers by the first version")
-        wait_until(lambda: log.read_text().count("answers now") == 2, "the second change")
+        wait_until(lambda: log.read_text().count("is now serving") == 2, "the second change")
     assert set(load.outcomes) == {f"{NAME}/1", f"{NAME}/2"}, load.outcomes
 
 

@@ -62,7 +62,7 @@ def test_the_probe_waits_not_long_and_nobody_waits_for_it(monkeypatch):
         first = threading.Thread(target=lambda: answers.append(probe.failing()))
         first.start()
         assert server.asked.wait(30)
-        assert probe.failing() == "The scoring server has not been asked yet."
+        assert probe.failing() == "The scoring server has not been checked yet."
         assert answers == []  # the first one still waits
         first.join(30)  # the scoring server never answers
         assert answers == ["The scoring server took too long."]

@@ -28,7 +28,7 @@ class Probe:
         self.cache_seconds = cache_seconds
         self.lock = threading.Lock()
         self.image = probe_image()
-        self.failure: str | None = "The scoring server has not been asked yet."
+        self.failure: str | None = "The scoring server has not been checked yet."
         self.client: Client | None = None
         self.model_version: str | None = None
         self.remembered: str | None = None

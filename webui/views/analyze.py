@@ -16,7 +16,7 @@ blueprint = Blueprint("analyze", __name__, url_prefix="/v1")
 @blueprint.post("/analyze")
 @describe({"application/json": Analysis}, body=AnalyzeForm.body(), errors=UPLOAD_ERRORS)
 def analyze() -> dict[str, Any]:
-    """Give verdict, heat map, evidence views and file facts of one picture."""
+    """Return verdict, heat map, evidence views and file facts of one picture."""
     upload = read_one_upload()
     return analyse_upload(upload, AnalyzeForm.read(request.values)).model_dump()
 
@@ -28,6 +28,6 @@ def analyze() -> dict[str, Any]:
     errors=[*(code for code in UPLOAD_ERRORS if code not in UPSTREAM_ERRORS), "too_many_requests"],
 )
 def evidence() -> dict[str, Any]:
-    """Give evidence views and file facts of one picture, without asking the model."""
+    """Return evidence views and file facts of one picture, without asking the model."""
     upload = read_one_upload()
     return draw_evidence(upload, EvidenceForm.read(request.values)).model_dump()

@@ -21,7 +21,7 @@ blueprint = Blueprint("feedback", __name__, url_prefix="/v1")
 
 
 class Receipt(BaseModel):
-    """What the giver keeps: with it the picture can be deleted again."""
+    """The receipt for a picture that was kept; with it the picture can be deleted."""
 
     receipt: str
 

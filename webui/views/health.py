@@ -19,7 +19,7 @@ class Status(BaseModel):
 
 
 class Versions(BaseModel):
-    """The versions that answer; null where the scoring server has not stated one."""
+    """The versions that answer; null where the scoring server has not reported one."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -32,14 +32,14 @@ class Versions(BaseModel):
 @blueprint.get("/livez")
 @describe({"application/json": Status}, tag="operation")
 def livez() -> dict[str, str]:
-    """Tell that this process answers, whatever the scoring server does."""
+    """Report that this process is running, whatever the state of the scoring server."""
     return Status(status="alive").model_dump()
 
 
 @blueprint.get("/readyz")
 @describe({"application/json": Status}, errors=["scoring_server_absent"], tag="operation")
 def readyz() -> dict[str, str]:
-    """Tell whether the scoring server answers a real image."""
+    """Report whether the scoring server answers a real image."""
     if failure := scoring().probe.failing():
         raise ApiError("scoring_server_absent", f"Not ready. {failure}")
     return Status(status="ready").model_dump()
@@ -48,7 +48,7 @@ def readyz() -> dict[str, str]:
 @blueprint.get("/version")
 @describe({"application/json": Versions}, tag="operation")
 def versions() -> dict[str, str | None]:
-    """Tell the versions of this application, of the model and of its server."""
+    """Return the versions of this application, of the model and of its server."""
     try:
         mlflow_version = scoring().client.mlflow_version()
         scoring().probe.failing()  # learns the model's version
@@ -66,6 +66,6 @@ def versions() -> dict[str, str | None]:
 @blueprint.get("/metrics")
 @describe({"text/plain": {"type": "string"}}, tag="operation")
 def metrics() -> Response:
-    """Give the counters in Prometheus' text format."""
+    """Return the counters in Prometheus' text format."""
     registry = current_app.extensions["metrics"].registry
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -57,5 +57,7 @@ def invocations() -> Response:
         with drawing().turn():
             reason = refusal(images[0], current_app.config["SETTINGS"].limits, decode)
         if reason is not None:
-            raise ApiError("no_readable_image", f"No image could be read; the first: {reason}")
+            raise ApiError(
+                "no_readable_image", f"No image could be read; the first error: {reason}"
+            )
     raise error_of(answer)

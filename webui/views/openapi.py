@@ -12,7 +12,7 @@ blueprint = Blueprint("openapi", __name__)
 @blueprint.get("/openapi.json")
 @describe({"application/json": {"type": "object"}}, tag="operation")
 def openapi_json() -> dict[str, Any]:
-    """Give this document."""
+    """Return this document."""
     return document(current_app)
 
 

@@ -51,7 +51,7 @@ def predict() -> Response | str | tuple[Response | str, int]:
     if status != 200:
         code, message = records[0].error_code or "", records[0].error_message or ""
         if len(records) > 1:
-            message = f"No file could be read; the first: {message}"
+            message = f"No file could be read; the first error: {message}"
         return error_answer(code, message, status)
     return jsonify(Predictions(predictions=records).model_dump())
 

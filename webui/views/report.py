@@ -18,7 +18,7 @@ blueprint = Blueprint("report", __name__, url_prefix="/v1")
     errors=UPLOAD_ERRORS,
 )
 def report() -> Response:
-    """Give the analysis of one picture as a PDF: verdict, map, evidence, hash, model, limits."""
+    """Return the analysis of one picture as a PDF: verdict, map, evidence, hash, model, limits."""
     analysis = analyse_upload(read_one_upload(), AnalyzeForm.read(request.values))
     answer = Response(draw(analysis, current_app.config["VERSION"]), mimetype="application/pdf")
     answer.headers["Content-Disposition"] = f'attachment; filename="{report_name(analysis)}"'

@@ -64,7 +64,7 @@ def compressions(image: DecodedImage) -> Compressions:
             2,
             quality,
             ratio,
-            f"At least two saves: the coefficients show an earlier one at quality {quality} or so.",
+            f"At least two saves: the coefficients show an earlier one at about quality {quality}.",
         )
     return Compressions(1, None, ratio, "One save: the coefficients show no earlier one.")
 

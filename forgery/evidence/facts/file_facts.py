@@ -29,7 +29,7 @@ class FileFacts(BaseModel):
     jpeg: JpegFacts | None
     compressions: str = Field(description="how many lossy saves are suspected, in words")
     metadata: dict[str, str] = Field(description="from EXIF and XMP, by name")
-    location: str | None = Field(description="latitude, longitude; only when asked for")
+    location: str | None = Field(description="latitude, longitude; only on request")
     has_location: bool
     thumbnail: Thumbnail | None
     remarks: list[str] = Field(description="what is worth a second look")
@@ -78,6 +78,6 @@ def remarks(image: DecodedImage, stated: Metadata, thumbnail: Thumbnail | None) 
     if stated.damaged:
         yield "The metadata are damaged, as after a careless edit or transfer."
     elif not (stated.camera or stated.software or stated.dates):
-        yield "There are no metadata: usual for pictures from the web, unusual from a camera."
+        yield "There are no metadata: usual for pictures from the web, unusual for a camera."
     if image.frames > 1:
-        yield f"The file holds {image.frames} frames or pages; only the first is judged."
+        yield f"The file contains {image.frames} frames or pages; only the first is judged."

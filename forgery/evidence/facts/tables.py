@@ -82,15 +82,15 @@ def table_origin(header: JpegHeader) -> TableOrigin:
         return TableOrigin(
             "libjpeg",
             f"quality {header.quality}",
-            "Standard tables, as libjpeg and the many programs, sites and phones built on it write "
-            "them.",
+            "Standard tables, as written by libjpeg and the many programs, sites and phones that "
+            "use it.",
         )
     level = _PHOTOSHOP_TABLES.get(header.table_hash)
     if level is not None:
         return TableOrigin(
             "Adobe Photoshop",
             f"quality {level} of 12",
-            "Tables of Photoshop: saved by it, or by a program that keeps its tables.",
+            "Photoshop's tables: saved by Photoshop, or by a program that preserves its tables.",
         )
     return TableOrigin(
         None,

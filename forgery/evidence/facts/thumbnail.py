@@ -15,7 +15,7 @@ from forgery_pyfunc.imaging.guards import Limits
 _SAME_PICTURE = 0.82
 _SIDE = 64
 _ZOOMS = (0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
-_TURNED = {1: "turned by 90°", 2: "upside down", 3: "turned by 90°"}
+_TURNED = {1: "rotated by 90°", 2: "upside down", 3: "rotated by 90°"}
 
 
 class Thumbnail(BaseModel):
@@ -49,13 +49,13 @@ class Comparison:
         """What the comparison shows, in a sentence."""
         if self.differs:
             return (
-                "The embedded preview shows another picture, or much more of it: the image was "
-                "changed afterwards."
+                "The embedded preview shows a different picture, or much more of this one: the "
+                "image was changed afterwards."
             )
         if self.turns:
             return (
                 f"The embedded preview shows the same picture {_TURNED[self.turns]}: the image was "
-                "turned afterwards."
+                "rotated afterwards."
             )
         return "The embedded preview shows the same picture."
 

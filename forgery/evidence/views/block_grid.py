@@ -69,7 +69,7 @@ def _explanation(offset: tuple[int, int]) -> str:
     if offset == (0, 0):
         return (
             "The grid of JPEG blocks starts at the image's corner, as after a plain save; bright "
-            "parts show another grid."
+            "parts show a different grid."
         )
     return (
         f"The grid of JPEG blocks is displaced by {offset[0]} rows and {offset[1]} columns: "
@@ -85,7 +85,7 @@ def _stands_out(strength: np.ndarray) -> bool:
 
 VIEW = ViewMethod(
     "Block grid",
-    "Bright where the 8×8 grid of JPEG blocks seems to lie elsewhere than in the rest: such a "
+    "Bright where the 8×8 grid of JPEG blocks seems out of line with the rest: such a "
     "part may have been moved there.",
     draw,
 )

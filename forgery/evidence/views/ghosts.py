@@ -83,6 +83,6 @@ def _remark(minima: Sequence[int]) -> str:
 VIEW = ViewMethod(
     "JPEG ghosts",
     "The difference between the picture and its re-save at each of nine qualities. A part that is "
-    "dark at another quality than the rest was saved at that quality before.",
+    "dark at a different quality from the rest was previously saved at that quality.",
     draw,
 )

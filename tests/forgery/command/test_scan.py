@@ -114,7 +114,9 @@ def test_a_name_that_is_no_utf_8_is_shown_with_replacements(scoring_server, tmp_
 def test_sizes_are_for_the_server_to_judge(front_end, tmp_path):
     (tmp_path / "a.jpg").write_bytes(picture(20) + bytes(5 * 2**20))
     result = forgery("scan", "--json", tmp_path, "--url", front_end)
-    assert json.loads(result.stdout)["error"] == "too_large: A request may hold at most 4 MiB."
+    assert (
+        json.loads(result.stdout)["error"] == "too_large: A request may be at most 4 MiB in size."
+    )
 
 
 @pytest.fixture

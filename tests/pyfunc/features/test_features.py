@@ -64,10 +64,10 @@ def test_families_stand_in_the_order_asked_for():
 @pytest.mark.parametrize(
     ("families", "message"),
     [
-        (["residuals"], "got 'residuals', allowed are residual"),
-        ([], "each name once"),
-        (["residual", "residual"], "each name once"),
-        (["ela", "residual"], "must stand alone"),
+        (["residuals"], "got 'residuals', allowed: residual"),
+        ([], "each name may appear only once"),
+        (["residual", "residual"], "each name may appear only once"),
+        (["ela", "residual"], "must be the only one"),
     ],
 )
 def test_bad_families_are_named(families, message):

@@ -157,7 +157,7 @@ def test_history_lives_in_the_tab_and_can_be_forgotten(desktop, pictures):
     row = desktop.locator("#history-rows tr")
     expect(row).to_contain_text("noon.jpg")
     expect(row).to_contain_text("Signs of forgery")
-    desktop.get_by_role("button", name="Forget these").click()
+    desktop.get_by_role("button", name="Clear this list").click()
     expect(row).to_have_count(0)
     desktop.reload()
     expect(desktop.locator("#history")).to_be_hidden()
@@ -184,7 +184,7 @@ def test_feedback_needs_consent_and_takes_marked_places(page, pictures, shots):
     assert_accessible(page)
     card.get_by_role("checkbox").check()
     card.get_by_role("button", name="Send").click()
-    expect(card.locator(".feedback-status")).to_contain_text("Thank you. Kept under the receipt")
+    expect(card.locator(".feedback-status")).to_contain_text("Thank you. Your receipt is")
 
 
 def test_an_inconclusive_answer_may_be_right_and_the_truth_is_asked_for(desktop, tmp_path):
@@ -197,7 +197,7 @@ def test_an_inconclusive_answer_may_be_right_and_the_truth_is_asked_for(desktop,
     card.get_by_label("genuine").check()
     card.get_by_role("checkbox").check()
     card.get_by_role("button", name="Send").click()
-    expect(card.locator(".feedback-status")).to_contain_text("Thank you. Kept under the receipt")
+    expect(card.locator(".feedback-status")).to_contain_text("Thank you. Your receipt is")
 
 
 def test_where_a_script_does_not_load_the_plain_form_stays(browser, site, pictures):

@@ -168,5 +168,5 @@ def test_a_body_beyond_the_limit_is_too_large(web):
     assert answer.status_code == 413
     assert answer.json["error"] == {
         "code": "too_large",
-        "message": "A request may hold at most 4 MiB.",
+        "message": "A request may be at most 4 MiB in size.",
     }

@@ -16,7 +16,7 @@ export function enlivenFeedback(article, file) {
     data.append("file", file, file.name);
     try {
       const receipt = await postForJson("/v1/feedback", data);
-      status.textContent = `Thank you. Kept under the receipt ${receipt.receipt}; use it to have the picture deleted.`;
+      status.textContent = `Thank you. Your receipt is ${receipt.receipt}; use it to have the picture deleted.`;
       form.querySelector("[type=submit]").disabled = true;
     } catch (error) {
       status.textContent = error.message;

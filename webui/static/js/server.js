@@ -47,7 +47,7 @@ async function read(answer) {
   try {
     return JSON.parse(await answer.body.text());
   } catch {
-    throw failure(answer.status, `The answer of the server is malformed (HTTP ${answer.status}).`);
+    throw failure(answer.status, `The server's answer is malformed (HTTP ${answer.status}).`);
   }
 }
 
