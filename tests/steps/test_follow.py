@@ -73,7 +73,8 @@ def test_the_service_changes_over_without_losing_a_request(store, tmp_path):
     port, scoring_port = free_port(), free_port()
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     command = [sys.executable, "-m", "steps", "serve", "--follow", "true",
-               "--port", str(port), "--scoring_port", str(scoring_port)]  # fmt: skip
+               "--port", str(port), "--scoring_port", str(scoring_port),
+               "--workspace", str(tmp_path / "workspace")]  # fmt: skip
     with process(command, f"{url}/readyz", log, **environment), Load(url) as load:
         before = version_of(url)
         assert before["model_version"] == f"{NAME}/1"
@@ -96,7 +97,8 @@ def test_a_version_that_does_not_come_up_leaves_the_old_one_serving(store, tmp_p
     port, scoring_port = free_port(), free_port()
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     command = [sys.executable, "-m", "steps", "serve", "--follow", "true",
-               "--port", str(port), "--scoring_port", str(scoring_port)]  # fmt: skip
+               "--port", str(port), "--scoring_port", str(scoring_port),
+               "--workspace", str(tmp_path / "workspace")]  # fmt: skip
     with process(command, f"{url}/readyz", log, **environment):
         client.set_registered_model_alias(NAME, "champion", broken.version)
         wait_until(lambda: "did not start" in log.read_text(), "the refusal", 240)
