@@ -226,7 +226,7 @@ def _list_files(root: Path, layout: casia.Layout) -> _Files:
     for path in sorted(layout.root.iterdir()):
         if path not in parts and path.name not in OUR_RECORDS:
             file = path.relative_to(root).as_posix()
-            issues.append(Issue(file, "foreign_file", "It is no part of a CASIA-style data set."))
+            issues.append(Issue(file, "foreign_file", "It is not part of a CASIA-style data set."))
     return _Files(authentic, tampered, masks[0] if masks else [], issues)
 
 

@@ -115,7 +115,7 @@ def inspect_mask(path: Path, limits: Limits) -> MaskFacts | Refusal:
                 return Refusal("mask_too_many_pixels", f"The mask is {size} pixels, too many.")
             luma = np.asarray(image.convert("L"))
     except UnidentifiedImageError:
-        return Refusal("mask_unreadable", "The mask is no picture that can be read.")
+        return Refusal("mask_unreadable", "The mask cannot be read as an image.")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return Refusal("mask_unreadable", f"The mask cannot be read: {str(error).rstrip('.')}.")
     grey = (luma > 0) & (luma < 255)

@@ -73,7 +73,7 @@ def _not_asked_for(predictions: Predictions, options: Options) -> list[LeftOut]:
     if conditions.A not in predictions.rows:
         stated.add(conditions.A.name)
     return [
-        LeftOut(protocol=condition.name, reason="it was not asked for")
+        LeftOut(protocol=condition.name, reason="it was not requested")
         for condition in IMAGE_LEVEL
         if condition not in options.conditions and condition.name not in stated
     ]

@@ -66,7 +66,7 @@ def ensure(
         if manifest.digest(frame) != digest:
             raise DataError(
                 f"the frozen test set {source.public_name} has the digest "
-                f"{manifest.digest(frame)}, and {digest or 'none'} was asked for; if it is meant "
+                f"{manifest.digest(frame)}, and {digest or 'none'} was expected; if it is meant "
                 f"to judge from now on, set frozen_digest: {manifest.digest(frame)} in params.yaml"
             )
         manifest.write(frame, new / MANIFEST)

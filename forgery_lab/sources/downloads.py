@@ -86,7 +86,7 @@ def _persist(remote: Remote, part: Path, max_bytes: int, progress: Progress | No
         except TransientError as error:
             failures = 1 if _size(part) > before else failures + 1
             if failures >= ATTEMPTS:
-                kept = f"; {_size(part):,} bytes are kept, and a new run goes on from there"
+                kept = f"; {_size(part):,} bytes are kept, and a new run resumes from there"
                 raise DataError(
                     f"{remote.name}: the download failed ({error}){kept if _size(part) else ''}."
                 ) from error
@@ -172,7 +172,9 @@ def _http_answer(name: str, url: str, start: int, tag: str) -> Answer:
         f"bytes {start}-"
     )
     if status == 206 and not resumed:
-        raise DataError(f"{name}: the server sends another part of the file than was asked for.")
+        raise DataError(
+            f"{name}: the server sent a different part of the file from the one requested."
+        )
     begin = start if resumed else 0
     length = int(response.headers.get("Content-Length", 0))
     return Answer(begin, begin + length if length else 0, _http_tag(response), _chunks(response))

@@ -85,7 +85,7 @@ def read(store: Path) -> dict[str, Picture]:
             rows = database.execute(ANSWERS).fetchall()
             (unread,) = database.execute(WITHOUT_CONSENT).fetchone()
     except sqlite3.Error as error:
-        raise DataError(f"{store}: this is no feedback store ({error}).") from error
+        raise DataError(f"{store}: this is not a feedback store ({error}).") from error
     pictures: dict[str, Picture] = defaultdict(lambda: Picture(b""))
     for image, label, boxes in rows:
         picture = pictures[hashlib.sha256(image).hexdigest()]

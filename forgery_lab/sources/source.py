@@ -266,8 +266,8 @@ def _require_checksum(file: Path, request: Request, name: str) -> None:
 def _refuse_checksum(request: Request) -> None:
     if request.checksum:
         raise DataError(
-            f"checksum: {request.source.public_name!r} is no archive, and only an archive has a "
-            "checksum; leave it empty."
+            f"checksum: {request.source.public_name!r} is not an archive, and only an archive has "
+            "a checksum; leave it empty."
         )
 
 

@@ -74,7 +74,7 @@ def test_only_what_was_asked_for_is_measured(data_set, model):
     judged = protocols.judge(model, frame, root, learnt_from(frame), options)
     found = summary.summarise(judged, options)
     assert list(found.protocols) == list(found.baselines) == [C]
-    unasked = {one.protocol for one in found.left_out if "not asked" in one.reason}
+    unasked = {one.protocol for one in found.left_out if "not requested" in one.reason}
     assert unasked == {"B", "C-shift", "C-scale", "control"}
 
 

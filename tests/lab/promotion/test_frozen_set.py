@@ -47,7 +47,7 @@ def test_another_digest_is_refused_and_the_one_found_is_told(small_frozen, tmp_p
 def test_a_mistyped_digest_leaves_the_good_set_in_place(small_frozen, tmp_path):
     folder = tmp_path / "frozen"
     frozen_set.ensure(folder, Source.parse(str(small_frozen.source)), small_frozen.digest)
-    with pytest.raises(DataError, match="was asked for"):
+    with pytest.raises(DataError, match="was expected"):
         frozen_set.ensure(folder, Source.parse(str(small_frozen.source)), "0" * 32)
     assert len(frozen_set.ensure(folder, Source.parse("gone"), small_frozen.digest).frame) == 28
     assert [path.name for path in tmp_path.iterdir()] == ["frozen"]

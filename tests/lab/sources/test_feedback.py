@@ -125,7 +125,7 @@ def test_one_sentence_says_what_is_wrong_with_a_store(tmp_path):
     for path, said in (
         (tmp_path / "missing.db", "there is no feedback store; FEEDBACK_DB or feedback:PATH"),
         (empty, "called 0 pictures authentic and 0 forged"),
-        (other, "this is no feedback store"),
+        (other, "this is not a feedback store"),
     ):
         with pytest.raises(DataError, match=said) as error:
             fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw")

@@ -247,7 +247,7 @@ def test_damaged_and_encrypted_archives_are_said(tmp_path):
 def test_a_wrong_checksum_is_said_and_only_archives_have_one(tmp_path):
     archive = as_zip(tmp_path / "a.zip")
     refused(archive, tmp_path / "raw", f"expected {'0' * 64}", checksum="0" * 64)
-    refused("demo", tmp_path / "raw", "checksum: 'demo' is no archive", checksum="0" * 64)
+    refused("demo", tmp_path / "raw", "checksum: 'demo' is not an archive", checksum="0" * 64)
     assert written(fetched(archive, tmp_path / "raw", checksum="")) == CONTENT
 
 
@@ -320,7 +320,7 @@ def test_a_download_that_breaks_goes_on_where_it_stopped(tmp_path, server):
 
 def test_a_new_run_goes_on_with_what_an_earlier_one_got(tmp_path, server):
     server.breaks[:] = [2**17, 0, 0, 0]
-    with pytest.raises(DataError, match="131,072 bytes are kept, and a new run goes on from there"):
+    with pytest.raises(DataError, match="131,072 bytes are kept, and a new run resumes from there"):
         fetched(f"{server.url}/a.zip", tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
     server.asked.clear()
