@@ -15,6 +15,13 @@ def test_a_report_is_drawn_without_any_server():
     analysis = analyse("säge.jpg", encode(scene(), quality=80), record, Limits())
     pdf = PdfReader(io.BytesIO(draw(analysis, "1.2.3")))
     text = " ".join(page.extract_text() for page in pdf.pages)
-    for part in ("Signs of forgery", "97.0 %", "säge.jpg", "m/1", "gives no map", "1.2.3"):
+    for part in (
+        "Signs of forgery",
+        "97.0 %",
+        "säge.jpg",
+        "m/1",
+        "does not provide a map",
+        "1.2.3",
+    ):
         assert part in text
     assert report_name(analysis) == "s_ge-report.pdf"
