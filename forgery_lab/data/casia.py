@@ -152,7 +152,7 @@ def _tampered(
     ids = [_id(host, first_digits), _id(donor, second_digits)]
     kind = "copy-move" if ids[0] == ids[1] else "splice"
     if (letter.upper() == "S") != (kind == "copy-move"):
-        corrections += (f"the letter {letter} says otherwise than the ids: taken as {kind}",)
+        corrections += (f"the letter {letter} contradicts the ids; taken as {kind}",)
     if dot == ".":
         corrections += ("a dot stands before the number",)
     source_ids = [name for name in dict.fromkeys(ids) if not name.startswith(UNKNOWN_SOURCE)]

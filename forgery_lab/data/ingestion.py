@@ -239,7 +239,7 @@ def _pictures_in(root: Path, folder: Path, issues: list[Issue]) -> list[str]:
         if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
             pictures.append(file)
         else:
-            issues.append(Issue(file, "foreign_file", f"It is none of {', '.join(SUFFIXES)}."))
+            issues.append(Issue(file, "foreign_file", f"It is not one of {', '.join(SUFFIXES)}."))
     return pictures
 
 
@@ -334,7 +334,10 @@ def _oddities(
 ) -> Iterator[tuple[str, str]]:
     """Yield code and reason of what is odd about an image that is used all the same."""
     if name is None:
-        yield "misnamed", "The name is none of CASIA's, so kind and sources are unknown."
+        yield (
+            "misnamed",
+            "The name does not follow CASIA's scheme, so kind and sources are unknown.",
+        )
     elif name.corrections:
         yield "name_corrected", f"{'; '.join(name.corrections)}."
     suffix = Path(path).suffix.lower()
@@ -353,7 +356,7 @@ def _usable_mask(
 ) -> tuple[str | None, Issue | None]:
     """Return the path of the mask if it can be used, and what is wrong with it."""
     if mask is None:
-        return None, Issue(path, "mask_missing", "No mask goes with this forged image.")
+        return None, Issue(path, "mask_missing", "This forged image has no mask.")
     shape = facts[mask]
     if isinstance(shape, Refusal):
         return None, Issue(mask, shape.code, shape.reason)
@@ -364,7 +367,7 @@ def _usable_mask(
         return None, Issue(mask, "mask_wrong_size", f"{sizes}: not used.")
     if shape.forged_share in (0, 1):
         colour = "white" if shape.forged_share else "black"
-        return None, Issue(mask, "mask_blank", f"The mask is {colour} all over: not used.")
+        return None, Issue(mask, "mask_blank", f"The mask is {colour} everywhere and is not used.")
     if shape.grey_share > 0:
         grey = round(shape.grey_share * shape.width * shape.height)
         reason = f"{grey} pixels of the mask are neither black nor white: cut at half."
@@ -374,7 +377,7 @@ def _usable_mask(
 
 def _masks_without_image(masks: list[str], mask_of: dict[str, str]) -> Iterator[Issue]:
     for mask in sorted(set(masks) - set(mask_of.values())):
-        yield Issue(mask, "mask_without_image", "No forged image goes with this mask.")
+        yield Issue(mask, "mask_without_image", "This mask belongs to no forged image.")
 
 
 def _without_duplicates(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Issue]]:
@@ -398,6 +401,6 @@ def _without_duplicates(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]
         ids = dict.fromkeys(name for row in (first, *others) for name in row["source_ids"])
         masks = [row["mask_path"] for row in (first, *others) if row["mask_path"]]
         kept.append({**first, "source_ids": list(ids), "mask_path": next(iter(masks), None)})
-        reason = f"The same bytes as {first['path']}, which stays."
+        reason = f"The same bytes as {first['path']}, which is kept."
         issues += [Issue(row["path"], "duplicate", reason) for row in others]
     return kept, issues

@@ -217,7 +217,7 @@ def _require_values(table: pa.Table) -> None:
     paths = table["path"].to_pylist()
     if len(set(paths)) < len(paths):
         twice = next(path for row, path in enumerate(paths) if path in paths[:row])
-        raise DataError(f"path: {twice!r} stands in two rows, allowed is one row per image.")
+        raise DataError(f"path: {twice!r} occurs in two rows, allowed is one row per image.")
     for row, (label, kind) in enumerate(
         zip(table["label"].to_pylist(), table["kind"].to_pylist(), strict=True)
     ):

@@ -219,7 +219,7 @@ def _look_of(path: Path) -> NDArray[np.float32] | str:
     if min(pixels.shape[:2]) < SMALLEST_SIDE:
         return f"{pixels.shape[1]}x{pixels.shape[0]} pixels, at least {SMALLEST_SIDE} are needed"
     if pixels[::4, ::4].std(axis=(0, 1)).max() < _LEAST_CONTRAST:
-        return "it is all of one colour"
+        return "it is a single colour"
     return _look(pixels)
 
 

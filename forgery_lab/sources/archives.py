@@ -88,7 +88,7 @@ def unpack(
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
         raise DataError(f"{name}: the archive is damaged or cut off ({error}).") from error
     except NotImplementedError as error:
-        raise DataError(f"{name}: the archive is packed in an unknown way ({error}).") from error
+        raise DataError(f"{name}: the archive uses an unknown compression ({error}).") from error
     except OSError as error:
         if error.errno is not None:
             raise

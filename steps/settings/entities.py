@@ -351,7 +351,7 @@ class ServeSettings(StepSettings):
     model: str = Field("", description="model URI; by default the champion")
     port: int = Field(8080, ge=1, le=65535, description="of the web page")
     scoring_port: int = Field(5001, ge=1, le=65535, description="of the scoring server, loopback")
-    follow: bool = Field(False, description="change over when the alias moves to another version")
+    follow: bool = Field(False, description="switch when the alias moves to another version")
     overrides: Names = Field(
         (), description="settings of the gate for a new detector: promote.margin=0.1"
     )

@@ -56,7 +56,8 @@ def environment(wheel, tmp_path_factory) -> Path:
     """
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    install = ["uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
+    uv = Path(sys.executable).with_name("uv")
+    install = [uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--no-config"]
     subprocess.run([*install, "--python", folder / "bin/python", wheel], check=True)
     packages = next((folder / "lib").glob("python*")) / "site-packages"
     (packages / "packages.pth").write_text(PACKAGES)

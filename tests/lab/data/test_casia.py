@@ -88,13 +88,13 @@ def test_names_of_both_editions_are_read_alike(name, kind, category, ids, number
             "Sp_S_NNN_A_arc0002_arc0026_0201.jpg",
             "splice",
             ("arc00002", "arc00026"),
-            "the letter S says otherwise",
+            "the letter S contradicts",
         ),
         (
             "Sp_D_NNN_A_nat0052_nat0052_0325.jpg",
             "copy-move",
             ("nat00052",),
-            "the letter D says otherwise",
+            "the letter D contradicts",
         ),
         (
             "Sp_D_NRN_A_sce0011_cha0011_0542.jpg",

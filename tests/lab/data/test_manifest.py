@@ -98,7 +98,7 @@ def test_a_fault_is_named(changes, said):
 def test_missing_columns_and_double_paths_are_named(tmp_path):
     with pytest.raises(DataError, match="lacks sha256, mask_path"):
         manifest.validate(manifest.build([row()]).drop(columns=["sha256", "mask_path"]))
-    with pytest.raises(DataError, match="stands in two rows"):
+    with pytest.raises(DataError, match="occurs in two rows"):
         manifest.build([row(), row()])
 
 

@@ -86,7 +86,7 @@ def test_files_that_cannot_be_used_are_listed_with_the_reason(made):
     output, summary, _ = made
     reasons = dict(summary.unusable)
     assert reasons.keys() == {"notes.jpg", "empty.png", "cut.jpg", "tiny.png", "black.png"}
-    assert "all of one colour" in reasons["black.png"]
+    assert "a single colour" in reasons["black.png"]
     assert "at least 64" in reasons["tiny.png"]
     records = [json.loads(line) for line in (output / "records.jsonl").read_text().splitlines()]
     refused = {r["file"]: r["reason"] for r in records if r["kind"] == "unusable"}
