@@ -1,10 +1,12 @@
 """Tracking stores in a file: made once, then copied, since MLflow takes seconds to set one up."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 from pathlib import Path
 
+import mlflow
 from mlflow.tracking import MlflowClient
 
 STORE = "mlflow.db"
@@ -39,3 +41,19 @@ def move_store(folder: Path, old: Path | str) -> str:
                 f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(old), str(folder))
             )
     return f"sqlite:///{folder}/{STORE}"
+
+
+@contextlib.contextmanager
+def tracking(uri: str):
+    """MLflow tracks at a URI inside the block; after it the environment decides, as before.
+
+    A URI that was set once would outweigh MLFLOW_TRACKING_URI in all later tests of the process.
+    """
+    name, before = "MLFLOW_TRACKING_URI", os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)
+        os.environ.pop(name, None)
+        os.environ.update({} if before is None else {name: before})

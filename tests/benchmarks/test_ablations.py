@@ -11,7 +11,7 @@ from forgery_lab.data import ingestion, manifest
 from forgery_lab.sources.source import Demo, Source, fetch
 from steps.settings.configuration import ConfigurationManager
 from steps.settings.entities import EvaluateSettings
-from tests.stores import copy_store
+from tests.stores import copy_store, tracking
 
 
 @pytest.fixture
@@ -29,11 +29,9 @@ def workspace(tmp_path, monkeypatch, empty_store):
     monkeypatch.setattr(ConfigurationManager, "settings", shortened)
     uri = copy_store(empty_store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
     monkeypatch.chdir(tmp_path)
-    yield made
-    mlflow.set_tracking_uri(before)
+    with tracking(uri):
+        yield made
 
 
 def test_sets_of_features_are_judged_out_of_fold_under_every_protocol(

@@ -13,7 +13,7 @@ import yaml
 
 from steps.settings.configuration import PROJECT_ROOT
 from tests.shared_folder import shared_folder
-from tests.stores import copy_store, move_store
+from tests.stores import copy_store, move_store, tracking
 
 BIN = Path(sys.executable).parent
 
@@ -101,12 +101,10 @@ def make_clone(folder: Path, store: Path, shipped: bool = False) -> Clone:
 @pytest.fixture
 def tracking_store(tmp_path, empty_store):
     """MLflow tracks in a store of the test's own, in an experiment that keeps its files there."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(copy_store(empty_store, tmp_path))
-    mlflow.create_experiment("e", artifact_location=tmp_path.as_uri())
-    mlflow.set_experiment("e")
-    yield
-    mlflow.set_tracking_uri(before)
+    with tracking(copy_store(empty_store, tmp_path)):
+        mlflow.create_experiment("e", artifact_location=tmp_path.as_uri())
+        mlflow.set_experiment("e")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from steps.registry.model_registry import CHAMPION
 from tests.steps.conftest import Clone
+from tests.stores import tracking
 
 pytestmark = pytest.mark.slow
 
@@ -195,7 +196,7 @@ def test_the_launcher_starts_main_in_a_folder_of_its_own(trained, tmp_path):
 
 
 def test_mlflow_loads_what_was_logged(trained):
-    mlflow.set_tracking_uri(trained.environment["MLFLOW_TRACKING_URI"])
-    info = mlflow.models.get_model_info("models:/forgery-detector@champion")
+    with tracking(trained.environment["MLFLOW_TRACKING_URI"]):
+        info = mlflow.models.get_model_info("models:/forgery-detector@champion")
     assert [column.name for column in info.signature.inputs] == ["image"]
     assert {spec.name for spec in info.signature.params} == {"threshold", "heatmap", "strict"}

@@ -17,7 +17,7 @@ from steps.registry.model_registry import CHAMPION, Registry, number
 from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager, Workspace
 from steps.settings.entities import PromoteSettings, RollbackSettings
 from tests.conftest import encoded, picture, training_manifest, write_detector
-from tests.stores import copy_store
+from tests.stores import copy_store, tracking
 
 pytestmark = pytest.mark.slow
 
@@ -70,12 +70,11 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(small_frozen, tmp_path_factory, empty_store):
-    root, before = tmp_path_factory.mktemp("desk"), mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(copy_store(empty_store, root))
-    mlflow.create_experiment("desk", artifact_location=(root / "artifacts").as_uri())
-    mlflow.set_experiment("desk")
-    yield Desk(root, small_frozen)
-    mlflow.set_tracking_uri(before)
+    root = tmp_path_factory.mktemp("desk")
+    with tracking(copy_store(empty_store, root)):
+        mlflow.create_experiment("desk", artifact_location=(root / "artifacts").as_uri())
+        mlflow.set_experiment("desk")
+        yield Desk(root, small_frozen)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from forgery_lab.evaluation import scoring
 from forgery_lab.sources.source import Source, fetch
 from steps.registry.model_registry import Registry, number
-from tests.stores import move_store
+from tests.stores import move_store, tracking
 from webui.feedback_store import Store
 
 STORES = Path(__file__).parents[1] / "fixtures" / "stores-0.1.0.zip"
@@ -29,10 +29,8 @@ def stores(tmp_path_factory):
 
 @pytest.fixture
 def registry(stores):
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{stores}/mlflow.db")
-    yield Registry("forgery-detector")
-    mlflow.set_tracking_uri(before)
+    with tracking(f"sqlite:///{stores}/mlflow.db"):
+        yield Registry("forgery-detector")
 
 
 def test_aliases_stages_and_history_are_read(registry):

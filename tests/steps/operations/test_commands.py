@@ -3,7 +3,6 @@
 import http.server
 import threading
 
-import mlflow
 import pytest
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
@@ -11,7 +10,7 @@ from mlflow.tracking import MlflowClient
 from forgery.command import main
 from steps.operations import doctor
 from steps.registry.model_registry import CHAMPION, STAGE_TAG, Registry
-from tests.stores import copy_store
+from tests.stores import copy_store, tracking
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +25,12 @@ def registry(tmp_path, monkeypatch, empty_store):
     uri = copy_store(empty_store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "e")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    MlflowClient().create_experiment("e", artifact_location=tmp_path.as_uri())
-    registry = Registry("forgery-detector")
-    for _ in range(2):
-        registry.create(f"{tmp_path.as_uri()}/nowhere", None, {})
-    yield registry
-    mlflow.set_tracking_uri(before)
+    with tracking(uri):
+        MlflowClient().create_experiment("e", artifact_location=tmp_path.as_uri())
+        registry = Registry("forgery-detector")
+        for _ in range(2):
+            registry.create(f"{tmp_path.as_uri()}/nowhere", None, {})
+        yield registry
 
 
 def forgery(*arguments):
@@ -103,12 +100,8 @@ def test_a_dvc_remote_over_http_is_sound_where_it_answers_for_an_object(
 
 def test_a_server_that_is_down_is_told(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri("http://127.0.0.1:9")
-    try:
+    with tracking("http://127.0.0.1:9"):
         status, said = forgery("doctor")
-    finally:
-        mlflow.set_tracking_uri(before)
     assert status == 1
     assert "FAIL  tracking    http://127.0.0.1:9" in said
     assert "→ check that MLFLOW_TRACKING_URI is right and the server is up" in said
