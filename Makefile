@@ -56,7 +56,7 @@ $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 # Steps start many times: modules stay compiled, also where the environment says not to keep them.
 pipeline serve: export PYTHONDONTWRITEBYTECODE :=
 
-run: pipeline serve ## the whole way on the embedded data, then the web page on http://127.0.0.1:$PORT
+run: pipeline serve ## the whole pipeline on the embedded data, then the web page on http://127.0.0.1:$PORT
 
 pipeline: $(READY) ## dvc repro, register and promote; DATASET=path takes a CASIA-style folder
 ifeq ($(DATASET),)
@@ -67,7 +67,7 @@ endif
 	python -m steps register
 	python -m steps promote || test $$? -eq 3
 
-serve: $(READY) ## scoring server and page for the champion; MODEL_URI=models:/… serves another; FOLLOW=true changes over with it
+serve: $(READY) ## scoring server and page for the champion; MODEL_URI=models:/… serves another; FOLLOW=true follows the registry
 	python -m steps serve --model "$(MODEL_URI)" --follow "$(FOLLOW)" --port $(PORT) --scoring_port $(SCORING_PORT)
 
 dagshub: $(READY) ## tracking and DVC remote of a DagsHub repository: REPO=USER/NAME
@@ -80,7 +80,7 @@ else
 	mlflow ui --backend-store-uri "$(MLFLOW_TRACKING_URI)" --host 127.0.0.1 --port 5000
 endif
 
-test: $(READY) ## every test but those that need a container engine
+test: $(READY) ## every test except those that need a container engine
 	pytest -m "not container" -n auto --dist loadfile --no-loadscope-reorder
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
@@ -106,7 +106,7 @@ lint: $(READY) ## static checks
 	mkdocs build --strict
 	pytest -q tests/docs
 
-scan: $(READY) ## known holes in the dependencies (asks the package index), and secrets in the tree
+scan: $(READY) ## known vulnerabilities in the dependencies (asks the package index), and secrets in the tree
 	git ls-files -z | xargs -0 sh -c \
 	  'detect-secrets-hook --baseline .secrets.baseline "$$@" || test $$? -eq 3' moved-lines-are-fine
 	pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/dev.lock
@@ -127,5 +127,5 @@ image: model ## the container image with that model baked in; DOCKER= names anot
 lock: ## the locks and conda.yaml, from pyproject.toml
 	bash requirements/compile.sh
 
-clean: ## what tests and builds leave behind; data, models and runs stay
+clean: ## remove what tests and builds leave behind; keep data, models and runs
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache site

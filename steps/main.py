@@ -118,7 +118,7 @@ def run_child(step: str, parameters: dict[str, str], parent_id: str) -> None:
         reason = tags.get(REASON_TAG, "its output above says why")
         if tags.get(OUTCOME_TAG) != REFUSED:
             raise StepFailedError(f"{step} failed: {reason}") from error
-        logger.warning("%s: %s; the current champion stays", step, reason)
+        logger.warning("%s: %s; the current champion remains", step, reason)
 
 
 def newest_child(parent_id: str) -> Run:

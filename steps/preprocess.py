@@ -28,12 +28,12 @@ def say_masks(learnt: pd.DataFrame) -> None:
     known = learnt.loc[learnt["label"] == 1, "mask_path"].notna()
     if not known.any():
         logger.warning(
-            "no forgery to learn from has a mask: the network learns from labels alone, and its "
+            "no training forgery has a mask: the network learns from labels alone, and its "
             "heat map is weak and not calibrated"
         )
     elif not known.all():
         logger.warning(
-            "%d of %d forgeries to learn from have no mask: the network learns their labels alone",
+            "%d of %d training forgeries have no mask: the network learns their labels alone",
             (~known).sum(),
             len(known),
         )

@@ -19,7 +19,7 @@ CATEGORIES = ("ani", "arc", "art", "cha", "ind", "nat", "pla", "sec", "txt")
 UNKNOWN_SOURCE = "xxx"
 """The category that stands for a donor nobody knows; such an id links nothing."""
 
-EXPECTED = "expected are Au/ (authentic), Tp/ (tampered) and, optionally, Groundtruth/ (masks)"
+EXPECTED = "expected: Au/ (authentic), Tp/ (tampered) and, optionally, Groundtruth/ (masks)"
 
 _AUTHENTIC = re.compile(r"Au_([a-z]{3})_?(\d{4,5})", re.IGNORECASE)
 _TAMPERED = re.compile(
@@ -154,7 +154,7 @@ def _tampered(
     if (letter.upper() == "S") != (kind == "copy-move"):
         corrections += (f"the letter {letter} contradicts the ids; taken as {kind}",)
     if dot == ".":
-        corrections += ("a dot stands before the number",)
+        corrections += ("there is a dot before the number",)
     source_ids = [name for name in dict.fromkeys(ids) if not name.startswith(UNKNOWN_SOURCE)]
     return CasiaName(kind, host, tuple(source_ids), int(number), corrections)
 

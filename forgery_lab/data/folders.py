@@ -76,7 +76,7 @@ def elsewhere(
         if _FORGED_NAMES.search(forged):
             labelled = [(path, int(name == forged)) for name in classes for path in classes[name]]
     if not labelled:
-        raise DataError(f"{folder} holds no image")
+        raise DataError(f"{folder} contains no image")
     files, labels = zip(*labelled, strict=True)
     return describe(files, labels, folder, workers, progress)
 
@@ -126,7 +126,7 @@ def describe(
             }
         )
     if not rows:
-        raise DataError(f"{root} holds no image that can be read")
+        raise DataError(f"{root} contains no readable image")
     frame = manifest.build(rows)
     return frame.assign(group=components(frame)), refused
 

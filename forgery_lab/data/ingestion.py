@@ -247,7 +247,7 @@ def _require_listed(layout: casia.Layout, files: _Files) -> None:
     for folder, images in ((layout.authentic, files.authentic), (layout.tampered, files.tampered)):
         if not images:
             raise DataError(
-                f"{folder}: there is no image in this folder; both classes are needed, and "
+                f"{folder}: there is no image in this folder; both classes are needed; "
                 f"{casia.EXPECTED}, with files ending in {', '.join(SUFFIXES)}."
             )
 
@@ -262,7 +262,7 @@ def _require_both_classes(
                 f" (such as {faults[0].file}: {faults[0].reason.rstrip('.')})" if faults else ""
             )
             raise DataError(
-                f"{folder}: no image of this folder can be used{example}; both classes are needed."
+                f"{folder}: no image in this folder can be used{example}; both classes are needed."
             )
 
 
@@ -310,7 +310,7 @@ def _row(
     name = casia.parse(path)
     if name is not None and name.label != label:
         says = ["authentic", "forged"][name.label]
-        return None, [Issue(path, "wrong_folder", f"By its name the image is {says}.")]
+        return None, [Issue(path, "wrong_folder", f"According to its name, the image is {says}.")]
     name = casia.correct(name, casia.parse(mask) if mask else None)
     issues = [Issue(path, code, reason) for code, reason in _oddities(path, fact, name)]
     mask, fault = _usable_mask(path, fact, mask, facts) if label else (None, None)
@@ -342,7 +342,7 @@ def _oddities(
         yield "name_corrected", f"{'; '.join(name.corrections)}."
     suffix = Path(path).suffix.lower()
     if FORMAT_OF_SUFFIX[suffix] != fact.format:
-        yield "wrong_extension", f"The file ends in {suffix} and is {fact.format}."
+        yield "wrong_extension", f"The file name ends in {suffix}, but the format is {fact.format}."
     if fact.mode == "CMYK":
         yield "cmyk", "The image is CMYK; it is read as RGB."
     if fact.mode in _DEEP_MODES:

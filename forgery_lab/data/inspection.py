@@ -65,7 +65,7 @@ def inspect_image(path: Path, limits: Limits) -> ImageFacts | Refusal:
         size = path.stat().st_size
         if size > limits.max_bytes:
             return Refusal(
-                "too_large", f"The file has {size:,} bytes; {limits.max_bytes:,} are read."
+                "too_large", f"The file has {size:,} bytes; the limit is {limits.max_bytes:,}."
             )
         data = path.read_bytes()
         image = decode(data, limits)
@@ -74,7 +74,7 @@ def inspect_image(path: Path, limits: Limits) -> ImageFacts | Refusal:
     except OSError as error:
         return Refusal("unreadable", f"The file cannot be read: {error.strerror}.")
     except MemoryError:
-        return Refusal("too_many_pixels", "The image needs more memory than there is.")
+        return Refusal("too_many_pixels", "The image needs more memory than is available.")
     if min(image.width, image.height) < MIN_SIDE:
         size_text = f"{image.width} × {image.height}"
         return Refusal(

@@ -194,7 +194,7 @@ def _to_array(name: str, values: pd.Series) -> pa.Array:
     plain = [_plain(value) for value in values]
     empty = next((row for row, value in enumerate(plain) if value is None), None)
     if empty is not None and not column.nullable:
-        raise DataError(f"{name}, row {empty}: got nothing, allowed is {column.allowed}.")
+        raise DataError(f"{name}, row {empty}: got nothing; allowed: {column.allowed}.")
     try:
         return pa.array(plain, column.type)
     except (pa.ArrowException, OverflowError) as error:
@@ -213,11 +213,11 @@ def _require_values(table: pa.Table) -> None:
         column = SCHEMA[name]
         for row, value in enumerate(table[name].to_pylist()):
             if value is not None and not column.is_allowed(value):
-                raise DataError(f"{name}, row {row}: got {value!r}, allowed is {column.allowed}.")
+                raise DataError(f"{name}, row {row}: got {value!r}; allowed: {column.allowed}.")
     paths = table["path"].to_pylist()
     if len(set(paths)) < len(paths):
         twice = next(path for row, path in enumerate(paths) if path in paths[:row])
-        raise DataError(f"path: {twice!r} occurs in two rows, allowed is one row per image.")
+        raise DataError(f"path: {twice!r} occurs in two rows; allowed: one row per image.")
     for row, (label, kind) in enumerate(
         zip(table["label"].to_pylist(), table["kind"].to_pylist(), strict=True)
     ):

@@ -152,7 +152,7 @@ def audit(
         notes=[
             f"{FOLDS}-fold cross-validation; images that share a source or are near-duplicates "
             "are in one fold",
-            f"sources known by: {sources['basis']}",
+            f"sources identified by: {sources['basis']}",
             f"{forged} was taken as the class of forgeries; the figures are the same the other "
             "way round",
         ],
@@ -351,14 +351,14 @@ def _verdict(telling: str, findings: Sequence[Finding]) -> str:
     figure = f"an AUC of {report.figure(best.auc.value)} ({report.interval(best.auc)})"
     if telling == "little":
         return (
-            "Little of the label can be told without looking at the pictures: the most telling "
-            f"rule, {best.title}, reaches {figure}."
+            "Little of the label can be predicted without looking at the pictures: the most "
+            f"telling rule, {best.title}, reaches {figure}."
         )
     simple = next((one for one in findings if one.rule != "everything"), best)
     rule = f"the most telling single one ({simple.title}) gives {report.figure(simple.auc.value)}"
     return (
-        f"{telling.capitalize()} of the label can be told without looking at a single pixel: what "
-        f"the files say about themselves gives {figure}; {rule}. A detector trained on these "
+        f"{telling.capitalize()} of the label can be predicted without looking at a single pixel: "
+        f"what the files say about themselves gives {figure}; {rule}. A detector trained on these "
         "files may have learnt that, and nothing about forgery."
     )
 
@@ -383,7 +383,7 @@ def _advice(telling: str, duplicates: dict[str, int], sources: dict[str, Any]) -
         )
     if not sources["known"]:
         found.append(
-            "The names carry no source ids, so only near-duplicates could be kept apart; sources "
-            "shared in other ways went unseen."
+            "The names contain no source ids, so only near-duplicates could be kept apart; sources "
+            "shared in other ways were not detected."
         )
     return found

@@ -25,7 +25,7 @@ from forgery_pyfunc.imaging.jpeg_header import read_header
 from forgery_pyfunc.imaging.sniffing import sniff
 
 BASELINES = {
-    "majority": "the commoner class of the training images, always",
+    "majority": "the more common class of the training images, always",
     "category": "category in the file name (animal, texture, …), by its rate in training",
     "extension": "file extension, by its rate in training",
     "header": "stored header fields (tables, subsampling, markers), boosted trees",

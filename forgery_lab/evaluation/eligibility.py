@@ -44,7 +44,7 @@ def eligible(frame: pd.DataFrame, training: pd.DataFrame | None) -> Eligibility:
     """
     test = frame[frame["split"] == "test"]
     if training is None:
-        reason = "the model brings no training manifest, so no image can be shown to be new to it"
+        reason = "the model has no training manifest, so no image can be shown to be new to it"
         return Eligibility({}, _left_out(("A", "B", "C", DISPLACED, "D", "F"), reason), [])
     new = test[~test["sha256"].isin(set(training["sha256"]))]
     clean = new[~share_sources(new, training)]
@@ -67,8 +67,8 @@ def eligible(frame: pd.DataFrame, training: pd.DataFrame | None) -> Eligibility:
         return Eligibility({}, too_few + left_out, notes)
     left_out = _left_out(
         ("A",),
-        "the model was trained source-disjoint; protocol A comes from a training run of its own "
-        "(preprocess and train with split=random)",
+        "the model was trained on a source-disjoint split; protocol A comes from a training run "
+        "of its own (preprocess and train with split=random)",
     )
     if len(new) > len(clean):
         notes.append(f"{len(new) - len(clean)} test images were left out: shared sources")

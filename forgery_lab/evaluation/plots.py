@@ -96,7 +96,7 @@ def of_evaluation(evaluation: Evaluation) -> list[Plot]:
     if evaluation.robustness:
         title, text = (
             "Robustness (F)",
-            "AUC under C after one more handling; bars are 95 % intervals.",
+            "AUC under C after one more processing step; bars are 95 % intervals.",
         )
         plots.append(
             Plot("robustness", title, text, to_svg(_robustness(evaluation.robustness), title))

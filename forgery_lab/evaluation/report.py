@@ -206,7 +206,7 @@ def _headline_in_words(evaluation: Evaluation) -> Sentence:
         f"{figure(auc.value)} (95 % interval {interval(auc)})."
     )
     if auc.low is not None and auc.low <= 0.5:
-        return Sentence(f"{text} That cannot be told from chance.", "bad")
+        return Sentence(f"{text} That cannot be distinguished from chance.", "bad")
     return Sentence(text)
 
 
@@ -232,7 +232,7 @@ def _baseline_in_words(evaluation: Evaluation) -> Sentence | None:
         )
     return Sentence(
         f"The network does not beat the last baseline: boosted trees on whole-image pixel "
-        f"statistics reach {reference}, and the network stands at {difference} beside them.",
+        f"statistics reach {reference}, and the network differs from them by {difference}.",
         "bad",
     )
 
@@ -260,7 +260,7 @@ def _control_in_words(evaluation: Evaluation) -> Sentence | None:
     if auc.low <= 0.5 <= auc.high:
         return Sentence(
             f"Crops without a forged pixel score {figure(auc.value)} ({interval(auc)}), which "
-            "agrees with 0.5: no shortcut shows in the background.",
+            "agrees with 0.5: no shortcut is visible in the background.",
             "good",
         )
     if auc.value > 0.5:

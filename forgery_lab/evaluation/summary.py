@@ -107,7 +107,7 @@ def with_protocol_a(evaluation: Evaluation, other: Evaluation) -> Evaluation:
         return evaluation
     of_other = other.protocols[a].model_copy(update={"of": "another model"})
     beside = {a: other.baselines[a]} if a in other.baselines else {}
-    note = "protocol A is of another model: the same network, trained on raw files, random split"
+    note = "protocol A needs another model: the same network, trained on raw files, random split"
     return evaluation.model_copy(
         update={
             "protocols": {a: of_other, **evaluation.protocols},

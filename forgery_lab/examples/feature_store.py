@@ -303,12 +303,14 @@ def _check_room(
     if needed > budget_bytes:
         raise DataError(
             f"features of {len(table)} examples take {needed / 1e9:.2f} GB, the disk budget is "
-            f"{budget_bytes / 1e9:.2f} GB: take fewer draws or a larger budget"
+            f"{budget_bytes / 1e9:.2f} GB: use fewer draws or a larger budget"
         )
     folder.mkdir(parents=True, exist_ok=True)
     kept = sum(file.stat().st_size for file in folder.glob("*.npy"))
     if needed > shutil.disk_usage(folder).free + kept:
-        raise DataError(f"features take {needed / 1e9:.2f} GB, the disk of {folder} has less free")
+        raise DataError(
+            f"features take {needed / 1e9:.2f} GB, the disk of {folder} has less free space"
+        )
 
 
 def _settings(source: ExampleSource, families: Sequence[str]) -> str:

@@ -36,7 +36,9 @@ def convert(model: keras.Model) -> onnx.ModelProto:
             continue
         emit = _EMITTERS.get(type(layer))
         if emit is None:
-            raise DataError(f"layer {layer.name} ({type(layer).__name__}) has no form in ONNX")
+            raise DataError(
+                f"layer {layer.name} ({type(layer).__name__}) cannot be expressed in ONNX"
+            )
         graph.names[id(layer.output)] = emit(graph, layer)
     outputs = []
     for name, tensor in model.output.items():
@@ -159,7 +161,7 @@ def _convolution(graph: _Graph, layer: layers.Conv2D) -> str:
 def _activated(graph: _Graph, layer: layers.Layer, answer: str) -> str:
     activation = keras.activations.serialize(layer.activation)
     if activation not in ("linear", "relu"):
-        raise DataError(f"layer {layer.name}: activation {activation} has no form in ONNX")
+        raise DataError(f"layer {layer.name}: activation {activation} cannot be expressed in ONNX")
     return graph.add("Relu", answer) if activation == "relu" else answer
 
 

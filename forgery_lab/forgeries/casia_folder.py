@@ -152,7 +152,7 @@ def forge_folder(
         DataError: a parameter is out of range, or there is no usable photograph.
     """
     if not 2 <= count <= MOST:
-        raise DataError(f"count: got {count}, allowed is 2 to {MOST}")
+        raise DataError(f"count: got {count}; allowed: 2 to {MOST}")
     if not photos.is_dir():
         raise DataError(f"{photos}: there is no such folder of photographs")
     paths = sorted(p for p in photos.rglob("*") if p.is_file() and not _is_hidden(p, photos))

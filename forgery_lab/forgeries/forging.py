@@ -95,7 +95,7 @@ def forge(
     """
     check_picture(host, "host")
     if kind not in KINDS:
-        raise DataError(f"kind: got {kind!r}, allowed are {', '.join(KINDS)}")
+        raise DataError(f"kind: got {kind!r}; allowed: {', '.join(KINDS)}")
     if kind == "splice" and not donors:
         raise DataError("donors: a splice needs at least one donor, got none")
     operations: list[Operation] = []

@@ -67,7 +67,7 @@ def sized(
         DataError: `sides` is not a range of at least 64 pixels.
     """
     if not SMALLEST_SIDE <= sides[0] <= sides[1]:
-        raise DataError(f"sides: got {sides}, allowed are two sides of 64 or more, in order")
+        raise DataError(f"sides: got {sides}; allowed: two sides of 64 or more, in order")
     height, width = photo.shape[:2]
     longest = max(height, width)
     if longest <= sides[0] or (longest <= sides[1] and rng.random() < 0.5):

@@ -81,4 +81,4 @@ def _same(ask: Ask, golden: list[bytes], first: dict[str, Any]) -> Iterator[str]
         yield "its heat map is not an image"
         return
     if shape and shape != (first["height"], first["width"]):
-        yield "its heat map is not of the size of the image"
+        yield "its heat map does not have the size of the image"

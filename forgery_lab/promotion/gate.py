@@ -183,7 +183,7 @@ def leaks(
             refusals.append(f"{found}, so it cannot be judged")
     elif champion is not None:
         refusals.append(
-            f"{challenger.name} brings no training manifest, so it cannot be shown that the "
+            f"{challenger.name} has no training manifest, so it cannot be shown that the "
             "frozen test set is new to it"
         )
     return refusals, _notes(champion, frozen) if champion is not None else []
@@ -192,7 +192,7 @@ def leaks(
 def _notes(champion: DetectorFolder, frozen: FrozenSet) -> list[str]:
     try:
         if champion.training is None:
-            return [f"{champion.name} brings no training manifest; it may know the frozen set"]
+            return [f"{champion.name} has no training manifest; it may know the frozen set"]
         found = _seen(champion, frozen)
     except ModelError as error:
         return [f"{error}; it may know the frozen set"]
@@ -379,7 +379,7 @@ def _latency(seconds: Sequence[float], limit: float) -> Line:
 def _size(megabytes: Sequence[float], limit: float) -> Line:
     refusal = None
     if megabytes[1] > limit:
-        refusal = f"the challenger has {megabytes[1]:.0f} MB; the limit is {limit:g}"
+        refusal = f"the challenger takes {megabytes[1]:.0f} MB; the limit is {limit:g}"
     return Line("MB", megabytes[0], megabytes[1], f"at most {limit:g}", refusal)
 
 

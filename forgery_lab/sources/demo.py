@@ -125,7 +125,7 @@ def write(
         DataError: `count` is too small, `folder` holds something, or a photograph is missing.
     """
     if count < SMALLEST_COUNT:
-        raise DataError(f"count: got {count}, allowed is {SMALLEST_COUNT} or more")
+        raise DataError(f"count: got {count}; allowed: {SMALLEST_COUNT} or more")
     for name in PHOTOGRAPHS:
         _photograph_path(name)
     photographs = [] if scenes_only else list(PHOTOGRAPHS)

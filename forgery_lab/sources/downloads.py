@@ -200,10 +200,10 @@ def describe(error: Exception) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return "the certificate is not accepted"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke"
+        return "the connection was lost"
     if isinstance(error, requests.ConnectionError):
         refused = "refused" in str(error)
-        return "the connection is refused" if refused else "the server cannot be reached"
+        return "the connection was refused" if refused else "the server cannot be reached"
     return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
@@ -290,7 +290,7 @@ def _s3_chunks(body: Any) -> Iterator[bytes]:
 def _bucket_and_key(url: str) -> tuple[str, str]:
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not bucket:
-        raise DataError(f"source: got {url!r}, allowed is s3://bucket/key.")
+        raise DataError(f"source: got {url!r}; allowed: s3://bucket/key.")
     return bucket, key
 
 

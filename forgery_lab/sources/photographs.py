@@ -80,8 +80,8 @@ def find(folder: Path, parts: int = PARTS) -> pd.DataFrame:
         ]
         if not photographs:
             raise DataError(
-                f"{folder / source.folder} holds no photograph; needed are {CAMERAS.folder}/ with "
-                f"camera originals and {WEB.folder}/ with photographs from the web"
+                f"{folder / source.folder} contains no photograph; expected: {CAMERAS.folder}/ "
+                f"with camera originals and {WEB.folder}/ with photographs from the web"
             )
         rows += photographs
     frame = pd.DataFrame(rows).drop_duplicates("sha256").sort_values(["origin", "sha256"])

@@ -34,7 +34,7 @@ from forgery_lab.sources.downloads import (
 CASIA2_ON_KAGGLE = "kaggle:divg07/casia-20-image-tampering-detection-dataset"
 
 ALLOWED = (
-    "allowed are demo, a folder, a zip or tar archive, http(s)://…, s3://bucket/key, "
+    "allowed: demo, a folder, a zip or tar archive, http(s)://…, s3://bucket/key, "
     "kaggle:owner/name and feedback:path"
 )
 
@@ -79,7 +79,7 @@ class Source:
             case "kaggle":
                 if not re.fullmatch(r"[\w-]+/[\w-]+(/versions/\d+)?", rest):
                     raise DataError(
-                        f"source: got {text!r}, allowed is kaggle:owner/name, "
+                        f"source: got {text!r}; allowed: kaggle:owner/name, "
                         f"such as {CASIA2_ON_KAGGLE}."
                     )
                 return cls("kaggle", rest, f"https://www.kaggle.com/datasets/{rest}")
@@ -259,7 +259,7 @@ def _require_checksum(file: Path, request: Request, name: str) -> None:
     if digest != request.checksum.lower():
         raise DataError(
             f"{name}: the SHA-256 is {digest}, expected {request.checksum}; "
-            "the file is damaged or another one."
+            "the file is damaged, or it is a different file."
         )
 
 

@@ -70,7 +70,9 @@ def fit_calibration(
     labels = np.asarray(labels).astype(bool)
     logits = np.asarray(logits, float)
     if labels.all() or not labels.any():
-        raise DataError("calibration needs authentic and forged validation images, not one class")
+        raise DataError(
+            "calibration needs authentic and forged validation images, not just one class"
+        )
     doublings = np.log2(np.asarray(pixels, float) / REFERENCE_PIXELS)
     temperature, bias, slope = _fit_probability(logits, labels, doublings)
 
@@ -127,7 +129,7 @@ def fit_block_calibration(
         images = [(standing_out(logits, softness), forged) for logits, forged in images]
     logits, forged = (np.concatenate(parts) for parts in zip(*images, strict=True))
     if forged.all() or not forged.any():
-        raise DataError("block calibration needs forged and intact blocks, not one kind")
+        raise DataError("block calibration needs forged and intact blocks, not just one kind")
     temperature, _, _ = _fit_probability(logits, forged, np.zeros(len(logits)))
     cuts = np.quantile(logits, np.linspace(0, 1, _CUTS))
     f1 = np.mean([_f1(*image, cuts) for image in images], axis=0)

@@ -68,8 +68,8 @@ def read(checkpoint: Path, digest: str) -> tuple[dict[str, np.ndarray], dict[str
         raise DataError(f"checkpoint {checkpoint} cannot be read: {error}; remove it") from error
     if note["digest"] != digest:
         raise DataError(
-            f"checkpoint {checkpoint} is of a training with other settings or data; "
-            "remove it to start anew"
+            f"checkpoint {checkpoint} belongs to a training run with other settings or data; "
+            "remove it to start again"
         )
     return arrays, note
 

@@ -275,7 +275,7 @@ def build(name: str, channels: int, seed: int = 0, **hyperparameters: Any) -> ke
         DataError: there is no network `name`, or it has no such hyperparameter.
     """
     if name not in NETWORKS:
-        raise DataError(f"network: got {name!r}, allowed are {', '.join(sorted(NETWORKS))}")
+        raise DataError(f"network: got {name!r}; allowed: {', '.join(sorted(NETWORKS))}")
     _channels, *known = inspect.signature(NETWORKS[name]).parameters
     for parameter in hyperparameters:
         if parameter not in known:

@@ -42,7 +42,7 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
         registry.move(version, settings.stage, {**audit, "reason": settings.reason})
         return
     if champion is not None and number(champion) == number(version):
-        logger.info("version %d is the champion already", number(version))
+        logger.info("version %d is already the champion", number(version))
         return
     asked, objections = question(settings, champion), objection(settings, registry, champion)
     if objections and not settings.force:
@@ -73,7 +73,7 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
         "frozen_digest": settings.frozen_digest,
     }
     registry.move(version, settings.stage, audit)
-    logger.info("version %d is in %s now: %s", number(version), settings.stage, audit["reason"])
+    logger.info("version %d is now in %s: %s", number(version), settings.stage, audit["reason"])
 
 
 def to_production(settings: PromoteSettings, version: int | None = None) -> PromoteSettings:
@@ -190,6 +190,6 @@ def check_champion(registry: Registry, judged: ModelVersion | None, version: Mod
     if before != after:
         raise refusal(
             version,
-            f"the champion is version {after} now, and the gate compared with "
+            f"the champion is now version {after}, but the gate compared with "
             f"{'none' if before is None else f'version {before}'}; promote again",
         )

@@ -45,7 +45,7 @@ def register_detector(detector: Path | None, gate: PromoteSettings, workspace: W
     digest = detector_digest(folder)
     version = registry.by_digest(digest)
     if version is not None:
-        logger.info("this detector is version %d of %s already", number(version), registry.name)
+        logger.info("this detector is already version %d of %s", number(version), registry.name)
         registry.challenge(version)
         return
     tags = provenance_of_training(workspace) if detector is None else {}

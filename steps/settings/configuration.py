@@ -181,7 +181,7 @@ def unknown_key(origin: str, key: str, known: Collection[str], what: str = "key"
     section, _, name = key.rpartition(".")
     near = difflib.get_close_matches(name, known, n=1)
     prefix = f"{section}." if section else ""
-    hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(known)}"
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
     return f"{origin}: unknown {what} {key}; {hint}"
 
 

@@ -171,7 +171,7 @@ class IngestSettings(StepSettings):
     checksum: str = Field(
         pattern="^([0-9a-f]{64})?$", description="SHA-256 that a downloaded file must have"
     )
-    demo_count: int = Field(ge=40, le=100_000, description="images that `demo` generates")
+    demo_count: int = Field(ge=40, le=100_000, description="number of images that `demo` generates")
     frozen: Frozen
     frozen_digest: FrozenDigest
 
@@ -184,7 +184,7 @@ class PreprocessSettings(StepSettings):
     split: Literal["source", "random"] = Field(
         description="source: no source photograph on two sides; random: as in most papers"
     )
-    train_fraction: Share = Field(description="share of the images to learn from")
+    train_fraction: Share = Field(description="share of the images used for training")
     validation_fraction: Share = Field(
         description="share that chooses epoch and thresholds; what is left is the test split"
     )
@@ -208,7 +208,7 @@ class LearningSettings(StepSettings):
         ge=1, le=1024, description="images or windows of them per step of the optimiser"
     )
     learning_rate: float = Field(
-        gt=0, le=1, description="of AdamW at the start; it falls to 0 along a cosine"
+        gt=0, le=1, description="initial rate of AdamW; it falls to 0 along a cosine"
     )
     averaging: float = Field(
         ge=0, lt=1, description="momentum of the mean of the weights, which is kept"
@@ -236,7 +236,7 @@ class EvaluateSettings(StepSettings):
     protocols: Protocols = Field(
         CONDITIONS,
         min_length=1,
-        description="which to measure, where the model allows it",
+        description="which protocols to measure, where the model allows it",
     )
     robustness: bool = Field(description="protocol F: AUC against quality, scale and blur")
     extra: Names = Field((), description="protocol E: name:path,name:path")
@@ -270,7 +270,7 @@ class ForgeSettings(StepSettings):
     seed: Seed
     input: Path = Field(description="folder of photographs")
     output: Path = Field(description="folder to write; it must not exist")
-    count: int = Field(200, ge=2, description="images to make, half of them authentic")
+    count: int = Field(200, ge=2, description="number of images to make, half of them authentic")
 
 
 class ReleaseSettings(LearningSettings):
@@ -308,7 +308,7 @@ class PromoteSettings(StepSettings):
         ge=0, le=1, description="share of authentic frozen images that may be called forged"
     )
     calibration_error: float = Field(
-        ge=0, le=1, description="largest calibration error, bias corrected"
+        ge=0, le=1, description="largest calibration error, bias-corrected"
     )
     latency_ratio: float = Field(
         gt=0, description="largest ratio of the challenger's time to the champion's"
@@ -349,8 +349,10 @@ class ServeSettings(StepSettings):
 
     step: ClassVar[str] = "serve"
     model: str = Field("", description="model URI; by default the champion")
-    port: int = Field(8080, ge=1, le=65535, description="of the web page")
-    scoring_port: int = Field(5001, ge=1, le=65535, description="of the scoring server, loopback")
+    port: int = Field(8080, ge=1, le=65535, description="port of the web page")
+    scoring_port: int = Field(
+        5001, ge=1, le=65535, description="port of the scoring server, on loopback"
+    )
     follow: bool = Field(False, description="switch when the alias moves to another version")
     overrides: Names = Field(
         (), description="settings of the gate for a new detector: promote.margin=0.1"

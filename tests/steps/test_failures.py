@@ -83,8 +83,8 @@ def test_features_of_another_network_are_named_with_the_way_to_others(trained):
 @pytest.mark.parametrize(
     ("masks", "said"),
     [
-        ([None, None, None], ["no forgery to learn from has a mask"]),
-        ([None, None, "m.png"], ["1 of 2 forgeries to learn from have no mask"]),
+        ([None, None, None], ["no training forgery has a mask"]),
+        ([None, None, "m.png"], ["1 of 2 training forgeries have no mask"]),
         ([None, "n.png", "m.png"], []),
     ],
 )

@@ -114,7 +114,7 @@ def test_the_version_brings_a_model_card_with_the_figures_of_the_report(trained,
 
 
 def test_registering_again_makes_no_new_version(trained, store):
-    assert "is version 1 of forgery-detector already" in trained.step("register")
+    assert "is already version 1 of forgery-detector" in trained.step("register")
     assert len(store.search_model_versions("name = 'forgery-detector'")) == 1
 
 

@@ -82,7 +82,7 @@ def test_registering_the_first_detector_makes_the_shipped_one_the_champion(clone
     assert (int(champion.version), champion.tags["detector"]) == (1, "release")
     assert (int(challenger.version), challenger.tags["detector"]) == (2, "means")
     again = clone.step("register", "--detector", "forgery/shipped")
-    assert "this detector is version 1 of forgery-detector already" in again
+    assert "this detector is already version 1 of forgery-detector" in again
 
 
 def test_serving_shows_a_detector_that_was_pulled_to_the_gate(clone):

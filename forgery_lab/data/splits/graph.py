@@ -78,8 +78,8 @@ def _basis(has_ids: bool, has_hashes: bool) -> str:
     if has_ids:
         return "source ids in the file names only: the manifest has no perceptual hashes"
     if has_hashes:
-        return "near-duplicates by perceptual hash only: the file names carry no source ids"
-    return "nothing: neither source ids nor perceptual hashes, so every image stands alone"
+        return "near-duplicates by perceptual hash only: the file names contain no source ids"
+    return "nothing: neither source ids nor perceptual hashes, so every image counts as independent"
 
 
 def _has_hashes(manifest: pd.DataFrame) -> bool:

@@ -31,7 +31,7 @@ def render(category: str, rng: Rng, height: int = 256, width: int = 384) -> Pixe
         DataError: unknown category or a side below 64 pixels.
     """
     if category not in _RENDERERS:
-        raise DataError(f"category: got {category!r}, allowed are {', '.join(CATEGORIES)}")
+        raise DataError(f"category: got {category!r}; allowed: {', '.join(CATEGORIES)}")
     if min(height, width) < 64:
         raise DataError(f"size: got {width}x{height} pixels, each side must have at least 64")
     renderers = _RENDERERS[category]

@@ -51,7 +51,7 @@ def test_what_is_missing_is_said_with_the_folder(tmp_path, parts, said):
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(DataError, match="there is no such folder; expected are Au/"):
+    with pytest.raises(DataError, match="there is no such folder; expected: Au/"):
         casia.find_layout(tmp_path / "nowhere")
 
 
@@ -106,7 +106,7 @@ def test_names_of_both_editions_are_read_alike(name, kind, category, ids, number
             "Sp_D_NNN_A_ani0099_ani0100.0288.jpg",
             "splice",
             ("ani00099", "ani00100"),
-            "a dot stands before",
+            "there is a dot before",
         ),
     ],
 )

@@ -225,7 +225,7 @@ def test_one_class_is_not_enough(tmp_path, folder):
     kept = list((root / folder).iterdir())
     for path in kept:
         path.write_text("no picture")
-    with pytest.raises(DataError, match=f"{folder}: no image of this folder can be used .*is text"):
+    with pytest.raises(DataError, match=f"{folder}: no image in this folder can be used .*is text"):
         ingestion.ingest(root)
     for path in kept:
         path.unlink()

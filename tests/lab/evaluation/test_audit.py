@@ -47,7 +47,7 @@ def by_rule(found):
 
 def test_a_planted_shortcut_is_caught_and_named(caught):
     assert caught.telling == "nearly all"
-    assert caught.verdict.startswith("Nearly all of the label can be told")
+    assert caught.verdict.startswith("Nearly all of the label can be predicted")
     rules = by_rule(caught)
     assert rules["header"].auc.low > 0.95
     assert rules["extension"].auc.value == pytest.approx(0.5, abs=0.1)

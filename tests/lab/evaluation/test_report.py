@@ -79,7 +79,7 @@ def test_the_words_say_whether_the_network_beats_the_last_baseline(gain, words, 
 
 def test_the_words_name_a_shortcut_in_the_background():
     good = " ".join(one.text for one in report.in_words(evaluation()))
-    assert "no shortcut shows" in good
+    assert "no shortcut is visible" in good
     bad = " ".join(one.text for one in report.in_words(evaluation(control=2.0)))
     assert "something other than forged pixels" in bad
     low = " ".join(one.text for one in report.in_words(evaluation(control=-2.0)))

@@ -47,7 +47,7 @@ def test_all_photographs_of_a_make_are_in_one_part(pairs):
 
 
 def test_a_folder_without_one_kind_of_photograph_is_refused(tmp_path):
-    with pytest.raises(DataError, match="photos holds no photograph; needed are photos/"):
+    with pytest.raises(DataError, match="photos contains no photograph; expected: photos/"):
         photographs.find(tmp_path)
 
 

@@ -164,7 +164,7 @@ def test_one_photograph_alone_gives_copy_moves_only(tmp_path):
 
 
 def test_what_cannot_be_done_is_said_in_one_sentence(photos, tmp_path):
-    with pytest.raises(DataError, match="count: got 1, allowed is 2 to 99999"):
+    with pytest.raises(DataError, match="count: got 1; allowed: 2 to 99999"):
         forge_folder(photos, tmp_path / "x", 1, 0)
     with pytest.raises(DataError, match="there is no such folder"):
         forge_folder(tmp_path / "nowhere", tmp_path / "x", 4, 0)

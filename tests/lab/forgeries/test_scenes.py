@@ -34,7 +34,7 @@ def test_categories_are_casias():
 
 
 def test_unknown_categories_and_tiny_sizes_are_refused():
-    with pytest.raises(DataError, match="category: got 'dog', allowed are nat"):
+    with pytest.raises(DataError, match="category: got 'dog'; allowed: nat"):
         scenes.render("dog", np.random.default_rng(0))
     with pytest.raises(DataError, match="got 40x256 pixels"):
         scenes.render("nat", np.random.default_rng(0), 256, 40)

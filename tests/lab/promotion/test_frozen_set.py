@@ -120,7 +120,7 @@ def test_ingestion_takes_out_what_touches_it_and_lists_it(small_frozen, judges, 
 
 
 def test_a_data_set_that_is_the_frozen_set_leaves_nothing_to_learn_from(small_frozen, judges):
-    with pytest.raises(DataError, match=r"no image of this folder can be used .*frozen test set"):
+    with pytest.raises(DataError, match=r"no image in this folder can be used .*frozen test set"):
         ingestion.ingest(
             small_frozen.source, touching=lambda rows: frozen_set.issues(rows, judges.frame)
         )

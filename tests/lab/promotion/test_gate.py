@@ -110,7 +110,7 @@ def test_a_challenger_may_not_leave_out_what_the_champion_scored(rows, holes, pa
         ),
         ({"calibration_error": 0.1, "false_alarms": 1.0}, 4.0, {}, "calibration error is 0."),
         ({}, 0.0, {"seconds": (0.05, 0.16)}, "takes 160 ms for an image, the champion 50 ms"),
-        ({}, 0.0, {"megabytes": (1.0, 60.0)}, "has 60 MB; the limit is 50"),
+        ({}, 0.0, {"megabytes": (1.0, 60.0)}, "takes 60 MB; the limit is 50"),
     ],
 )
 def test_every_guard_rail_refuses_alone(rows, limits, shift, changed, said):
@@ -170,7 +170,7 @@ def test_a_model_without_a_training_manifest_is_judged_only_where_nothing_is_com
     make, good, judges
 ):
     unknown = make("version 4", learnt=())
-    assert "brings no training manifest" in gate.judge(unknown, good, judges, LIMITS, 0, 1).reason
+    assert "has no training manifest" in gate.judge(unknown, good, judges, LIMITS, 0, 1).reason
     assert gate.judge(unknown, None, judges, LIMITS, 0, 1).passed
 
 

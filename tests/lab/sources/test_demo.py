@@ -130,5 +130,5 @@ def test_a_full_folder_and_a_tiny_count_are_refused(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match="not an empty folder"):
         demo.write(tmp_path, 1, 12)
-    with pytest.raises(DataError, match="count: got 3, allowed is 12 or more"):
+    with pytest.raises(DataError, match="count: got 3; allowed: 12 or more"):
         demo.write(tmp_path / "x", 1, 3)

@@ -121,7 +121,7 @@ def test_the_data_root_as_its_own_source_stays_as_it_is(tmp_path):
 
 
 def test_what_is_no_source_is_said(tmp_path):
-    refused(tmp_path / "nowhere", tmp_path / "raw", "no such folder or archive; allowed are demo")
+    refused(tmp_path / "nowhere", tmp_path / "raw", "no such folder or archive; allowed: demo")
     refused("ftp://somewhere/x.zip", tmp_path / "raw", "source: got 'ftp://somewhere/x.zip'")
     (tmp_path / "text.zip").write_text("only text")
     refused(tmp_path / "text.zip", tmp_path / "raw", r"neither a zip nor a tar .*looks like text")
@@ -357,7 +357,7 @@ def test_what_a_url_may_fail_with_is_said(tmp_path, server):
 
 def test_a_dead_url_is_said_without_its_secrets(tmp_path):
     url = "http://me:secret@127.0.0.1:9/a.zip?signature=hidden"
-    said = refused(url, tmp_path / "raw", r"failed \(the connection is refused\)")
+    said = refused(url, tmp_path / "raw", r"failed \(the connection was refused\)")
     assert "secret" not in said
     assert "hidden" not in said
 
@@ -406,7 +406,7 @@ def test_an_s3_download_goes_on_where_it_stopped(tmp_path, s3):
 def test_what_s3_may_fail_with_is_said(tmp_path, s3):
     refused("s3://images/nothing", tmp_path / "raw", "neither an object of this name nor one below")
     refused("s3://missing/a.zip", tmp_path / "raw", "s3://missing/a.zip: .*NoSuchBucket")
-    refused("s3://", tmp_path / "raw", "allowed is s3://bucket/key")
+    refused("s3://", tmp_path / "raw", "allowed: s3://bucket/key")
     s3.put_object(Bucket="images", Key="evil/../../x.jpg", Body=b"evil")
     refused("s3://images/evil", tmp_path / "raw", "lies outside of the folder")
 
@@ -420,7 +420,7 @@ def test_kaggle_out_of_reach_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
     (tmp_path / "data").mkdir()
     refused(sources.CASIA2_ON_KAGGLE, tmp_path / "data/raw", "download from Kaggle failed")
-    refused("kaggle:nonsense", tmp_path / "data/raw", "allowed is kaggle:owner/name")
+    refused("kaggle:nonsense", tmp_path / "data/raw", "allowed: kaggle:owner/name")
 
 
 def test_the_demo_is_the_same_for_the_same_seed(tmp_path):

@@ -126,5 +126,5 @@ def test_blocks_of_one_kind_are_refused():
 
 
 def test_one_class_is_refused():
-    with pytest.raises(DataError, match="not one class"):
+    with pytest.raises(DataError, match="not just one class"):
         fit_calibration(np.zeros(3), np.zeros(3), np.ones(3))
