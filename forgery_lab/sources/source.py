@@ -75,7 +75,7 @@ class Source:
             case "http" | "https":
                 return cls("url", text, public_url(text))
             case "s3":
-                return cls("s3", text, text)
+                return cls("s3", text, public_url(text))
             case "kaggle":
                 if not re.fullmatch(r"[\w-]+/[\w-]+(/versions/\d+)?", rest):
                     raise DataError(

@@ -443,6 +443,12 @@ def test_the_demo_has_no_seed_and_no_size_of_its_own(tmp_path):
         ("kaggle:a/b", "kaggle", "a/b", "https://www.kaggle.com/datasets/a/b"),
         ("s3://images/a.zip", "s3", "s3://images/a.zip", "s3://images/a.zip"),
         (
+            "s3://key:p@images/sets/a.zip",
+            "s3",
+            "s3://key:p@images/sets/a.zip",
+            "s3://images/sets/a.zip",
+        ),
+        (
             "https://u:p@host:8443/a.zip?key=1",
             "url",
             "https://u:p@host:8443/a.zip?key=1",
