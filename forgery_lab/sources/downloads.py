@@ -218,7 +218,7 @@ def s3_remote(url: str) -> Remote | None:
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, key = _bucket_and_key(url)
+    bucket, key = bucket_and_key(url)
     if not key or key.endswith("/"):
         return None
     client = _s3_client(url)
@@ -241,7 +241,7 @@ def s3_objects(url: str) -> Iterator[tuple[str, Iterator[bytes]]]:
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, key = _bucket_and_key(url)
+    bucket, key = bucket_and_key(url)
     prefix = f"{key.rstrip('/')}/" if key else ""
     client = _s3_client(url)
     is_empty = True
@@ -287,7 +287,8 @@ def _s3_chunks(body: Any) -> Iterator[bytes]:
         raise TransientError(" ".join(str(error).split())) from error
 
 
-def _bucket_and_key(url: str) -> tuple[str, str]:
+def bucket_and_key(url: str) -> tuple[str, str]:
+    """Return the two parts of s3://bucket/key; raise `DataError` where there is no bucket."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not bucket:
         raise DataError(f"source: got {url!r}; allowed: s3://bucket/key.")

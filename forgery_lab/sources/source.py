@@ -23,6 +23,7 @@ from forgery_lab.progress import Progress
 from forgery_lab.sources.archives import ArchiveLimits, Budget, inner_path, unpack
 from forgery_lab.sources.downloads import (
     Remote,
+    bucket_and_key,
     describe,
     download,
     http_remote,
@@ -75,6 +76,7 @@ class Source:
             case "http" | "https":
                 return cls("url", text, public_url(text))
             case "s3":
+                bucket_and_key(text)  # raises where there is no bucket
                 return cls("s3", text, public_url(text))
             case "kaggle":
                 if not re.fullmatch(r"[\w-]+/[\w-]+(/versions/\d+)?", rest):
