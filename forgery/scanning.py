@@ -68,9 +68,9 @@ def scan(
         try:
             with path.open("rb") as file:
                 data = file.read(ANY_SIZE.max_bytes + 1)
-            refusal = _refusal(data)
-            record = refusal or scorer.score([data], threshold)[0]
-            answered = answered or not refusal
+            check(data, ANY_SIZE)  # no server is sent what is not an image
+            record = scorer.score([data], threshold)[0]
+            answered = True
         except OSError as error:
             record = Record(error=str(CodedMessage("unreadable", error.strerror or str(error))))
         except ForgeryError as error:
@@ -78,12 +78,3 @@ def scan(
                 scorer.check()  # raises, unless a server only broke off this upload
             record = Record(error=str(CodedMessage.of(error)))
         yield ScannedFile(path, record)
-
-
-def _refusal(data: bytes) -> Record | None:
-    """Return the record of bytes that are no image, so that no server is sent them."""
-    try:
-        check(data, ANY_SIZE)
-    except ForgeryError as error:
-        return Record(error=str(CodedMessage.of(error)))
-    return None

@@ -9,9 +9,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from forgery_pyfunc.contract import (
-    Record,
-)
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.guards import Limits

@@ -2,7 +2,7 @@
 
 MLflow's own server answers malformed requests with the payload inside, so bodies are read here
 first. The layouts are MLflow's and hold rules that a data model cannot word with our codes, so they
-are read by hand; `params` are those of `forgery_pyfunc.contract`, for reader and schema alike.
+are read by hand; `params` are those of `request_parameters`, for reader and schema alike.
 """
 
 import base64
