@@ -37,8 +37,8 @@ ByName = Annotated[
 """A condition, written as its name."""
 
 
-class Record(BaseModel):
-    """A frozen record that refuses keys it does not know."""
+class Result(BaseModel):
+    """A frozen part of an evaluation, which refuses keys that it does not have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -47,7 +47,7 @@ class Record(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-class Interval(Record):
+class Interval(Result):
     """A value and its 95 % interval; None where it is undefined, such as the AUC of one class."""
 
     value: float | None
@@ -76,7 +76,7 @@ class Proportion(Interval):
     of: int
 
 
-class Confusion(Record):
+class Confusion(Result):
     """Counts of the forced decisions."""
 
     true_positives: int
@@ -85,7 +85,7 @@ class Confusion(Record):
     true_negatives: int
 
 
-class ReliabilityBin(Record):
+class ReliabilityBin(Result):
     """Mean probability, observed share of forgeries (equal priors) and images of a bin."""
 
     predicted: float
@@ -93,7 +93,7 @@ class ReliabilityBin(Record):
     images: int
 
 
-class Curves(Record):
+class Curves(Result):
     """The curves of the first draw of a condition."""
 
     roc: Curve
@@ -110,14 +110,14 @@ class Curves(Record):
         return {name: curve for name, curve in curves.items() if curve}
 
 
-class PartFigures(Record):
+class PartFigures(Result):
     """The AUC of a part of the images, such as splices against all authentic ones."""
 
     images: int
     auc: Estimate
 
 
-class ConditionFigures(Record):
+class ConditionFigures(Result):
     """What a model scores under one condition; `of` names another model where it is of that."""
 
     title: str
@@ -140,14 +140,14 @@ class ConditionFigures(Record):
         return self.metrics.get("auc")
 
 
-class BaselineFigures(Record):
+class BaselineFigures(Result):
     """What a baseline scores under one condition."""
 
     title: str
     metrics: dict[str, Estimate]
 
 
-class MapFigures(Record):
+class MapFigures(Result):
     """Heat maps against masks (protocol D): means over forged images."""
 
     images: int
@@ -158,14 +158,14 @@ class MapFigures(Record):
     block_auc: Interval
 
 
-class LeftOut(Record):
+class LeftOut(Result):
     """A protocol that was not measured, and why."""
 
     protocol: str
     reason: str
 
 
-class RobustnessPoint(Record):
+class RobustnessPoint(Result):
     """The AUC at one level of a handling (protocol F)."""
 
     at: int | float
@@ -176,7 +176,7 @@ class RobustnessPoint(Record):
     most: float | None
 
 
-class ElsewhereFigures(Record):
+class ElsewhereFigures(Result):
     """What a model says of another data set (protocol E), thresholds as they are.
 
     `raw` and `matched` have metrics by name where the data set has two classes.
@@ -196,21 +196,21 @@ class ElsewhereFigures(Record):
     could_not_be_read: int = 0
 
 
-class ConditionDifference(Record):
+class ConditionDifference(Result):
     """The differences of two models under one condition, on images that both scored."""
 
     images: int
     metrics: dict[str, Difference]
 
 
-class Comparison(Record):
+class Comparison(Result):
     """A model less the one of this name."""
 
     name: str
     conditions: dict[ByName, ConditionDifference]
 
 
-class ModelFacts(Record):
+class ModelFacts(Result):
     """What a report says of the model; a model of another project has a name alone."""
 
     name: str | None = None
@@ -223,7 +223,7 @@ class ModelFacts(Record):
     training_images: int | None = None
 
 
-class DataFacts(Record):
+class DataFacts(Result):
     """What a report says of the data set and its split."""
 
     name: str
@@ -236,7 +236,7 @@ class DataFacts(Record):
     dropped: int
 
 
-class Evaluation(Record):
+class Evaluation(Result):
     """All figures of an evaluation."""
 
     protocols: dict[ByName, ConditionFigures]

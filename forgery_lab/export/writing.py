@@ -14,7 +14,7 @@ import pandas as pd
 from forgery_lab.errors import DataError
 from forgery_lab.export import onnx_graph
 from forgery_lab.export.detector_folder import MANIFEST_COLUMNS, OPTIONAL_COLUMNS, Description
-from forgery_lab.files import write_whole
+from forgery_lab.files import replace_folder, write_whole
 from forgery_pyfunc.detector import (
     DESCRIPTION_FILE,
     KERAS_FILE,
@@ -93,9 +93,7 @@ def write_detector(
         complete = replace(description, training={**description.training, **measured})
         content = json.dumps(complete.to_dict(), indent=2) + "\n"
         (new / DESCRIPTION_FILE).write_text(content, "utf-8")
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        new.rename(folder)
+        replace_folder(folder, new, Path(scratch))
     return difference
 
 
