@@ -16,6 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import proxy
+from forgery import SHIPPED
 from forgery_lab.files import write_whole
 from forgery_lab.forgeries.scenes import render
 from forgery_pyfunc.detector import Detector
@@ -23,7 +24,6 @@ from forgery_pyfunc.features import FAMILIES, extract
 from forgery_pyfunc.imaging import ela
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
-from steps.settings.configuration import SHIPPED
 
 SIZES = {"384x256": (256, 384), "12 megapixels": (3000, 4000)}
 REPEATS = {"384x256": 30, "12 megapixels": 3}

@@ -16,9 +16,9 @@ from typing import Any
 
 from PIL import Image
 
+from forgery import SHIPPED
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError
-from steps.settings.configuration import SHIPPED
 
 PICTURES = {
     "data/casia1/Au/*.jpg": 20,

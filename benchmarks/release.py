@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from forgery import SHIPPED
 from forgery_lab.data import ingestion
 from forgery_lab.evaluation import conditions, metrics, model_card, results, summary, trials
 from forgery_lab.evaluation.protocols import Options, Predictions, disjoint_trials
@@ -28,7 +29,7 @@ from forgery_lab.sources import photographs
 from forgery_pyfunc.detector import CARD_FILE, FIGURES_FILE, Detector
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
-from steps.settings.configuration import SHIPPED, ConfigurationManager
+from steps.settings.configuration import ConfigurationManager
 from steps.settings.entities import EvaluateSettings
 
 REPORT = Path("reports/release.json")

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from forgery import SHIPPED
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError
@@ -16,9 +17,6 @@ from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.request_parameters import Parameters
 
 logger = logging.getLogger(__name__)
-
-SHIPPED = Path(__file__).with_name("shipped")
-"""The folder of the detector that comes with this package."""
 
 
 class ShippedDetector:

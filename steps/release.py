@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from forgery import SHIPPED
 from forgery_lab.evaluation import model_card
 from forgery_lab.examples import feature_store
 from forgery_lab.examples.feature_store import FeatureStore
@@ -20,7 +21,7 @@ from forgery_lab.training import loop, networks, release
 from forgery_lab.training.release import Judged
 from forgery_pyfunc.detector import CARD_FILE
 from steps.pipeline.training import checkpoint_of, export_samples, log_epoch, training_settings
-from steps.settings.configuration import SHIPPED, Workspace
+from steps.settings.configuration import Workspace
 from steps.settings.entities import ReleaseSettings
 from steps.tracking import runs
 

@@ -63,8 +63,16 @@ def _check_box(box: Box) -> Box:
     return box
 
 
-Threshold = Annotated[float | None, BeforeValidator(_read_threshold), WithJsonSchema(THRESHOLD)]
+Threshold = Annotated[
+    float | None,
+    BeforeValidator(_read_threshold),
+    WithJsonSchema(THRESHOLD),
+    Field(description=CONTRACT["threshold"]["description"]),
+]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
+Location = Annotated[
+    Flag, Field(description="show where the picture was taken, if the file states it")
+]
 ElaQuality = Annotated[
     int, Field(ge=1, le=100, description="JPEG quality of the save that the error levels measure")
 ]
@@ -140,7 +148,7 @@ class PredictForm(Form):
 
     files = FILES
 
-    threshold: Threshold = Field(None, description=CONTRACT["threshold"]["description"])
+    threshold: Threshold = None
     heatmap: Flag = Field(False, description=CONTRACT["heatmap"]["description"])
     location: Flag = Field(False, description="on the page: show where the picture was taken")
 
@@ -152,19 +160,15 @@ class EvidenceForm(Form):
         default_factory=lambda: list(VIEWS),
         description=f"any of {', '.join(VIEWS)}, separated by commas; all by default",
     )
-    location: Flag = Field(
-        False, description="show where the picture was taken, if the file states it"
-    )
+    location: Location = False
     ela_quality: ElaQuality = ELA_QUALITY
 
 
 class AnalyzeForm(Form):
     """The fields of `POST /v1/analyze` and `POST /v1/report`."""
 
-    threshold: Threshold = Field(None, description=CONTRACT["threshold"]["description"])
-    location: Flag = Field(
-        False, description="show where the picture was taken, if the file states it"
-    )
+    threshold: Threshold = None
+    location: Location = False
     ela_quality: ElaQuality = ELA_QUALITY
 
 

@@ -14,9 +14,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
 import forgery_pyfunc
-from forgery_pyfunc.contract import (
-    RECORD_FIELDS,
-)
+from forgery_pyfunc.contract import RECORD_FIELDS
 from forgery_pyfunc.detector import read_description
 from forgery_pyfunc.request_parameters import PARAMETER_TYPES, Parameters
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
+from forgery import SHIPPED
 from forgery_lab.evaluation import model_card, report, results
 from forgery_lab.evaluation.results import Evaluation
 from forgery_lab.export import pyfunc
@@ -23,7 +24,7 @@ from forgery_pyfunc.detector import (
 from steps.errors import GateRefusedError
 from steps.pipeline import promotion
 from steps.registry.model_registry import CHAMPION, DIGEST_TAG, Registry, number
-from steps.settings.configuration import SHIPPED, Workspace
+from steps.settings.configuration import Workspace
 from steps.settings.entities import PromoteSettings
 from steps.tracking import runs
 

@@ -15,8 +15,6 @@ from steps.errors import SettingsError
 from steps.settings.entities import SETTINGS, Config, Entity, Paths, StepSettings, split_commas
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = PROJECT_ROOT / "forgery" / "shipped"
-"""The detector of this repository, which is version 1 of every new registry."""
 
 CONFIG_FILE = "config.yaml"
 PARAMS_FILE = "params.yaml"

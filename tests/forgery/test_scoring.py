@@ -8,8 +8,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from forgery import SHIPPED
 from forgery.client import Client
-from forgery.scoring import SHIPPED, ShippedDetector
+from forgery.scoring import ShippedDetector
 from forgery_pyfunc.errors import ModelError, ParameterError
 from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.imaging.jpeg_encoder import encode

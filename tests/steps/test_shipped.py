@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from forgery import SHIPPED
 from forgery_lab.evaluation import model_card
 from forgery_lab.export.writing import TOLERANCE
 from forgery_lab.export.writing import check_export as onnx_agreement
@@ -14,7 +15,6 @@ from forgery_lab.training import networks  # noqa: F401, registers its layers
 from forgery_pyfunc.detector import KERAS_FILE, NETWORK_FILE, Detector, read_description
 from steps import release
 from steps.pipeline.registration import detector_digest
-from steps.settings.configuration import SHIPPED
 from tests.conftest import encoded, picture, training_manifest, write_detector
 from tests.deploy.engine import listening
 from tests.steps.conftest import make_clone

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from forgery import SHIPPED
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import conditions, results
 from forgery_lab.evaluation.results import Evaluation
 from forgery_pyfunc.detector import FIGURES_FILE
-from steps.settings.configuration import SHIPPED
 from tests.lab.evaluation.made import evaluation
 
 

@@ -9,13 +9,13 @@ import onnx
 import pandas as pd
 import pytest
 
+from forgery import SHIPPED
 from forgery_lab.errors import DataError
 from forgery_lab.export import writing
 from forgery_lab.export.detector_folder import Description
 from forgery_lab.training import networks
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.features import channels
-from steps.settings.configuration import SHIPPED
 
 FAMILIES = ("copymove", "dct")
 SHAPES = ((8, 8), (48, 32), (21, 50))
