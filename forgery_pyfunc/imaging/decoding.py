@@ -156,6 +156,7 @@ def _damaged(name: str, error: Exception) -> ImageError:
     """Return our own sentence for what a decoder says; its words are for programmers."""
     cut = isinstance(error, EOFError) or "truncated" in str(error)
     what = "ends too early" if cut else "is damaged or cut off"
+    name = name.replace("WEBP", "WebP")
     return ImageError(f"The {name} file {what}: its picture cannot be decoded.", "broken_image")
 
 

@@ -42,7 +42,8 @@ def essence(data: bytes) -> Essence:
     """Return a PNG without what does not concern its first picture, EXIF and XMP.
 
     A colour profile, a comment or a further frame may be damaged, or larger than Pillow allows,
-    where the picture is sound. From the first malformed chunk on, everything stays as it is.
+    where the picture is sound. From the first malformed chunk on, everything stays as it is, unless
+    it stands behind the picture.
     """
     kept, met, frames, position = [memoryview(data)[:8]], set[bytes](), 1, 8
     for chunk in _chunks(data):
@@ -54,7 +55,8 @@ def essence(data: bytes) -> Essence:
             kept.append(memoryview(data)[chunk.start : chunk.end])
         met.add(chunk.kind)
         position = chunk.end
-    kept.append(memoryview(data)[position:])
+    if b"IDAT" not in met or data[position + 4 : position + 8] in _PIXELS:
+        kept.append(memoryview(data)[position:])
     lean = b"".join(kept) if sum(map(len, kept)) < len(data) else data
     return Essence(lean, min(frames, MAX_FRAMES_COUNTED))
 
