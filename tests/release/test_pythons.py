@@ -11,17 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
-ROOT = Path(__file__).parents[2]
+from tests.doors.interpreters import ROOT, supported
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
-
-
-def supported() -> list[str]:
-    """The Pythons that the package's metadata allows, as "3.x", oldest first."""
-    allowed = SpecifierSet(PROJECT["project"]["requires-python"])
-    return [f"3.{minor}" for minor in range(30) if f"3.{minor}.0" in allowed]
 
 
 def test_every_place_names_the_same_pythons():
