@@ -49,8 +49,8 @@ def environment(request, wheel, tmp_path_factory) -> Environment:
 
 @pytest.fixture(scope="session")
 def photo() -> bytes:
-    """A photograph of 1.3 megapixels: smooth colours, an edge and a little noise."""
-    return encoded(picture(1280, 960), quality=92)
+    """A photograph of 640 × 480 pixels: smooth colours, an edge and a little noise."""
+    return encoded(picture(640, 480), quality=92)
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ def answer(environment: Environment, model: Path, data: bytes, log: Path) -> dic
         "PATH": f"{binaries}:/usr/bin:/bin",
         "PYTHONPATH": "",  # the model runs the code that was logged with it
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "OMP_NUM_THREADS": "1",  # as every server has it: two threads add up in another order
     }
     body = {"instances": [{"image": base64.b64encode(data).decode()}]}
     with process(command, f"{url}/ping", log, **settings):
