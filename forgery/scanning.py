@@ -56,7 +56,7 @@ def scan(
     """Yield every file with its record; a file without an answer gets a record with an error.
 
     Args:
-        scorer: a `forgery.client.Client` or a `forgery.scoring.ShippedDetector`.
+        scorer: a `forgery.client.Client` or a `forgery.scoring.LocalScorer`.
         files: the pictures.
         threshold: a probability in [0, 1] that replaces the calibrated grey band.
 

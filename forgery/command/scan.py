@@ -55,9 +55,10 @@ def scorer(url: str | None) -> Scorer:
         from forgery.client import Client
 
         return Client(url)
-    from forgery.scoring import ShippedDetector
+    from forgery.scoring import LocalScorer
+    from forgery_pyfunc import Detector
 
-    return ShippedDetector()
+    return LocalScorer(Detector.shipped())
 
 
 def exit_status(files: Sequence[ScannedFile]) -> int:

@@ -25,11 +25,11 @@ from forgery.client import Client
 from forgery.command import main
 from forgery.evidence.analysis import analyse
 from forgery.report.pdf import draw
-from forgery.scoring import ShippedDetector
+from forgery_pyfunc import Detector
 from forgery_pyfunc.imaging.guards import Limits
 
 data = Path(sys.argv[1]).read_bytes()
-record = ShippedDetector().score([data], heatmap=True)[0]
+record = Detector.shipped().score(data, with_heatmap=True)
 draw(analyse("a.jpg", data, record, Limits()), "1")
 with contextlib.suppress(SystemExit):
     main(["scan", "--html", sys.argv[1]])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forgery.client import Client, ClientError
-from forgery.scoring import ShippedDetector
+from forgery.scoring import LocalScorer
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.command.runner import forgery
 from tests.forgery.evidence.scenes import scene
@@ -89,7 +89,7 @@ def test_an_answer_that_fails_in_the_middle_is_a_row_and_the_scan_goes_on(
     ("error", "status"),
     [(KeyboardInterrupt(), 130), (RuntimeError("odd"), 2), (BrokenPipeError(), 2)],
 )
-@pytest.mark.parametrize("scorer", [Client, ShippedDetector])
+@pytest.mark.parametrize("scorer", [Client, LocalScorer])
 def test_no_failure_looks_like_a_forgery(folder, monkeypatch, error, status, scorer):
     def fail(*_):
         raise error
