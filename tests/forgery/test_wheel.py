@@ -85,7 +85,7 @@ def test_it_holds_two_packages_with_their_data_and_nothing_else(wheel):
 
 def test_the_command_needs_no_checkout(environment, tmp_path):
     (tmp_path / "a.jpg").write_bytes(encode(scene(), quality=90))
-    scan = run(environment, "forgery", "scan", "--json", tmp_path)
+    scan = run(environment, "forgery", "scan", "--jsonl", tmp_path)
     assert scan.returncode == 0, scan.stderr
     assert json.loads(scan.stdout)["verdict"] == "authentic"
     listed = run(environment, "forgery", "--help")
