@@ -68,10 +68,10 @@ def opened(model: str | None, url: str | None = None, jobs: int = 1) -> Iterator
 
         yield Client(url, pool_size=jobs)
     elif model and not (Path(model) / "detector.json").is_file():
-        from forgery.model_process import ModelScorer
+        from forgery import model_process
 
-        with ModelScorer.opened(logged_model(model), tracking_uri()) as scorer:
-            yield scorer
+        with model_process.opened(logged_model(model), tracking_uri=tracking_uri()) as ask:
+            yield model_process.ModelScorer(ask)
     else:
         from forgery.scoring import LocalScorer
         from forgery_pyfunc import Detector
