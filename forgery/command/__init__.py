@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from forgery.command.exits import FAILED, INTERRUPTED, Failure
+from forgery.command.explain import explain
 from forgery.command.report import report
 from forgery.command.scan import scan
 
@@ -82,4 +83,5 @@ def main() -> None:
 
 
 main.add_command(scan)
+main.add_command(explain)
 main.add_command(report)

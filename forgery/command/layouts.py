@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from forgery.evidence.verdict import percent, remark
+from forgery.evidence.verdict import on_one_line, percent, remark
 from forgery.scanning import ScannedFile
 from forgery_pyfunc.contract import RECORD_FIELDS
 
@@ -29,7 +29,7 @@ def write_text(files: Iterable[ScannedFile], out: Stream) -> None:
         record = file.record
         share = "" if record.probability is None else percent(record.probability)
         line = f"{record.verdict or 'not scored':13}{share:>7}  {file.name}"
-        out.write(printable(f"{line}: {said}" if (said := remark(record)) else line) + "\n")
+        out.write(on_one_line(f"{line}: {said}" if (said := remark(record)) else line) + "\n")
         out.flush()
 
 
@@ -71,14 +71,6 @@ def write_html(files: Iterable[ScannedFile], out: Stream) -> None:
 def fields(file: ScannedFile) -> dict[str, object]:
     """Return the values of `FIELDS`."""
     return {"path": file.name, **{name: getattr(file.record, name) for name in FIELDS[1:]}}
-
-
-def printable(text: str) -> str:
-    """Return text on one line, without what a terminal would obey: names may hold anything."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 LAYOUTS: dict[str, Callable[[Iterable[ScannedFile], Stream], None]] = {

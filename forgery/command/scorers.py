@@ -14,9 +14,11 @@ import click
 from click.core import ParameterSource
 
 from forgery.command.exits import Failure
+from forgery_pyfunc.errors import ForgeryError
 
 if TYPE_CHECKING:
     from forgery.scanning import Scorer
+    from forgery_pyfunc.contract import Record
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -77,6 +79,19 @@ def opened(model: str | None, url: str | None = None, jobs: int = 1) -> Iterator
         from forgery_pyfunc import Detector
 
         yield LocalScorer(Detector.load(model) if model else Detector.shipped())
+
+
+def judged(data: bytes, model: str | None) -> Record:
+    """Return the record of one picture, with its heat map.
+
+    Raises:
+        ForgeryError: the picture cannot be read or scored, or the model cannot be loaded.
+    """
+    with opened(model) as scorer:
+        [record] = scorer.score([data], heatmap=True)
+    if record.error:
+        raise ForgeryError(record.error_message or record.error)
+    return record
 
 
 def logged_model(model: str) -> str:

@@ -55,3 +55,11 @@ def remark(record: Record) -> str:
     """Return what is to be said beside the verdict: why there is none, or no clear one."""
     stated = (record.error, record.reason)
     return " ".join(CodedMessage.parse(text).message or text for text in stated if text)
+
+
+def on_one_line(text: str) -> str:
+    """Return text without what a terminal would obey: names and metadata may hold anything."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -34,7 +34,7 @@ def here() -> None:
 def test_commands_of_other_rooms_come_in_where_they_are_installed():
     assert forgery("here").stdout == "here\n"
     listed = forgery("--help").stdout
-    assert "here    Say where." in listed
+    assert "here     Say where." in listed
     assert "gone" not in listed
 
 
