@@ -31,6 +31,7 @@ KERAS_FILE = "network.keras"
 MANIFEST_FILE = "training_manifest.parquet"
 FIGURES_FILE = "figures.json"
 CARD_FILE = "model_card.md"
+ATTRIBUTION_FILE = "ATTRIBUTION.md"
 
 
 @dataclass(frozen=True)

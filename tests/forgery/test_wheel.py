@@ -79,7 +79,9 @@ def test_it_holds_two_packages_with_their_data_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"forgery", "forgery_pyfunc"}
-    shipped = {f"forgery/shipped/{name}" for name in ("detector.json", "network.onnx")}
+    shipped = {
+        f"forgery/shipped/{name}" for name in ("detector.json", "network.onnx", "ATTRIBUTION.md")
+    }
     assert {*shipped, "forgery/report/templates/scan.html"} <= set(names)
 
 
