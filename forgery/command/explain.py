@@ -31,10 +31,10 @@ Examples:
 def explain(
     path: Path, output: Path | None, as_json: bool, location: bool, model: str | None
 ) -> None:
-    """Draw the evidence on one picture: heat map, error levels, noise, JPEG ghosts, block grid.
+    """Draw the evidence on one picture.
 
-    Writes a PNG of each in the picture's full size, and the verdict as text, which is also printed.
-    Nothing leaves this machine.
+    Writes heat map, error levels, noise and block grid as PNGs in the picture's full size, a sheet
+    of JPEG ghosts, and the verdict as text, which is also printed. Nothing leaves this machine.
     """
     warnings.simplefilter("ignore")  # Pillow's, on damaged metadata
     from forgery.report import folder

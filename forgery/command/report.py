@@ -33,9 +33,10 @@ Examples:
 def report(
     path: Path, output: Path | None, location: bool, model: str | None, url: str | None
 ) -> None:
-    """Write a PDF report on one picture: verdict, heat map, evidence, file facts.
+    """Write a PDF report on one picture.
 
-    It is drawn in this process, with the shipped detector; with --url, by the web front end.
+    It holds verdict, heat map, evidence views and file facts. It is drawn in this process, with the
+    shipped detector; with --url, by the web front end.
     """
     warnings.simplefilter("ignore")  # Pillow's, on damaged metadata
     output = output or path.with_name(f"{path.stem}-report.pdf")

@@ -19,6 +19,7 @@ from forgery.command import scorers
 from forgery.command.exits import CLEAN, FAILED, FORGED, INTERRUPTED, Failure
 from forgery_pyfunc.contract import VERDICTS
 from forgery_pyfunc.errors import ForgeryError
+from forgery_pyfunc.request_parameters import Parameters
 
 if TYPE_CHECKING:
     from forgery.command.heatmaps import HeatmapFolder
@@ -58,6 +59,7 @@ Examples:
 )
 @click.option(
     "--threshold",
+    metavar="PROBABILITY",
     type=click.FloatRange(0, 1),
     help="Call forged from this probability on, without a grey band.",
 )
@@ -68,7 +70,10 @@ Examples:
     help="List this verdict alone (may be repeated), and what could not be scored.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(1, 256), help="Files at a time; by default one per core."
+    "--jobs",
+    metavar="NUMBER",
+    type=click.IntRange(1, 256),
+    help="Files at a time; by default one per core.",
 )
 @click.option("-0", "--null", is_flag=True, help="Names on standard input end with NUL.")
 @scorers.model_option
@@ -120,6 +125,7 @@ def scan(
     chosen = layout or LAYOUT_OF_SUFFIX.get(output.suffix.lower() if output else "", "text")
     with ExitStack() as stack:
         try:
+            Parameters(threshold=threshold)  # NaN is within no range and outside none
             scorer = stack.enter_context(scorers.opened(model, url, jobs))
             out = stack.enter_context(opened_output(output))
             bar = stack.enter_context(shown(len(files), out))

@@ -173,6 +173,7 @@ def test_standard_input_lists_files_and_folders(tmp_path, options, end):
 def test_a_list_that_cannot_be_meant_is_a_usage_error():
     assert "add -0" in forgery("scan", "-", stdin=b"a\0b\0").stderr
     assert "A PATH is empty" in forgery("scan", "").stderr
+    assert "from 0 to 1" in forgery("scan", __file__, "--threshold", "nan").stderr
     assert forgery("scan", "-", stdin=b"\n").stderr == "Error: No pictures found.\n"
 
 
