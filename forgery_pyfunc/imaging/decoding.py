@@ -44,7 +44,7 @@ class DecodedImage:
         pixels: uint8[H, W, 3], RGB; grey is repeated, alpha composited on white, 16 bits scaled to
             8, embedded colour profiles ignored.
         luma: uint8[H, W]; a JPEG's own luma as its decoder gives it, else ITU-R BT.601 luma.
-        format: "JPEG", "PNG", "TIFF", "BMP" or "WEBP".
+        format: "JPEG", "PNG", "TIFF", "BMP" or "WEBP"; empty for pixels without a file.
         mode: Pillow's name of the stored pixel layout, such as "RGB", "CMYK", "I;16" or "P".
         orientation: EXIF orientation 1 … 8; `oriented` turns a map the way a viewer shows it.
         jpeg: the JPEG's header, None for other formats.
@@ -127,6 +127,36 @@ def check(data: bytes, limits: Limits | None = None) -> None:
     guards.check_pixels(*size, limits)
 
 
+def from_pillow(picture: Image.Image, limits: Limits | None = None) -> DecodedImage:
+    """Return the pixels of a Pillow image: what file they came from does not count.
+
+    Raises:
+        ImageError: `empty_image`, `too_many_pixels`, `unsupported_format`, or `broken_image` where
+            a picture that Pillow opened cannot be loaded.
+    """
+    limits = limits or Limits()
+    if 0 in picture.size:
+        raise ImageError("The picture has no pixels.", "empty_image")
+    guards.check_pixels(*picture.size, limits)
+    try:
+        picture.load()  # also turns TIFFs upright, and drops their orientation
+        pixels = np.ascontiguousarray(_rgb(picture, None))
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # As in `decode`.
+        raise _damaged("picture", error) from error
+    return DecodedImage(
+        pixels, _luma(pixels, picture.mode), "", picture.mode, _orientation(picture)
+    )
+
+
+def _luma(pixels: np.ndarray, mode: str) -> np.ndarray:
+    """Return uint8[H, W] of pixels; those that were stored as grey stay as they are."""
+    if mode == "L":
+        return pixels[..., 0].copy()
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
 def _accept(data: bytes, limits: Limits) -> _Accepted:
     """Return a file whose size, kind and header are accepted, without what no decoder needs."""
     guards.check_bytes(data, limits)
@@ -176,14 +206,7 @@ def _decode(accepted: _Accepted, limits: Limits) -> DecodedImage:
         pixels = _rgb(stored, header)
         orientation = _orientation(stored)
     pixels = np.ascontiguousarray(pixels)
-    if header is not None and mode == "RGB":
-        luma = _jpeg_luma(data)
-    else:
-        luma = (
-            pixels[..., 0].copy()
-            if mode == "L"
-            else np.asarray(Image.fromarray(pixels).convert("L"))
-        )
+    luma = _jpeg_luma(data) if header is not None and mode == "RGB" else _luma(pixels, mode)
     if header is not None and _ends_early(data, header, luma):
         raise ImageError(
             "The JPEG is cut off: the lower part of the image is missing.", "broken_image"
@@ -239,7 +262,7 @@ def _open(accepted: _Accepted, limits: Limits) -> ImageFile.ImageFile:
     return _PLUGINS[accepted.name](io.BytesIO(accepted.data))
 
 
-def _orientation(stored: ImageFile.ImageFile) -> int:
+def _orientation(stored: Image.Image) -> int:
     try:
         value = stored.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # Metadata are often damaged, while the image itself is sound.
