@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from forgery.command.about import about
 from forgery.command.exits import FAILED, INTERRUPTED, Failure
+from forgery.command.explain import explain
 from forgery.command.report import report
 from forgery.command.scan import scan
 
@@ -75,11 +77,27 @@ def absent(name: str, package: str) -> click.Command:
 ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+EXAMPLES = """\b
+Examples:
+  forgery scan photo.jpg            a verdict
+  forgery scan PHOTOS --csv         a table of a folder's pictures
+  forgery explain photo.jpg         why: heat map, error levels, noise, ghosts, grid
+  forgery report photo.jpg          the same as a PDF
+"""
+
+
+@click.group(
+    cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="forgery-detector")
 def main() -> None:
-    """Detect whether pictures have been forged, and where."""
+    """Tell whether pictures were forged by splicing or copy-moving, and where.
+
+    A verdict is a statistical estimate, not proof. `forgery COMMAND --help` tells more.
+    """
 
 
 main.add_command(scan)
+main.add_command(explain)
+main.add_command(about)
 main.add_command(report)

@@ -3,7 +3,6 @@
 import struct
 import sys
 from dataclasses import dataclass
-from typing import Literal
 
 from forgery_pyfunc.errors import ImageError
 
@@ -81,28 +80,3 @@ def check_chunks(data: bytes) -> None:
             return  # what follows the end is no chunk, and no decoder reads it
         position += 12 + int.from_bytes(data[position : position + 4], "big")
     raise ImageError(f"The PNG has more than {allowed} chunks.", "broken_image")
-
-
-def check_directories(data: bytes) -> None:
-    """Refuse a flood of TIFF entries, each of which Pillow would read by itself.
-
-    Directories may lie upon each other, so their number is not bounded by the size of the file.
-    """
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-    count_size, entry_size, link_size = (8, 20, 8) if 43 in data[2:4] else (2, 12, 4)  # 43: BigTIFF
-
-    def number(position: int, size: int) -> int:
-        return int.from_bytes(data[position : position + size], order)
-
-    position, met, entries = number(link_size, link_size), set[int](), 0
-    while position and position not in met and len(met) < MAX_FRAMES_COUNTED:
-        met.add(position)
-        count = number(position, count_size)
-        entries += count
-        if count > MAX_ENTRIES or entries > MAX_ENTRIES_IN_ALL:
-            raise ImageError(
-                f"The TIFF has more than {MAX_ENTRIES} entries in a directory, "
-                f"or {MAX_ENTRIES_IN_ALL} in total.",
-                "broken_image",
-            )
-        position = number(position + count_size + count * entry_size, link_size)
