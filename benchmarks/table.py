@@ -1,5 +1,6 @@
 """What is printed on the terminal."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -21,8 +22,8 @@ def lines(
     for row in rows:
         share = ratio(by_case, row.case, replace(row.case, server=FASTAPI))
         yield _line(_name(row), [
-            f"{row.per_second.median:.1f}", _interval(row.per_second),
-            f"{row.p50_ms.median:.1f}", _interval(row.p50_ms), f"{row.p99_ms.median:.1f}",
+            _words(row.per_second.median), _interval(row.per_second),
+            _words(row.p50_ms.median), _interval(row.p50_ms), _words(row.p99_ms.median),
             str(row.refused), str(row.failed), "" if share is None else f"{share:.0%}",
         ])  # fmt: skip
     for name, reason in left_out.items():
@@ -48,4 +49,9 @@ def _line(name: str, cells: Sequence[str]) -> str:
 
 
 def _interval(spread: Spread) -> str:
-    return f"({spread.low:.1f} - {spread.high:.1f})"
+    return f"({_words(spread.low)} - {_words(spread.high)})"
+
+
+def _words(figure: float) -> str:
+    """Return the figure, or "none" for the time of an answer where none came."""
+    return f"{figure:.1f}" if math.isfinite(figure) else "none"
