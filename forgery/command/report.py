@@ -2,7 +2,6 @@
 
 import warnings
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -65,6 +64,8 @@ def asked(url: str, name: str, data: bytes, location: bool) -> bytes:
 
 def drawn(model: str | None, name: str, data: bytes, location: bool) -> bytes:
     """Return the report, drawn in this process."""
+    from importlib.metadata import version
+
     from forgery.evidence.analysis import analyse
     from forgery.report.pdf import draw
     from forgery_pyfunc.imaging.guards import Limits
