@@ -68,7 +68,8 @@ def drawn(model: str | None, name: str, data: bytes, location: bool) -> bytes:
 
     from forgery.evidence.analysis import analyse
     from forgery.report.pdf import draw
-    from forgery_pyfunc.imaging.guards import Limits
 
     record = scorers.judged(data, model)
-    return draw(analyse(name, data, record, Limits(), location), version("forgery-detector"))
+    return draw(
+        analyse(name, data, record, scorers.limits(), location), version("forgery-detector")
+    )
