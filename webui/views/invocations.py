@@ -49,7 +49,7 @@ def invocations() -> Response:
         raise ApiError("bad_request", "The Content-Type must be application/json.")
     body = request.get_data(cache=False)
     images = read_images(body, current_app.config["SETTINGS"].max_files)
-    answer = scoring().invoke(body)
+    answer = scoring().invoke(body, len(images))
     if answer.status_code == 200:
         scoring().count(read_records(answer.content, len(images)))
         return Response(answer.content, mimetype="application/json")
