@@ -109,6 +109,16 @@ def test_frames_are_counted_without_reading_them(default_image):
     assert np.array_equal(decode(cut).pixels, picture())
 
 
+def test_frames_are_those_that_are_there():
+    animation = chunk(b"acTL", struct.pack(">II", 2**31, 0))
+    assert decode(with_chunks(animation)).frames == 1
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 80, 60, 0, 0, 1, 1, 0, 0))
+    assert decode(with_chunks(animation, control)).frames == 1
+    assert decode(with_chunks(animation)[:-12] + control * 2 + PNG[-12:]).frames == 3
+    assert decode(with_chunks(animation)[:-12] + control * 200 + PNG[-12:]).frames == 100
+    assert decode(behind(control * 2)).frames == 1
+
+
 def test_a_cut_or_damaged_picture_is_still_refused():
     data = with_chunks(ODDITIES["profile"])
     for kept in (len(data) - 40, len(data) - 200, 40, 20):
