@@ -47,6 +47,7 @@ def invocations() -> Response:
     """Score a batch; the body is MLflow's, in any of its four JSON layouts."""
     if request.mimetype != "application/json":
         raise ApiError("bad_request", "The Content-Type must be application/json.")
+    scoring().check_room()
     body = request.get_data(cache=False)
     images = read_images(body, current_app.config["SETTINGS"].max_files)
     answer = scoring().invoke(body, len(images))
