@@ -256,6 +256,20 @@ def test_beyond_the_requests_in_flight_the_answer_is_429(lonely):
     assert answer.json["error"]["code"] == "too_many_requests"
 
 
+def test_who_is_refused_need_not_send_the_upload(lonely):
+    """Reading and parsing what is refused all the same would cost those who are served."""
+
+    class Unread(io.BytesIO):
+        def read(self, *size):
+            raise AssertionError("the upload was read")
+
+    for path in ("/predict", "/invocations", "/v1/analyze", "/v1/report", "/v1/feedback"):
+        kind = "application/json" if path == "/invocations" else "multipart/form-data; boundary=b"
+        with taken(lonely.application.extensions["scoring"].turns):
+            answer = lonely.post(path, input_stream=Unread(b"-" * 1000), content_type=kind)
+        assert answer.status_code == 429
+
+
 def test_evidence_is_drawn_for_so_many_pictures_at_once(web):
     with taken(web.application.extensions["drawing"]):
         for path in ("/v1/evidence", "/v1/analyze", "/v1/report"):

@@ -36,6 +36,10 @@ class Scoring:
         """The client of the scoring server that is asked now."""
         return self.upstream.current().client
 
+    def check_room(self) -> None:
+        """Raise `ApiError`, `too_many_requests`, where the queue is too long to read an upload."""
+        self.turns.check_room()
+
     def score(
         self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
     ) -> list[Record]:

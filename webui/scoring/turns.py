@@ -61,6 +61,12 @@ class Turns:
         finally:
             self._end(ticket)
 
+    def check_room(self) -> None:
+        """Refuse what would be refused a turn, before its upload is read; raises as `turn`."""
+        wait = self.expected_wait()
+        if wait > self.patience:
+            raise refusal(wait)
+
     def expected_wait(self) -> float:
         """Return how many seconds a request that comes now would wait for its turn."""
         with self.lock:

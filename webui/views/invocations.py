@@ -62,6 +62,7 @@ class InvocationsAnswer(BaseModel):
 )
 def invocations() -> Response:
     """Score a batch; the body is MLflow's, in any of its four JSON layouts, or CSV."""
+    scoring().check_room()
     images, body = read_body(current_app.config["SETTINGS"].max_files)
     answer = scoring().invoke(body, len(images))
     if answer.status_code == 200:
