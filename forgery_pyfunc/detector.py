@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -98,20 +98,19 @@ class Detector:
     def shipped(cls) -> "Detector":
         """Return the detector that comes with the package `forgery-detector`.
 
-        Its files are data of `forgery`, which a logged model does not bring; so that package is
-        looked up by name, and never imported by this one.
+        Its files lie in `forgery`, which a logged model does not bring; so that package is looked
+        up by name, and never imported by this one.
 
         Raises:
             ModelError: the package `forgery` is not installed, or lacks a file of the detector.
         """
-        try:
-            folder = files("forgery") / "shipped"
-        except ModuleNotFoundError as error:
+        package = find_spec("forgery")
+        if package is None or not package.submodule_search_locations:
             raise ModelError(
                 "the shipped detector comes with the package forgery-detector, which is not "
                 "installed here: pip install forgery-detector, or Detector.load(FOLDER)"
-            ) from error
-        return cls.load(Path(str(folder)))
+            )
+        return cls.load(Path(package.submodule_search_locations[0]) / "shipped")
 
     def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""

@@ -6,7 +6,6 @@ Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,9 @@ from forgery_pyfunc.contract import (
     Record,
 )
 from forgery_pyfunc.detector import Detector
-from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
+from forgery_pyfunc.errors import ImageError, ParameterError
 from forgery_pyfunc.imaging.decoding import FORMATS
-from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.guards import read_limits
 from forgery_pyfunc.imaging.sniffing import sniff
 from forgery_pyfunc.request_parameters import Parameters
 
@@ -81,25 +80,6 @@ class ForgeryModel(PythonModel):
             logger.exception("an image could not be scored")
             failure = ImageError("this image could not be scored", code="internal_error")
             return self.detector.error_record(failure)
-
-
-def read_limits(environment: Mapping[str, str]) -> Limits:
-    """Return the limits that MAX_UPLOAD_MB and MAX_PIXELS set, as they do for the web page.
-
-    Raises:
-        ModelError: one of them is not a number above 0.
-    """
-    megabytes = _positive(environment, "MAX_UPLOAD_MB", Limits.max_bytes / 2**20)
-    pixels = _positive(environment, "MAX_PIXELS", Limits.max_pixels)
-    return Limits(max_bytes=int(megabytes * 2**20), max_pixels=int(pixels))
-
-
-def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name) or str(default)
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise ModelError(f"{name} is {text!r}; it must be a number above 0")
 
 
 def read_parameters(params: dict[str, Any] | None) -> Parameters:

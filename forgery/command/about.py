@@ -1,8 +1,6 @@
 """`forgery about`: version, shipped detector, terms, and whose photographs it learnt from."""
 
 import json
-import platform
-from importlib.metadata import version
 
 import click
 
@@ -12,6 +10,9 @@ from forgery import SHIPPED
 @click.command()
 def about() -> None:
     """Tell version, detector, terms and attribution."""
+    import platform
+    from importlib.metadata import version
+
     detector = json.loads((SHIPPED / "detector.json").read_text("utf-8"))
     data = detector["data"]
     rows = {

@@ -38,14 +38,13 @@ def explain(
     """
     warnings.simplefilter("ignore")  # Pillow's, on damaged metadata
     from forgery.report import folder
-    from forgery_pyfunc.imaging.guards import Limits
 
     output = output or path.with_name(f"{path.stem}-evidence")
     name = click.format_filename(path.name)
     try:
         data = path.read_bytes()
         record = scorers.judged(data, model)
-        explanation = folder.explain(name, data, record, Limits(), location)
+        explanation = folder.explain(name, data, record, scorers.limits(), location)
         if path.absolute().parent == output.absolute() and path.name in explanation.files:
             raise Failure(f"{name} would be overwritten: give another folder with --output.")
         explanation.write(output)

@@ -2,7 +2,6 @@
 
 import warnings
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -65,9 +64,12 @@ def asked(url: str, name: str, data: bytes, location: bool) -> bytes:
 
 def drawn(model: str | None, name: str, data: bytes, location: bool) -> bytes:
     """Return the report, drawn in this process."""
+    from importlib.metadata import version
+
     from forgery.evidence.analysis import analyse
     from forgery.report.pdf import draw
-    from forgery_pyfunc.imaging.guards import Limits
 
     record = scorers.judged(data, model)
-    return draw(analyse(name, data, record, Limits(), location), version("forgery-detector"))
+    return draw(
+        analyse(name, data, record, scorers.limits(), location), version("forgery-detector")
+    )

@@ -19,6 +19,7 @@ from forgery_pyfunc.errors import ForgeryError
 if TYPE_CHECKING:
     from forgery.scanning import Scorer
     from forgery_pyfunc.contract import Record
+    from forgery_pyfunc.imaging.guards import Limits
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -78,7 +79,14 @@ def opened(model: str | None, url: str | None = None, jobs: int = 1) -> Iterator
         from forgery.scoring import LocalScorer
         from forgery_pyfunc import Detector
 
-        yield LocalScorer(Detector.load(model) if model else Detector.shipped())
+        yield LocalScorer(Detector.load(model) if model else Detector.shipped(), limits())
+
+
+def limits() -> Limits:
+    """Return which pictures are read: those that a server of this environment would read."""
+    from forgery_pyfunc.imaging.guards import read_limits
+
+    return read_limits(os.environ)
 
 
 def judged(data: bytes, model: str | None) -> Record:

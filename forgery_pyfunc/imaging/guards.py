@@ -1,10 +1,12 @@
 """Limits that a file must meet before a decoder sets memory aside or spends time on it."""
 
+import contextlib
 import struct
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from forgery_pyfunc.errors import ImageError
+from forgery_pyfunc.errors import ImageError, ModelError
 
 MAX_CHUNKS = 10_000
 """Of a PNG, where it is not large itself."""
@@ -26,6 +28,25 @@ class Limits:
 
 
 NO_LIMITS = Limits(sys.maxsize, sys.maxsize)
+
+
+def read_limits(environment: Mapping[str, str]) -> Limits:
+    """Return the limits that MAX_UPLOAD_MB and MAX_PIXELS set, everywhere alike.
+
+    Raises:
+        ModelError: one of them is not a number above 0.
+    """
+    megabytes = _positive(environment, "MAX_UPLOAD_MB", Limits.max_bytes / 2**20)
+    pixels = _positive(environment, "MAX_PIXELS", Limits.max_pixels)
+    return Limits(max_bytes=int(megabytes * 2**20), max_pixels=int(pixels))
+
+
+def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name) or str(default)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise ModelError(f"{name} is {text!r}; it must be a number above 0")
 
 
 def check_bytes(data: bytes, limits: Limits) -> None:

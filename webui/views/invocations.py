@@ -63,7 +63,7 @@ class InvocationsAnswer(BaseModel):
 def invocations() -> Response:
     """Score a batch; the body is MLflow's, in any of its four JSON layouts, or CSV."""
     images, body = read_body(current_app.config["SETTINGS"].max_files)
-    answer = scoring().invoke(body)
+    answer = scoring().invoke(body, len(images))
     if answer.status_code == 200:
         scoring().count(read_records(answer.content, len(images)))
         return Response(answer.content, mimetype="application/json")

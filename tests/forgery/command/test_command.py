@@ -23,7 +23,7 @@ def absent(monkeypatch):
         def select(self, name):
             return [point for point in self if point.name == name]
 
-    monkeypatch.setattr(command, "entry_points", lambda group: Points([here, gone]))
+    monkeypatch.setattr(command, "entry_points", lambda: Points([here, gone]))
 
 
 @click.command()

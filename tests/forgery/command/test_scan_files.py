@@ -294,6 +294,30 @@ def test_ctrl_c_keeps_what_was_done(many):
     assert said.decode().startswith(f"Interrupted after {len(done)} file")
 
 
+def test_ctrl_c_does_not_wait_for_a_silent_server(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(PHOTO)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with started("scan", "--json", tmp_path, "--url", url) as process:
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            written, said = process.communicate(timeout=20)
+            connection.close()
+    assert process.returncode == 130
+    assert json.loads(written) == []
+    assert said.decode().startswith("Interrupted after 0 files")
+
+
+def test_limits_are_those_of_the_environment(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(PHOTO)
+    monkeypatch.setenv("MAX_PIXELS", "1000")
+    assert rows(forgery("scan", "--jsonl", tmp_path), "code") == [("too_many_pixels",)]
+    monkeypatch.setenv("MAX_PIXELS", "many")
+    assert forgery("scan", tmp_path).stderr == (
+        "Error: MAX_PIXELS is 'many'; it must be a number above 0\n"
+    )
+
+
 def test_a_reader_that_has_enough_is_no_trouble(many):
     with started("scan", many) as process:
         process.stdout.readline()
