@@ -10,7 +10,7 @@ _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _SCALED = {(0, 2), (0, 4), (2, 16)}
 """Colour types and depths of which Pillow scales the pixels to 8 bits and not the tRNS chunk."""
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
-_METADATA_KEYS = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1")
+_METADATA_KEYS = (b"XML:com.adobe.xmp", b"Raw profile type exif")
 _MAX_TEXT = 2**20 - 2**10
 """Bytes of a text that Pillow inflates, less some for what stands around it."""
 _MAX_EXIF = 2**20
@@ -47,7 +47,8 @@ def essence(data: bytes) -> Essence:
     where the picture is sound. From the first malformed chunk on, everything stays as it is, unless
     it stands behind the picture.
     """
-    kept, met, position = [memoryview(data)[:8]], set[bytes](), 8
+    kept: list[bytes | memoryview] = [data[:8]]
+    met, position = set[bytes](), 8
     declared, frames = 1, 0
     for chunk in _chunks(data):
         if chunk.kind == b"acTL" and b"IDAT" not in met:
@@ -80,7 +81,7 @@ def _chunks(data: bytes) -> Iterator[_Chunk]:
 
 def _as_pillow_reads_it(chunk: _Chunk, data: bytes) -> bytes | memoryview:
     """Return a chunk, with the transparent colour in 8 bits where Pillow brings pixels to these."""
-    depth, colours = data[24], data[25]
+    depth, colours = data[24:26].ljust(2, b"\0")
     if chunk.kind != b"tRNS" or (colours, depth) not in _SCALED:
         return memoryview(data)[chunk.start : chunk.end]
     body = chunk.body(data)
