@@ -285,7 +285,11 @@ def _orientation(stored: Image.Image) -> int:
 def _rgb(stored: Image.Image, header: JpegHeader | None) -> np.ndarray:
     """Return uint8[H, W, 3] of a loaded Pillow image of any mode."""
     if stored.mode.startswith(("I", "F")):
-        return np.repeat(_to_8_bits(np.asarray(stored))[..., None], 3, 2)
+        values = np.asarray(stored)
+        levels = _to_8_bits(values)
+        if isinstance(transparent := stored.info.get("transparency"), int):
+            levels[values == transparent] = 255
+        return np.repeat(levels[..., None], 3, 2)
     if stored.mode == "CMYK" and header is not None and header.adobe_transform is None:
         # Pillow takes every CMYK JPEG for Adobe's inverted kind; without its marker it is not.
         stored = Image.fromarray(255 - np.asarray(stored), "CMYK")

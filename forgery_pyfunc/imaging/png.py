@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from forgery_pyfunc.imaging.guards import MAX_FRAMES_COUNTED
 
 _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_SCALED = {(0, 2), (0, 4), (2, 16)}
+"""Colour types and depths of which Pillow scales the pixels to 8 bits and not the tRNS chunk."""
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
-_METADATA_KEYS = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1")
+_METADATA_KEYS = (b"XML:com.adobe.xmp", b"Raw profile type exif")
 _MAX_TEXT = 2**20 - 2**10
 """Bytes of a text that Pillow inflates, less some for what stands around it."""
 _MAX_EXIF = 2**20
@@ -45,7 +47,8 @@ def essence(data: bytes) -> Essence:
     where the picture is sound. From the first malformed chunk on, everything stays as it is, unless
     it stands behind the picture.
     """
-    kept, met, position = [memoryview(data)[:8]], set[bytes](), 8
+    kept: list[bytes | memoryview] = [data[:8]]
+    met, position = set[bytes](), 8
     declared, frames = 1, 0
     for chunk in _chunks(data):
         if chunk.kind == b"acTL" and b"IDAT" not in met:
@@ -54,13 +57,12 @@ def essence(data: bytes) -> Essence:
             frames, declared = 1, declared + (b"acTL" in met)  # it is no part of the animation
         frames += chunk.kind == b"fcTL"
         if _is_kept(chunk, data, met):
-            kept.append(memoryview(data)[chunk.start : chunk.end])
+            kept.append(_as_pillow_reads_it(chunk, data))
         met.add(chunk.kind)
         position = chunk.end
     if b"IDAT" not in met or data[position + 4 : position + 8] in _PIXELS:
         kept.append(memoryview(data)[position:])
-    lean = b"".join(kept) if sum(map(len, kept)) < len(data) else data
-    return Essence(lean, max(1, min(frames, declared, MAX_FRAMES_COUNTED)))
+    return Essence(b"".join(kept), max(1, min(frames, declared, MAX_FRAMES_COUNTED)))
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:
@@ -75,6 +77,20 @@ def _chunks(data: bytes) -> Iterator[_Chunk]:
         if kind == b"IEND":
             return
         position = end
+
+
+def _as_pillow_reads_it(chunk: _Chunk, data: bytes) -> bytes | memoryview:
+    """Return a chunk, with the transparent colour in 8 bits where Pillow brings pixels to these."""
+    depth, colours = data[24:26].ljust(2, b"\0")
+    if chunk.kind != b"tRNS" or (colours, depth) not in _SCALED:
+        return memoryview(data)[chunk.start : chunk.end]
+    body = chunk.body(data)
+    stored = [int.from_bytes(body[at : at + 2], "big") for at in range(0, len(body), 2)]
+    levels = [value >> 8 if depth == 16 else value * 255 // (2**depth - 1) for value in stored]
+    scaled = b"tRNS" + b"".join(level.to_bytes(3, "big")[-2:] for level in levels)
+    return b"".join(
+        (len(scaled[4:]).to_bytes(4, "big"), scaled, zlib.crc32(scaled).to_bytes(4, "big"))
+    )
 
 
 def _is_kept(chunk: _Chunk, data: bytes, met: set[bytes]) -> bool:

@@ -55,7 +55,7 @@ SENTENCES = re.compile(
     re.VERBOSE,
 )
 WORDS_OF_DECODERS = re.compile(
-    r"unpack|buffer|struct|Error|Exception|None|dict|object|decoder|libjpeg|Pillow|PIL|0x|\\x|/|b'",
+    r"unpack|buffer|struct|Error|Exception|None|dict|object|decoder|libjpeg|Pillow|PIL|0x|\\x|/[a-z]|b'",
 )
 
 

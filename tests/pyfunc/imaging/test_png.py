@@ -151,3 +151,27 @@ def test_large_xmp_in_a_tiff():
     output = io.BytesIO()
     Image.fromarray(picture()).save(output, "TIFF", tiffinfo={700: SPREAD})
     assert np.array_equal(decode(output.getvalue()).pixels, picture())
+
+
+@pytest.mark.parametrize(
+    ("colours", "depth"), [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16)]
+)
+def test_a_transparent_colour_is_white_at_any_depth(colours, depth):
+    step = (2**depth - 1) // 3 or 1
+    values = np.arange(64 * 64).reshape(64, 64) // 5 % min(4, 2**depth) * step
+    samples = values.repeat(3 if colours == 2 else 1, axis=1)
+    if depth < 8:
+        bits = np.unpackbits(samples.astype(np.uint8)[..., None], axis=2)[..., -depth:]
+        rows = np.packbits(bits.reshape(64, -1), axis=1)
+    else:
+        rows = samples.astype({8: "u1", 16: ">u2"}[depth])
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, depth, colours, 0, 0, 0))
+    key = chunk(b"tRNS", struct.pack(">H", step) * (3 if colours == 2 else 1))
+    body = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)))
+    expected = np.where(values == step, 255, values * 255 / (2**depth - 1))
+    for parts, shown in (
+        ((head, key, body), expected),
+        ((head, body), values * 255 / (2**depth - 1)),
+    ):
+        pixels = decode(PNG[:8] + b"".join(parts) + chunk(b"IEND", b"")).pixels
+        assert np.abs(pixels - shown[..., None]).max() <= 1
