@@ -140,7 +140,7 @@ scan: $(READY) ## known vulnerabilities in the dependencies (asks the package in
 docs: $(READY) ## the documentation site, strict: the folder site/
 	mkdocs build --strict
 
-bench: $(READY) ## the benchmarks; writes reports/bench.json
+bench: $(READY) ## cost of the detector's parts, and servers under load (needs wrk); writes reports/bench.json
 	python -m benchmarks
 
 model: $(READY) ## the champion, or MODEL_URI=…, as the folder models/serving

@@ -52,6 +52,7 @@ def main() -> int:
     given = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     report, status = Report(machine=Machine.here()), 0
+    print(report.machine)
     if "bare" in given.parts:
         report.bare = measure_bare()
     if "servers" in given.parts:
@@ -88,10 +89,9 @@ def arguments() -> argparse.Namespace:
 
 def positive(text: str) -> int:
     """Return a whole number above 0."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}; allowed: whole numbers above 0")
+    return int(text)
 
 
 def measure_bare() -> list[Measurement]:

@@ -3,12 +3,13 @@
 import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from pydantic import BaseModel, computed_field
 
 from benchmarks import bodies, load
-from benchmarks.bodies import LARGE, PING, SMALL
+from benchmarks.bodies import INVOCATIONS, LARGE, PING, PREDICT, SMALL
 from benchmarks.load import Answers, Connection
 from benchmarks.servers import USUAL, Server, wait_until_idle
 from forgery_lab.progress import Progress
@@ -16,7 +17,6 @@ from forgery_lab.progress import Progress
 CONNECTIONS: tuple[Connection, ...] = ("kept", "new")
 CLIENTS = (1, 8, 64)
 CLIENTS_OF_LARGE = (1, 8)
-CROWD = 64
 WARM_UP = 3
 """Requests before each measurement."""
 
@@ -83,23 +83,23 @@ class Row(BaseModel):
 
 
 def cases(servers: Collection[Server]) -> list[Case]:
-    """Return what is measured of these servers.
+    """Return what is measured of these servers; all servers follow each other at the same load.
 
-    The large picture is measured over kept connections with few clients, and not of the usual
+    The large picture is sent over kept connections by few clients, and not to the usual
     application, which reduces every picture at once. `/ping` shows the time of a connection.
     """
-    found = []
-    for server in servers:
-        for path in server.paths:
-            picture = "" if path == PING else SMALL
-            found += [
-                Case(server.name, path, picture, connection, clients)
-                for clients in (CLIENTS if picture else CLIENTS[:1])
-                for connection in CONNECTIONS
-            ]
-            if picture and server.name != USUAL:
-                found += [Case(server.name, path, LARGE, "kept", n) for n in CLIENTS_OF_LARGE]
-    return found
+    verdicts = (PREDICT, INVOCATIONS)
+    loads: list[tuple[str, str, int, Connection]] = [
+        *product(verdicts, (SMALL,), CLIENTS, CONNECTIONS),
+        *product(verdicts, (LARGE,), CLIENTS_OF_LARGE, CONNECTIONS[:1]),
+        *product((PING,), ("",), CLIENTS[:1], CONNECTIONS),
+    ]
+    return [
+        Case(server.name, path, picture, connection, clients)
+        for path, picture, clients, connection in loads
+        for server in servers
+        if path in server.paths and not (picture == LARGE and server.name == USUAL)
+    ]
 
 
 def rotated(every: Sequence[Case], turns: int, turn: int) -> list[Case]:
@@ -116,6 +116,9 @@ def compare(
     progress: Progress,
 ) -> list[Row]:
     """Return a row per case: all are measured once in each of several turns.
+
+    A long answer keeps a load of few seconds from being counted, and a queue takes time to fill:
+    loads with large pictures or many clients last twice as long.
 
     Args:
         servers: that answer.
@@ -138,12 +141,8 @@ def compare(
             wait_until_idle(servers)
             for _ in range(WARM_UP):
                 bodies.ask_once(asked[case])
-            duration = 2 * seconds if _is_slow(case) else seconds
+            long = case.picture == LARGE or case.clients == max(CLIENTS)
+            duration = 2 * seconds if long else seconds
             measured[case].append(load.send(asked[case], case.connection, case.clients, duration))
             progress(sum(map(len, measured.values())), turns * len(every))
     return [Row(case=case, turns=answers) for case, answers in measured.items()]
-
-
-def _is_slow(case: Case) -> bool:
-    """Return whether it takes time until answers flow: a queue has to fill, or work is long."""
-    return case.clients >= CROWD or case.picture == LARGE

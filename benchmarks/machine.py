@@ -1,5 +1,6 @@
 """On what, and of what, the figures are: they mean nothing without it."""
 
+import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,12 +17,16 @@ PACKAGES = ("fastapi", "flask", "gunicorn", "httptools", "keras", "mlflow", "num
 
 
 class Machine(BaseModel):
-    """The code, the moment, the processor and what is installed."""
+    """The code, the moment, the processor, how much others use it, and what is installed.
+
+    `load_average` is that of the last minute: processes that want a processor, before the start.
+    """
 
     commit: str | None
     date: datetime
     processor: str
     cpus: int
+    load_average: float
     python: str
     versions: dict[str, str | None]
 
@@ -33,8 +38,15 @@ class Machine(BaseModel):
             date=datetime.now(UTC),
             processor=_processor(),
             cpus=available_cpus(),
+            load_average=os.getloadavg()[0],
             python=platform.python_version(),
             versions={name: _version(name) for name in PACKAGES},
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.processor}, {self.cpus} CPUs, load average before the start "
+            f"{self.load_average:.1f}; Python {self.python}; commit {self.commit or 'unknown'}"
         )
 
 

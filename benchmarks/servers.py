@@ -67,7 +67,7 @@ def known(workers: int, folder: Path) -> list[Server]:
         workers: processes of the scoring server and of the FastAPI application.
         folder: for the model that the scoring server loads.
     """
-    page, scoring, fastapi, usual = _free_ports(4)
+    page, scoring, fastapi, usual = free_ports(4)
     model, pointer = folder / "model", folder / "scoring.json"
     pyfunc.save_model(SHIPPED, model)
     write_pointer(pointer, scoring, "the model measured")
@@ -123,7 +123,7 @@ def wait_until_idle(servers: Collection[Server]) -> None:
     logger.warning("the servers still work, %d s after the last load", IDLE_SECONDS)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that nothing listens on, all different."""
     probes = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
     ports = [probe.getsockname()[1] for probe in probes]

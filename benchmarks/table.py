@@ -43,7 +43,7 @@ def _name(row: Row) -> str:
 
 def _line(name: str, cells: Sequence[str]) -> str:
     return f"{name:58}" + "".join(
-        f"{cell:>20}" if " - " in cell else f"{cell:>10}" for cell in cells
+        f"{cell:>20}" if " - " in cell else f"{cell:>11}" for cell in cells
     )
 
 

@@ -1,5 +1,6 @@
 """What the page's and the scoring server's speed has to reach, beside what was run with them."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -56,17 +57,21 @@ def targets(rows: Sequence[Row]) -> list[Target]:
 
 def kept_above_new(rows: Sequence[Row]) -> list[Target]:
     """Return a target per server and path that was measured over both kinds of connections."""
-    p50 = {row.case: row.p50_ms.median for row in rows if row.case.clients == 1}
-    pairs = [(case, replace(case, connection="new")) for case in p50 if case.connection == "kept"]
+    by_case = {row.case: row for row in rows if row.case.clients == 1}
+    pairs = [
+        (row, by_case.get(replace(case, connection="new")))
+        for case, row in by_case.items()
+        if case.connection == "kept"
+    ]
     return [
         Target(
-            what=f"{kept.server} {kept.path}: p50 over a kept connection above a new one's",
-            figure=p50[kept] - p50[new],
+            what=f"{new.case.server} {new.case.path}: p50 over a kept connection above a new one's",
+            figure=_added(kept, [new]),
             limit=KEPT_ABOVE_NEW_MS,
             unit="ms",
         )
         for kept, new in pairs
-        if new in p50
+        if new is not None
     ]
 
 
@@ -74,10 +79,10 @@ def _added_by_page(rows: Mapping[Case, Row], path: str) -> Target:
     """Compare with the faster way of asking the scoring server: a stall there is not hidden."""
     page = rows.get(_case(PAGE, path, 1))
     ways = [rows.get(_case(SCORING, INVOCATIONS, 1, connection)) for connection in CONNECTIONS]
-    scoring = [row.p50_ms.median for row in ways if row]
+    scoring = [row for row in ways if row is not None]
     return Target(
         what=f"{PAGE} {path}: p50 over a kept connection above {SCORING}'s, 1 client",
-        figure=page.p50_ms.median - min(scoring) if page and scoring else None,
+        figure=_added(page, scoring) if page and scoring else None,
         limit=ADDED_BY_PAGE_MS,
         unit="ms",
     )
@@ -106,7 +111,21 @@ def _case(server: str, path: str, clients: int, connection: Connection = "kept")
 
 
 def ratio(rows: Mapping[Case, Row], case: Case, base: Case) -> float | None:
-    """Return the answers a second as a share of another case's; None where one is missing."""
-    if case not in rows or base not in rows or not rows[base].per_second.median:
+    """Return the answers a second as a share of another case's, the median over the turns.
+
+    Only loads of the same turn are compared: the machine may be slower in another one. The share
+    is None where a case is missing, or where the base had no answers.
+    """
+    if case not in rows or base not in rows:
         return None
-    return rows[case].per_second.median / rows[base].per_second.median
+    turns = zip(rows[case].turns, rows[base].turns, strict=True)
+    shares = [one.per_second / other.per_second for one, other in turns if other.per_second]
+    return statistics.median(shares) if shares else None
+
+
+def _added(row: Row, others: Sequence[Row]) -> float:
+    """Return by how much p50 is above the lowest of others, the median over the turns."""
+    turns = zip(row.turns, *(other.turns for other in others), strict=True)
+    return statistics.median(
+        one.p50_ms - min(other.p50_ms for other in rest) for one, *rest in turns
+    )

@@ -48,7 +48,7 @@ class LocalScorer:
             return self.detector.score(image, threshold, heatmap, self.limits)
         except ImageError as error:
             return self.detector.error_record(error)
-        except Exception as error:  # one image must never spoil the others, whatever it triggered
+        except Exception:  # one image must never spoil the others, whatever it triggered
             logger.debug("an image could not be scored", exc_info=True)
-            reason = f"this image could not be scored ({type(error).__name__}: {error})"
-            return self.detector.error_record(ImageError(reason, code="internal_error"))
+            failure = ImageError("this image could not be scored", code="internal_error")
+            return self.detector.error_record(failure)

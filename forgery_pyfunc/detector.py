@@ -155,6 +155,7 @@ class Detector:
             height=height,
             format=decoded.format or None,
             model_version=self.version,
+            note=str(decoded.note) if decoded.note else None,
         )
         if reason := _reason_against_size(decoded):
             return replace(record, verdict="inconclusive", reason=str(reason))

@@ -3,8 +3,6 @@
 Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
 """
 
-import base64
-import binascii
 import contextlib
 import logging
 import os
@@ -18,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from forgery_pyfunc import base64_text
 from forgery_pyfunc.contract import (
     RECORD_FIELDS,
     VERSION_VARIABLE,
@@ -92,7 +91,7 @@ def read_parameters(params: dict[str, Any] | None) -> Parameters:
 
 
 def to_bytes(image: Any) -> bytes:
-    """Return the encoded image of a cell: bytes as they are, text decoded as strict base64.
+    """Return the encoded image of a cell: bytes as they are, text decoded from base64.
 
     MLflow's server hands on the layouts `inputs` and `instances` as the bytes of the base64 text;
     no image format begins like such text.
@@ -101,16 +100,13 @@ def to_bytes(image: Any) -> bytes:
         data = bytes(image)
         if sniff(data) in FORMATS:
             return data
-        with contextlib.suppress(binascii.Error):
-            return base64.b64decode(data, validate=True)
+        with contextlib.suppress(ImageError):
+            return base64_text.decode(data)
         return data
     if not isinstance(image, str):
         kind = type(image).__name__
         raise ImageError(f"an image must be bytes or base64 text, not {kind}")
-    try:
-        return base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ImageError("the image is not valid base64", code="bad_base64") from error
+    return base64_text.decode(image)
 
 
 def registered_version(folder: Path) -> str | None:

@@ -52,9 +52,9 @@ def percent(share: float) -> str:
 
 
 def remark(record: Record) -> str:
-    """Return what is to be said beside the verdict: why there is none, or no clear one."""
-    stated = (record.error, record.reason)
-    return " ".join(CodedMessage.parse(text).message or text for text in stated if text)
+    """Return what is to be said beside the verdict: why there is none, or of what part it is."""
+    stated = (record.error, record.reason, record.note)
+    return "; ".join(CodedMessage.parse(text).message or text for text in stated if text)
 
 
 def on_one_line(text: str) -> str:

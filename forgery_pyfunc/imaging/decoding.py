@@ -15,6 +15,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from forgery_pyfunc.contract import CodedMessage
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging import bmp, guards, png, tiff
 from forgery_pyfunc.imaging.guards import Limits
@@ -68,6 +69,17 @@ class DecodedImage:
     def height(self) -> int:
         """Rows of `pixels`."""
         return self.pixels.shape[0]
+
+    @property
+    def note(self) -> CodedMessage | None:
+        """What is to be known of the file beside a verdict on its picture."""
+        if self.frames == 1:
+            return None
+        number = str(self.frames) if self.frames < guards.MAX_FRAMES_COUNTED else "100 or more"
+        kind = "pages" if self.format == "TIFF" else "frames"
+        return CodedMessage(
+            "first_frame_only", f"the file has {number} {kind}; only the first was judged"
+        )
 
     def part(self, rows: slice, columns: slice) -> "DecodedImage":
         """Return a part of the image; its JPEG grid stays if it starts at multiples of 16."""
@@ -144,7 +156,7 @@ def from_pillow(picture: Image.Image, limits: Limits | None = None) -> DecodedIm
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # As in `decode`.
-        raise _damaged("picture", error) from error
+        raise _damaged("image", error) from error
     return DecodedImage(
         pixels, _luma(pixels, picture.mode), "", picture.mode, _orientation(picture)
     )
@@ -186,6 +198,7 @@ def _damaged(name: str, error: Exception) -> ImageError:
     """Return our own sentence for what a decoder says; its words are for programmers."""
     cut = isinstance(error, EOFError) or "truncated" in str(error)
     what = "ends too early" if cut else "is damaged or cut off"
+    name = name.replace("WEBP", "WebP")
     return ImageError(f"The {name} file {what}: its picture cannot be decoded.", "broken_image")
 
 

@@ -16,7 +16,7 @@ _MAX_EXIF = 2**20
 
 @dataclass(frozen=True)
 class Essence:
-    """What of a PNG its decoder is given, and how many frames it declares, at most 100."""
+    """What of a PNG its decoder is given, and how many frames it has, at most 100."""
 
     data: bytes
     frames: int
@@ -42,21 +42,25 @@ def essence(data: bytes) -> Essence:
     """Return a PNG without what does not concern its first picture, EXIF and XMP.
 
     A colour profile, a comment or a further frame may be damaged, or larger than Pillow allows,
-    where the picture is sound. From the first malformed chunk on, everything stays as it is.
+    where the picture is sound. From the first malformed chunk on, everything stays as it is, unless
+    it stands behind the picture.
     """
-    kept, met, frames, position = [memoryview(data)[:8]], set[bytes](), 1, 8
+    kept, met, position = [memoryview(data)[:8]], set[bytes](), 8
+    declared, frames = 1, 0
     for chunk in _chunks(data):
         if chunk.kind == b"acTL" and b"IDAT" not in met:
-            frames = max(int.from_bytes(chunk.body(data)[:4], "big"), 1)
-        if chunk.kind == b"IDAT" and not met & {b"IDAT", b"fcTL"} and b"acTL" in met:
-            frames += 1  # the picture is no part of the animation
+            declared = int.from_bytes(chunk.body(data)[:4], "big")
+        if chunk.kind == b"IDAT" and not met & {b"IDAT", b"fcTL"}:
+            frames, declared = 1, declared + (b"acTL" in met)  # it is no part of the animation
+        frames += chunk.kind == b"fcTL"
         if _is_kept(chunk, data, met):
             kept.append(memoryview(data)[chunk.start : chunk.end])
         met.add(chunk.kind)
         position = chunk.end
-    kept.append(memoryview(data)[position:])
+    if b"IDAT" not in met or data[position + 4 : position + 8] in _PIXELS:
+        kept.append(memoryview(data)[position:])
     lean = b"".join(kept) if sum(map(len, kept)) < len(data) else data
-    return Essence(lean, min(frames, MAX_FRAMES_COUNTED))
+    return Essence(lean, max(1, min(frames, declared, MAX_FRAMES_COUNTED)))
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:

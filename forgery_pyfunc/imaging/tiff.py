@@ -272,8 +272,8 @@ class _Layout:
 
     def in_words(self) -> str:
         """Return the layout in words, such as "32-bit floating-point RGB pixels"."""
-        depths = "/".join(str(depth) for depth in dict.fromkeys(self.bits[:8])) or "no"
-        words = [f"{depths}-bit", _COLOURS.get(self.colours, "unknown"), "pixels"]
+        depth = f"{self.bits[0]}-bit" if len(set(self.bits)) == 1 else "mixed-depth"
+        words = [depth, _COLOURS.get(self.colours, "unknown"), "pixels"]
         if self.kind != 1 or max(self.bits, default=0) > 16:
             words.insert(1, _FORMATS.get(self.kind or 0, "mixed"))
         if self.extra:

@@ -1,14 +1,17 @@
+import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from benchmarks import comparison, table
+from benchmarks import comparison, servers, table
 from benchmarks.bodies import LARGE, PING, SMALL
 from benchmarks.comparison import Case, Row, Spread
 from benchmarks.load import Answers
 from benchmarks.servers import FASTAPI, PAGE, USUAL, Server
 from benchmarks.targets import targets
 from serving.supervisor import Service
+from tests.benchmarks.wrk import needs_wrk
 
 
 def server(name, *paths):
@@ -28,6 +31,12 @@ def test_a_ping_needs_no_picture_and_the_usual_application_no_large_one():
     assert {one.picture for one in cases if one.server == USUAL} == {SMALL}
 
 
+def test_servers_that_are_compared_follow_each_other():
+    cases = comparison.cases([server(PAGE, "/predict"), server(FASTAPI, "/predict")])
+    pairs = zip(cases[::2], cases[1::2], strict=True)
+    assert all(other == replace(page, server=FASTAPI) for page, other in pairs)
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3, 5])
 def test_every_turn_has_all_cases_and_starts_elsewhere(turns):
     cases = comparison.cases([server(PAGE, "/predict", "/invocations")])
@@ -38,6 +47,25 @@ def test_every_turn_has_all_cases_and_starts_elsewhere(turns):
 
 def test_a_spread_is_median_lowest_and_highest():
     assert Spread.of([5, 1, 3]) == Spread(median=3, low=1, high=5)
+
+
+@needs_wrk
+def test_a_running_server_is_measured_in_every_turn(tmp_path):
+    (tmp_path / "ping").write_text("pong")
+    [port] = servers.free_ports(1)
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    files = Server(
+        "files", Service("files", [*command, "--directory", str(tmp_path)]), port, "/", (PING,)
+    )
+    told = []
+    with servers.running([files], tmp_path) as started:
+        measured = comparison.compare(
+            started.servers, tmp_path, 1, 2, lambda done, total: told.append((done, total))
+        )
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [row.case for row in measured] == comparison.cases([files])
+    assert [len(row.turns) for row in measured] == [2, 2]
+    assert all(row.per_second.low > 0 and row.failed == 0 for row in measured)
 
 
 def rows():

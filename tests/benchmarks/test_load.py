@@ -1,6 +1,5 @@
 import contextlib
 import http.server
-import shutil
 import threading
 import time
 
@@ -10,8 +9,7 @@ from benchmarks import load
 from benchmarks.comparison import Case, Row
 from benchmarks.load import Answers, LoadError, Request
 from benchmarks.targets import kept_above_new
-
-needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="needs wrk: apt-get install wrk")
+from tests.benchmarks.wrk import needs_wrk
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -87,6 +87,20 @@ def test_a_share_of_nothing_is_none():
     assert ratio(rows, a, b) is None
 
 
+def test_only_loads_of_the_same_turn_are_compared():
+    """The machine is slower in some turns; the page is half as fast as FastAPI in each."""
+    page, fastapi = row(PAGE, "/predict", clients=8), row(FASTAPI, "/predict", clients=8)
+    speeds = (100, 10, 40, 20)
+    page.turns = [row(PAGE, "/predict", answers=speed // 2).turns[0] for speed in speeds]
+    fastapi.turns = [row(FASTAPI, "/predict", answers=speed).turns[0] for speed in speeds]
+    assert ratio({one.case: one for one in (page, fastapi)}, page.case, fastapi.case) == 0.5
+
+    kept, new = row("any", "/ping", "kept"), row("any", "/ping", "new")
+    kept.turns = [row("any", "/ping", p50=p50).turns[0] for p50 in (101, 11, 51)]
+    new.turns = [row("any", "/ping", p50=p50).turns[0] for p50 in (100, 10, 50)]
+    assert one([kept, new], "any /ping").figure == pytest.approx(1)
+
+
 def test_the_report_says_whether_a_target_is_met():
     assert Target(what="this", figure=2, limit=1, unit="ms").model_dump()["met"] is False
     assert Target(what="this", figure=2, limit=1, unit="×").model_dump()["met"] is True

@@ -10,7 +10,7 @@ from tests.doors.interpreters import ROOT
 
 pytestmark = pytest.mark.doors
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs/serving.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "forgery/README.md", ROOT / "docs/serving.md"]
 PAGE = "http://127.0.0.1:8080"
 """Where the documents have the server."""
 

@@ -77,9 +77,7 @@ def test_a_fault_of_ours_is_the_answer_for_one_image_alone(detector, monkeypatch
     score = detector.detector.score
     monkeypatch.setattr(detector.detector, "score", fail_once)
     records = detector.score([PICTURES["png"], PICTURES["jpeg"]])
-    assert records[0].error == (
-        "internal_error: this image could not be scored (RuntimeError: odd)"
-    )
+    assert records[0].error == "internal_error: this image could not be scored"
     assert records[1].verdict
 
 

@@ -148,7 +148,7 @@ def test_what_cannot_be_scored_says_why(detector, tmp_path):
     with pytest.raises(ParameterError, match="from 0 to 1"):
         detector.score(Image.fromarray(picture()), threshold=2)
     cut = io.BytesIO(encoded(picture())[:2000])
-    with pytest.raises(ImageError, match="damaged or cut off") as caught:
+    with pytest.raises(ImageError, match="ends too early") as caught:
         detector.score(Image.open(cut))
     assert caught.value.code == "broken_image"
     with pytest.raises(ImageError, match="million pixels"):
@@ -189,3 +189,22 @@ def test_importing_a_module_of_the_package_loads_no_network():
     assert not {"onnxruntime", "numpy", "PIL"} & set(done.stdout.split())
     with pytest.raises(AttributeError, match="no attribute 'Detectors'"):
         forgery_pyfunc.Detectors  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("format_name", "pages", "sentence"),
+    [
+        ("TIFF", 2, "the file has 2 pages; only the first was judged"),
+        ("TIFF", 120, "the file has 100 or more pages; only the first was judged"),
+        ("PNG", 3, "the file has 3 frames; only the first was judged"),
+        ("WEBP", 3, "the file has 3 frames; only the first was judged"),
+    ],
+)
+def test_further_frames_are_noted(detector, format_name, pages, sentence):
+    first, *others = [Image.fromarray(np.roll(picture(), n, 1)) for n in range(pages)]
+    output = io.BytesIO()
+    first.save(output, format_name, save_all=True, append_images=others)
+    record = detector.score(output.getvalue())
+    assert record.note == f"first_frame_only: {sentence}"
+    assert record.error is None
+    assert detector.score(encoded(picture(), "PNG")).note is None

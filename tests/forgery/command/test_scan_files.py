@@ -353,3 +353,11 @@ def test_a_terminal_shows_progress_below_whole_lines(tmp_path):
     listed = [line for line in lines if line.startswith("authentic")]
     assert [line.rstrip()[-5:] for line in listed] == ["a.jpg", "b.jpg", "c.jpg"]
     assert "/1 [" not in on_a_terminal("scan", tmp_path / "a.jpg")[1]
+
+
+@pytest.mark.parametrize("layout", ["--csv", "--json", "--jsonl", "--html", None])
+def test_every_layout_tells_that_only_the_first_page_was_judged(tmp_path, layout):
+    pages = [Image.fromarray(np.roll(scene(), n, 1)) for n in range(2)]
+    pages[0].save(tmp_path / "two.tif", save_all=True, append_images=pages[1:])
+    result = forgery("scan", tmp_path / "two.tif", *filter(None, [layout]))
+    assert "the file has 2 pages; only the first was judged" in result.stdout
