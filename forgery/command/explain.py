@@ -1,6 +1,5 @@
 """`forgery explain`: what can be seen in one picture, as PNGs and in words."""
 
-import warnings
 from pathlib import Path
 
 import click
@@ -36,7 +35,7 @@ def explain(
     Writes heat map, error levels, noise and block grid as PNGs in the picture's full size, a sheet
     of JPEG ghosts, and the verdict as text, which is also printed. Nothing leaves this machine.
     """
-    warnings.simplefilter("ignore")  # Pillow's, on damaged metadata
+    scorers.prepare()
     from forgery.report import folder
 
     output = output or path.with_name(f"{path.stem}-evidence")

@@ -1,6 +1,5 @@
 """`forgery report`: a PDF on one picture."""
 
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def report(
     It holds verdict, heat map, evidence views and file facts. It is drawn in this process, with the
     shipped detector; with --url, by the web front end.
     """
-    warnings.simplefilter("ignore")  # Pillow's, on damaged metadata
+    scorers.prepare()
     output = output or path.with_name(f"{path.stem}-report.pdf")
     if output.absolute() == path.absolute():
         raise Failure(f"--output: {click.format_filename(output)} is the picture.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -101,8 +100,7 @@ def scan(
     Exit status: 0 when nothing is called forged, 1 when something is, 2 when a file could not be
     scored or the command failed, 130 after Ctrl-C.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads of threads wait for each other
-    warnings.simplefilter("ignore")  # Pillow's, on damaged metadata
+    scorers.prepare()
     from forgery.command.heatmaps import HeatmapFolder
     from forgery.command.layouts import LAYOUTS
     from forgery.command.progress import shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,16 @@ def url_option(command: Command) -> Command:
         show_envvar=True,
         help="Ask this web front end or scoring server instead.",
     )(command)
+
+
+def prepare() -> None:
+    """Set up this process for scoring; called before NumPy is imported.
+
+    Matrix products get one thread: threads that wait for each other keep a core busy, and on one
+    that others use as well, a scan took many times as long.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    warnings.simplefilter("ignore")  # Pillow's, on damaged metadata
 
 
 def chosen_url(url: str | None, model: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ class Explanation:
         lines = [f"{self.filename}: {headline}"]
         if record.probability is not None:
             lines.append(f"Probability of alteration: {percent(record.probability)}")
-        lines += ["", meaning, *([said] if (said := remark(record)) else [])]
+        # The note of a record is among the remarks of the facts.
+        lines += ["", meaning, *([said] if (said := remark(replace(record, note=None))) else [])]
         lines += ["", *(f"{t} ({n}): {e}" for n, (t, e) in self.files.items())]
         facts = self.facts
         lines += ["", f"{facts.format}, {facts.width} × {facts.height}, {facts.file_bytes:,} bytes"]

@@ -191,10 +191,13 @@ def test_only_filters_what_is_listed_and_nothing_else(tmp_path):
 def test_every_layout_tells_the_reason_of_every_file(tmp_path):
     (tmp_path / "b.gif").write_bytes(GIF)
     (tmp_path / "c.png").write_bytes(picture(90, "PNG", 40, 40))
+    page = Image.fromarray(scene(128, 192))
+    page.save(tmp_path / "d.tif", save_all=True, append_images=[page])
     for layout in ("--csv", "--json", "--jsonl", "--html", "--threshold=0.5"):
         said = forgery("scan", layout, tmp_path).stdout
         assert "The file is a GIF image" in said, layout
         assert "the method needs at least 64×64" in said.replace("\\u00d7", "×"), layout
+        assert "2 pages; only the first" in said, layout
     array = json.loads(forgery("scan", "--json", tmp_path).stdout)
     assert array[1]["reason"].startswith("too_small: ")
     assert "heatmap" not in array[1]
