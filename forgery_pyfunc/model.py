@@ -3,12 +3,9 @@
 Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
 """
 
-import base64
-import binascii
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +16,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from forgery_pyfunc import base64_text
 from forgery_pyfunc.contract import (
     RECORD_FIELDS,
     VERSION_VARIABLE,
     Record,
 )
 from forgery_pyfunc.detector import Detector
-from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
+from forgery_pyfunc.errors import ImageError, ParameterError
 from forgery_pyfunc.imaging.decoding import FORMATS
-from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.guards import read_limits
 from forgery_pyfunc.imaging.sniffing import sniff
 from forgery_pyfunc.request_parameters import Parameters
 
@@ -87,25 +85,6 @@ class ForgeryModel(PythonModel):
             return self.detector.error_record(failure)
 
 
-def read_limits(environment: Mapping[str, str]) -> Limits:
-    """Return the limits that MAX_UPLOAD_MB and MAX_PIXELS set, as they do for the web page.
-
-    Raises:
-        ModelError: one of them is not a number above 0.
-    """
-    megabytes = _positive(environment, "MAX_UPLOAD_MB", Limits.max_bytes / 2**20)
-    pixels = _positive(environment, "MAX_PIXELS", Limits.max_pixels)
-    return Limits(max_bytes=int(megabytes * 2**20), max_pixels=int(pixels))
-
-
-def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name) or str(default)
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise ModelError(f"{name} is {text!r}; it must be a number above 0")
-
-
 def read_parameters(params: dict[str, Any] | None) -> Parameters:
     """Return the parameters of a request; raise `BadRequestError` where one is not allowed."""
     try:
@@ -115,7 +94,7 @@ def read_parameters(params: dict[str, Any] | None) -> Parameters:
 
 
 def to_bytes(image: Any) -> bytes:
-    """Return the encoded image of a cell: bytes as they are, text decoded as strict base64.
+    """Return the encoded image of a cell: bytes as they are, text decoded from base64.
 
     MLflow's server hands on the layouts `inputs` and `instances` as the bytes of the base64 text;
     no image format begins like such text.
@@ -124,16 +103,13 @@ def to_bytes(image: Any) -> bytes:
         data = bytes(image)
         if sniff(data) in FORMATS:
             return data
-        with contextlib.suppress(binascii.Error):
-            return base64.b64decode(data, validate=True)
+        with contextlib.suppress(ImageError):
+            return base64_text.decode(data)
         return data
     if not isinstance(image, str):
         kind = type(image).__name__
         raise ImageError(f"an image must be bytes or base64 text, not {kind}")
-    try:
-        return base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ImageError("the image is not valid base64", code="bad_base64") from error
+    return base64_text.decode(image)
 
 
 def registered_version(folder: Path) -> str | None:

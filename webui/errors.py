@@ -25,6 +25,7 @@ STATUS_OF_CODE = {
     "method_not_allowed": 405,
     "upload_too_slow": 408,
     "too_large": 413,
+    "unsupported_media_type": 415,
     "not_an_image": 415,
     "unsupported_format": 415,
     "broken_image": 422,
@@ -47,7 +48,7 @@ CODE_OF_STATUS = {
     405: "method_not_allowed",
     408: "upload_too_slow",
     413: "too_large",
-    415: "not_an_image",
+    415: "unsupported_media_type",
     429: "too_many_requests",
 }
 

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,13 @@ class PhotoSource:
     repository: str
     commit: str
     terms: str
+    authors: str = "not stated"
+    licence_url: str = ""
+
+    @property
+    def page(self) -> str:
+        """Where GitHub shows the commit."""
+        return f"https://github.com/{self.repository}/tree/{self.commit}"
 
     @property
     def url(self) -> str:
@@ -53,39 +60,80 @@ CAMERAS = PhotoSource(
     "drewnoakes/metadata-extractor-images",
     "d63b8770911b233569fde2811d076f08f1681e1d",
     "free to use for any purpose",
+    "contributors to Drew Noakes' metadata-extractor",
 )
 WEB = PhotoSource(
     "photos_web",
     "alexeygrigorev/clothing-dataset-small",
     "36364be1969242c019705255cd87aed00c73a939",
     "CC0 1.0",
+    "Alexey Grigorev, with Tagias.com, Patricia Goldberg, Chandana Priya and other contributors",
+    "https://creativecommons.org/publicdomain/zero/1.0/",
 )
 SOURCES = (CAMERAS, WEB)
+
+
+@dataclass(frozen=True)
+class PhotoFolder:
+    """A folder of photographs of one origin: "camera" originals, or saved for the "web"."""
+
+    path: Path
+    origin: str
 
 
 def find(folder: Path, parts: int = PARTS) -> pd.DataFrame:
     """Return a row per photograph in `photos/` and `photos_web/` of a folder.
 
-    Columns: `path`, `sha256`, `phash`, `origin` ("camera" or "web"), `make`, `width`, `height`
-    and `part`, 0 … parts - 1: all photographs of a make are in one, those from the web by their
-    SHA-256.
+    Columns: those of `photographs_of`, and `part`, 0 … parts - 1: all photographs of a make are in
+    one, those from the web by their SHA-256.
 
     Raises:
         DataError: there is no such folder, or no photograph of one of the two kinds.
     """
+    folders = (
+        PhotoFolder(folder / CAMERAS.folder, "camera"),
+        PhotoFolder(folder / WEB.folder, "web"),
+    )
+    return _with_parts(photographs_of(folders), parts)
+
+
+def photographs_of(
+    folders: Sequence[PhotoFolder], most: int | None = None, without: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return a row per photograph, in the order of origin and SHA-256.
+
+    Columns: `path`, `sha256`, `phash`, `origin`, `source` (name of the folder), `make`, `width` and
+    `height`.
+
+    Args:
+        folders: where they lie.
+        most: files of one folder that are read, those with the lowest SHA-256; by default all.
+        without: SHA-256 of files that are left out.
+
+    Raises:
+        DataError: a folder holds no photograph.
+    """
     rows = []
-    for source, origin in ((CAMERAS, "camera"), (WEB, "web")):
-        photographs = [
-            row for path in images(folder / source.folder) if (row := _row(path, origin))
+    for folder in folders:
+        digests = {path: _digest(path) for path in images(folder.path)}
+        files = [
+            path
+            for path in sorted(digests, key=digests.__getitem__)
+            if digests[path] not in without
         ]
-        if not photographs:
+        found = [row for path in files[:most] if (row := _row(path, folder.origin))]
+        if not found:
             raise DataError(
-                f"{folder / source.folder} contains no photograph; expected: {CAMERAS.folder}/ "
+                f"{folder.path} contains no photograph; expected: {CAMERAS.folder}/ "
                 f"with camera originals and {WEB.folder}/ with photographs from the web"
             )
-        rows += photographs
+        rows += [{**row, "source": folder.path.name} for row in found]
     frame = pd.DataFrame(rows).drop_duplicates("sha256").sort_values(["origin", "sha256"])
-    return _with_parts(frame.reset_index(drop=True), parts)
+    return frame.reset_index(drop=True)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _row(path: Path, origin: str) -> dict[str, object] | None:
@@ -163,6 +211,6 @@ def _keep(unpacked: Path, target: Path, wanted: Collection[str]) -> set[str]:
     for path in images(unpacked):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest in wanted and digest not in kept:
-            path.rename(target / f"{digest[:16]}{path.suffix.lower()}")
+            path.rename(target / f"{digest[:16]}_{path.name}")
             kept.add(digest)
     return kept
