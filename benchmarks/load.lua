@@ -26,11 +26,14 @@ function response(status)
 end
 
 function done(summary, latency)
-  local counts, errors = {}, summary.errors
+  local totals, counts, errors = {}, {}, summary.errors
   for _, thread in ipairs(threads) do
     for status, count in pairs(thread:get("statuses")) do
-      table.insert(counts, string.format('"%s": %d', status, count))
+      totals[status] = (totals[status] or 0) + count
     end
+  end
+  for status, count in pairs(totals) do
+    table.insert(counts, string.format('"%s": %d', status, count))
   end
   print(string.format(
     '{"seconds": %.6f, "p50_ms": %.3f, "p99_ms": %.3f, "broken": %d, "statuses": {%s}}',

@@ -13,6 +13,9 @@ from pydantic import BaseModel
 SCRIPT = Path(__file__).with_name("load.lua")
 TIMEOUT_SECONDS = 60
 """An answer that takes longer counts as failed."""
+MOST_THREADS = 8
+"""Of wrk. Connections that one thread opens at once are often all accepted by one of a server's
+workers, which then works alone: those of several threads come one after the other."""
 REFUSALS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 Connection = Literal["kept", "new"]
@@ -87,7 +90,7 @@ def send(request: Request, connection: Connection, clients: int, seconds: int) -
         LoadError: wrk is not installed, or could not connect.
     """
     command = [
-        generator(), "--threads", "1", "--connections", str(clients),
+        generator(), "--threads", str(min(clients, MOST_THREADS)), "--connections", str(clients),
         "--duration", f"{seconds}s", "--timeout", f"{TIMEOUT_SECONDS}s", "--script", str(SCRIPT),
         request.url, "--", request.method, request.content_type, str(request.body or ""),
         HEADER[connection],
