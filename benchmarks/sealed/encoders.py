@@ -18,8 +18,6 @@ from benchmarks.sealed import magick
 
 QUALITIES = (60, 95)
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-MOST_FOR_GUETZLI = 300_000
-"""Pixels; it takes minutes per megapixel."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +65,23 @@ class Encoder:
         return shutil.which(self.needs) is not None or find_spec(self.needs) is not None
 
 
-def drawn(rng: np.random.Generator, pixels: int, middle: bool = False) -> Save:
-    """Return a save of a picture of that many pixels.
+def drawn(rng: np.random.Generator, middle: bool = False) -> Save:
+    """Return a save, by one of the encoders that this machine has.
 
     Args:
         rng: of this save.
-        pixels: of the picture.
         middle: whether the picture is saved again later; then as JPEG of high quality.
     """
     usable = {
-        name: one for name, one in ENCODERS.items()
+        name: one
+        for name, one in ENCODERS.items()
         if one.is_available and (one.middle or not middle)
-        and (name != "guetzli" or pixels <= MOST_FOR_GUETZLI)
-    }  # fmt: skip
+    }
     weights = np.array([one.weight for one in usable.values()])
     name = str(rng.choice(list(usable), p=weights / weights.sum()))
     lowest = 80 if middle else QUALITIES[0]
     quality = int(rng.integers(lowest, QUALITIES[1] + 1))
     option = str(rng.choice(ENCODERS[name].options))
-    if name == "guetzli":
-        quality = max(quality, 85)  # what it accepts
     return Save(name, 100 if name.endswith("PNG") else quality, option)
 
 
@@ -114,13 +109,6 @@ def _jpegli(pixels: np.ndarray, save: Save) -> bytes:
 
     height, width = pixels.shape[:2]
     return pyjpegli.encode(pixels.tobytes(), width, height, save.quality)
-
-
-def _guetzli(pixels: np.ndarray, save: Save) -> bytes:
-    import pyguetzli
-
-    height, width = pixels.shape[:2]
-    return pyguetzli.process_rgb_bytes(pixels.tobytes(), width, height, save.quality)
 
 
 def _ppm(pixels: np.ndarray) -> bytes:
@@ -159,7 +147,6 @@ ENCODERS: Mapping[str, Encoder] = {
     "mozjpeg": Encoder(_jpeglib("mozjpeg403"), "jpeglib", 5,
                        options=("", "table 0", "table 2", "table 3", "table 4")),
     "jpegli": Encoder(_jpegli, "pyjpegli", 3),
-    "guetzli": Encoder(_guetzli, "pyguetzli", 1, middle=False),
     "libjpeg 6b": Encoder(_jpeglib("6b"), "jpeglib", 1),
     "libjpeg 9e": Encoder(_jpeglib("9e"), "jpeglib", 1),
     "ImageMagick": Encoder(_imagemagick, "convert", 3, options=SUBSAMPLINGS),

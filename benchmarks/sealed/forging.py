@@ -331,7 +331,7 @@ def _hue(host: np.ndarray, region: np.ndarray, rng: np.random.Generator) -> Reto
 
 
 def _blurred(host: np.ndarray, region: np.ndarray, rng: np.random.Generator) -> Retouched:
-    sigma = float(np.clip(_side(region) / rng.uniform(25, 50), 1.2, 8))
+    sigma = float(np.clip(_side(region) / rng.uniform(40, 70), 1.2, 5))
     return magick.converted({"in": host}, ["in", "-blur", f"0x{sigma:.2f}"]), f"sigma {sigma:.1f}"
 
 

@@ -111,7 +111,7 @@ class Making:
         picture, middle = self._working(recipe, view, pixels)
         scene, donated = self._scene(recipe, view, picture)
         forged = forging.forge(scene)
-        last = encoders.drawn(recipe.rng("last save"), picture[..., 0].size)
+        last = encoders.drawn(recipe.rng("last save"))
         for name, made in (("forged", forged.pixels), ("authentic", picture)):
             path = self.folder / name / f"{recipe.name}{last.suffix}"
             path.write_bytes(last.encoded(np.ascontiguousarray(made)))
@@ -145,7 +145,7 @@ class Making:
         rng = recipe.rng("middle save")
         if rng.random() >= MIDDLE_SAVES:
             return picture, None
-        middle = encoders.drawn(rng, picture[..., 0].size, middle=True)
+        middle = encoders.drawn(rng, middle=True)
         return decoded(middle.encoded(picture)), middle
 
     def _scene(self, recipe: Recipe, view: View, picture: np.ndarray) -> tuple[Scene, str]:
@@ -186,7 +186,7 @@ class Making:
         scale = recipe.size * view.original[1] * view.scale / (inner[3] - inner[1])
         one = forging.cut(crop, region)
         one = forging.transformed(one, scale, recipe.turn, recipe.mirror, kernel)
-        save = encoders.drawn(rng, one.alpha.size, middle=True) if saved else None
+        save = encoders.drawn(rng, middle=True) if saved else None
         if save:
             one = forging.Cut(decoded(save.encoded(np.ascontiguousarray(one.pixels))), one.alpha)
         foot = view.point(*(recipe.to or (0.5, 1.0)))

@@ -79,5 +79,5 @@ def remarks(image: DecodedImage, stated: Metadata, thumbnail: Thumbnail | None) 
         yield "The metadata are damaged, as after a careless edit or transfer."
     elif not (stated.camera or stated.software or stated.dates):
         yield "There are no metadata: usual for pictures from the web, unusual for a camera."
-    if image.frames > 1:
-        yield f"The file contains {image.frames} frames or pages; only the first is judged."
+    if image.note:
+        yield image.note.as_sentence()
