@@ -144,9 +144,8 @@ def forge(scene: Scene) -> Forged:
 
 
 def _grown(mask: np.ndarray, pixels: float) -> np.ndarray:
-    reach = max(round(pixels), 1)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
+    outside = (~mask).astype(np.uint8)
+    return cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_5) <= max(round(pixels), 1)
 
 
 def _soft(alpha: np.ndarray, sigma: float) -> np.ndarray:

@@ -20,11 +20,11 @@ def converted(pictures: Mapping[str, np.ndarray], arguments: Sequence[str]) -> n
         arguments: of `convert`, without the output.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paths = {name: Path(folder) / f"{number}.png" for number, name in enumerate(pictures)}
+        paths = {name: Path(folder) / f"{number}.ppm" for number, name in enumerate(pictures)}
         for name, path in paths.items():
-            Image.fromarray(pictures[name]).save(path, compress_level=1)
-        output = Path(folder) / "out.png"
-        run([*(str(paths.get(one, one)) for one in arguments), f"PNG24:{output}"])
+            Image.fromarray(pictures[name]).save(path)
+        output = Path(folder) / "out.ppm"
+        run([*(str(paths.get(one, one)) for one in arguments), "-depth", "8", f"ppm:{output}"])
         return np.asarray(Image.open(output).convert("RGB"))
 
 
