@@ -65,9 +65,9 @@ def make(photos: list[Path], out: Path) -> None:
         print(f"left out, not installed: {one}")
     with shown("the sealed set", "forgeries") as progress:
         made = making.make(photos, out, progress)
-    counts = made.groupby(["kind", "tool"], sort=False).size()
-    for (kind, tool), number in counts.items():
-        print(f"{kind:18}{tool:36}{number:4}")
+    counts = made.groupby(["kind", "tool"], sort=False).size().reset_index(name="forgeries")
+    for row in counts.to_dict("records"):
+        print(f"{row['kind']:18}{row['tool']:36}{row['forgeries']:4}")
     print(f"{len(made)} forgeries of {made['host'].nunique()} originals in {out}")
 
 

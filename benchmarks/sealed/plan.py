@@ -8,7 +8,7 @@ width and height, upright.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +115,7 @@ def recipes(path: Path = PLAN) -> list[Recipe]:
     return found
 
 
-def _recipe(row: dict[str, str]) -> Recipe:
+def _recipe(row: dict[Hashable, str]) -> Recipe:
     left, top, right, bottom = _shares(row["region"])
     to = _shares(row["to"])
     return Recipe(

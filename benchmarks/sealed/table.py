@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def pictures(table: pd.DataFrame, out: Path) -> list[Picture]:
     ]
 
 
-def example(out: Path, row: dict[str, str], label: int) -> Example:
+def example(out: Path, row: dict[Hashable, str], label: int) -> Example:
     """Return the file of a forgery with its mask, or of its counterpart."""
     data = (out / row["forged" if label else "authentic"]).read_bytes()
     if not label:

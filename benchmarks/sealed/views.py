@@ -78,7 +78,8 @@ def drawn(rng: np.random.Generator, original: tuple[int, int], needed: Box, targ
 
 def _cut(original: tuple[int, int], longer: int, needed: Box, where: np.ndarray) -> View | None:
     """Return a window of the original that holds what is needed, or None where it is too small."""
-    starts, sides = [], []
+    starts: list[int] = []
+    sides: list[int] = []
     for side, low, high, place in zip(original, needed[:2], needed[2:], where, strict=True):
         length = round(side * longer / max(original))
         first, last = int(low * side), int(np.ceil(high * side))
@@ -87,7 +88,7 @@ def _cut(original: tuple[int, int], longer: int, needed: Box, where: np.ndarray)
         earliest, latest = max(last - length, 0), min(first, side - length)
         starts.append(int(earliest + place * (latest - earliest)))
         sides.append(length)
-    return View("cut", *starts, *sides, 1.0, original)
+    return View("cut", starts[0], starts[1], sides[0], sides[1], 1.0, original)
 
 
 def shown(view: View, pixels: np.ndarray) -> np.ndarray:
