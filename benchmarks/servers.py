@@ -81,7 +81,7 @@ def known(workers: int, folder: Path) -> list[Server]:
     return [
         Server(SCORING, scoring_server(str(model), scoring, workers), scoring, "/ping",
                ("/invocations", "/ping")),
-        Server(PAGE, web_page(LOOPBACK, page, scoring, pointer), page, "/readyz",
+        Server(PAGE, web_page(LOOPBACK, page, scoring, pointer, workers), page, "/readyz",
                ("/predict", "/invocations")),
         Server(FASTAPI, Service("fastapi", fastapi_command, peer), fastapi, "/ping",
                ("/predict", "/invocations", "/ping")),

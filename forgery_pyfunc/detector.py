@@ -150,12 +150,13 @@ class Detector:
         Parameters(threshold=threshold)  # checks it
         decoded = _decoded(image, limits or Limits())
         height, width = oriented(decoded.luma, decoded.orientation).shape
+        note = applicability.note_on(decoded)
         record = Record(
             width=width,
             height=height,
             format=decoded.format or None,
             model_version=self.version,
-            note=str(decoded.note) if decoded.note else None,
+            note=str(note) if note else None,
         )
         if reason := _reason_against_size(decoded):
             return replace(record, verdict="inconclusive", reason=str(reason))

@@ -51,10 +51,10 @@ def url_option(command: Command) -> Command:
 def prepare() -> None:
     """Set up this process for scoring; called before NumPy is imported.
 
-    Matrix products get one thread: threads that wait for each other keep a core busy, and on one
-    that others use as well, a scan took many times as long.
+    Matrix products get one thread, as in servers, so that answers are the same to the last digit:
+    threads that wait for each other keep a core busy, and a scan took many times as long.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     warnings.simplefilter("ignore")  # Pillow's, on damaged metadata
 
 

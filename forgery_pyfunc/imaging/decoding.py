@@ -15,7 +15,6 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from forgery_pyfunc.contract import CodedMessage
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging import bmp, guards, png, tiff
 from forgery_pyfunc.imaging.guards import Limits
@@ -69,17 +68,6 @@ class DecodedImage:
     def height(self) -> int:
         """Rows of `pixels`."""
         return self.pixels.shape[0]
-
-    @property
-    def note(self) -> CodedMessage | None:
-        """What is to be known of the file beside a verdict on its picture."""
-        if self.frames == 1:
-            return None
-        number = str(self.frames) if self.frames < guards.MAX_FRAMES_COUNTED else "100 or more"
-        kind = "pages" if self.format == "TIFF" else "frames"
-        return CodedMessage(
-            "first_frame_only", f"the file has {number} {kind}; only the first was judged"
-        )
 
     def part(self, rows: slice, columns: slice) -> "DecodedImage":
         """Return a part of the image; its JPEG grid stays if it starts at multiples of 16."""

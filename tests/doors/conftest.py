@@ -56,6 +56,7 @@ def photo() -> bytes:
 @pytest.fixture
 def desk(tmp_path, photo) -> Path:
     """A folder with what the documents' commands name: photo.jpg, and PHOTOS with four files."""
+    (tmp_path / "last-time").touch()
     (tmp_path / "photo.jpg").write_bytes(photo)
     (tmp_path / "PHOTOS/holiday").mkdir(parents=True)
     for number, name in enumerate(("a.jpg", "b.png", "holiday/c.tif", "holiday/d.webp")):

@@ -10,7 +10,7 @@ from forgery_pyfunc.contract import CodedMessage
 pytestmark = pytest.mark.doors
 
 TOLERANCE = 1e-9
-"""Seen: no difference at all with the same ONNX Runtime and Pillow."""
+"""Of probabilities, with the same ONNX Runtime, Pillow and OpenBLAS kernels."""
 
 
 def test_the_scan_and_the_server_agree(environment, answers, desk):

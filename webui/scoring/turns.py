@@ -19,6 +19,9 @@ from webui.errors import ApiError
 MEMORY = 0.9
 """How much of what is known of the service time stays when another turn ends."""
 
+PAUSE_SECONDS = 0.25
+"""How long a refusal takes."""
+
 
 @dataclass(eq=False)
 class Ticket:
@@ -62,7 +65,14 @@ class Turns:
             self._end(ticket)
 
     def check_room(self) -> None:
-        """Refuse what would be refused a turn, before its upload is read; raises as `turn`."""
+        """Refuse what would be refused a turn, before its upload is read; raises as `turn`.
+
+        A refusal takes a moment where there are places to wait: clients that try again at once
+        would take the processors from those who are served.
+        """
+        if self.expected_wait() > self.patience and self.places.acquire(blocking=False):
+            time.sleep(PAUSE_SECONDS)
+            self.places.release()
         wait = self.expected_wait()
         if wait > self.patience:
             raise refusal(wait)

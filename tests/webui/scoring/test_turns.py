@@ -66,6 +66,17 @@ def test_who_is_told_to_come_back_gets_a_turn_then():
     assert [request.result() for request in queue] == [None] * 3
 
 
+def test_a_refusal_takes_a_moment_unless_the_places_are_needed():
+    for places, least, most in ((1, 0.25, 5), (0, 0, 0.2)):
+        turns = make(number=1, patience=0.1, places=places)
+        with turns.turn():
+            turns.working.copy().pop().started -= 100
+            started = time.monotonic()
+            with pytest.raises(ApiError):
+                turns.check_room()
+            assert least <= time.monotonic() - started < most
+
+
 def test_first_come_first_served():
     turns, numbers, order = make(number=1), [], []
 
