@@ -18,7 +18,14 @@ ROOMS = (
 )
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "deploy/**/*.md", ".github/*.md", "forgery/**/*.md")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "deploy/**/*.md",
+        ".github/*.md",
+        "forgery/**/*.md",
+        "benchmarks/**/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 EXTENSIONS = ["tables", "fenced_code", "toc"]

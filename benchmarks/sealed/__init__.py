@@ -1,0 +1,1 @@
+"""The sealed test: forgeries by other tools than the generator's; looked at once per release."""
