@@ -1,8 +1,10 @@
 # Everything that a person does with this project. `make run` and `make test` need Python 3.11,
-# make and git, and do the rest themselves.
+# 3.12 or 3.13, make and git, and do the rest themselves.
 
 SHELL := /bin/bash
-PYTHON ?= python3
+# The supported Pythons, newest first. PYTHON= names another interpreter than `make` would take.
+SUPPORTED := 3.13 3.12 3.11
+PYTHON ?=
 VENV := .venv
 READY := $(VENV)/.installed
 PORT ?= 8080
@@ -23,6 +25,13 @@ ifeq ($(origin MLFLOW_TRACKING_URI),undefined)
 -include .env
 export MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD
 endif
+# An environment of another version than PYTHON= names is made anew.
+ifneq ($(PYTHON),)
+ifneq ($(shell $(PYTHON) --version 2>&1),$(shell $(VENV)/bin/python --version 2>&1))
+.PHONY: $(READY)
+endif
+endif
+PATH_OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
 export MLFLOW_EXPERIMENT_NAME ?= forgery-detector
@@ -35,19 +44,33 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve dagshub ui test containers lint scan docs bench model image lock clean
+.PHONY: help setup run pipeline serve dagshub ui test doors containers lint scan docs bench model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: $(READY) ## the virtual environment, from the hashed lock
 
+# That the interpreter runs, is supported and can make environments. (pyenv puts commands on the path
+# that do not run, and Debian packages `venv` apart.)
+define USABLE
+import ensurepip, sys, venv
+sys.exit("%d.%d" % sys.version_info[:2] not in "$(SUPPORTED)".split())
+endef
+# The environment's own Python as long as it is usable, else the newest.
+CANDIDATES = $(VENV)/bin/python $(SUPPORTED:%=python%) python3
+
+$(READY): export USABLE := $(USABLE)
+$(READY): export PATH := $(PATH_OUTSIDE)
 $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-	  || { echo "Python 3.11 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another with PYTHON=" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) \
-	  || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing the locked dependencies into $(VENV) …"
+	@for python in $(or $(PYTHON),$(CANDIDATES)); do \
+	  "$$python" -c "$$USABLE" 2>/dev/null || continue; \
+	  anew=--clear; test $(VENV)/bin/python -ef "$$python" && anew=; \
+	  "$$python" -m venv $$anew $(VENV) && exit; \
+	done; \
+	echo "Supported are Python $(SUPPORTED), with the venv module (Debian: apt-get install python3-venv);" \
+	  "none of these is such: $(or $(PYTHON),$(CANDIDATES)). Name another with PYTHON=" >&2; exit 1
+	@echo "Installing the locked dependencies into $(VENV), with $$($(VENV)/bin/python --version) …"
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --compile-bytecode --require-hashes -r requirements/dev.lock
 	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
@@ -80,8 +103,11 @@ else
 	mlflow ui --backend-store-uri "$(MLFLOW_TRACKING_URI)" --host 127.0.0.1 --port 5000
 endif
 
-test: $(READY) ## every test except those that need a container engine
-	pytest -m "not container" -n auto --dist loadfile --no-loadscope-reorder
+test: $(READY) ## every test except those that need a container engine or the package index
+	pytest -m "not container and not doors" -n auto --dist loadfile --no-loadscope-reorder
+
+doors: $(READY) ## the wheel in empty environments of every supported Python; asks the package index
+	pytest tests/doors -m doors -rs
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs
@@ -114,7 +140,7 @@ scan: $(READY) ## known vulnerabilities in the dependencies (asks the package in
 docs: $(READY) ## the documentation site, strict: the folder site/
 	mkdocs build --strict
 
-bench: $(READY) ## the benchmarks; writes reports/bench.json
+bench: $(READY) ## cost of the detector's parts, and servers under load (needs wrk); writes reports/bench.json
 	python -m benchmarks
 
 model: $(READY) ## the champion, or MODEL_URI=…, as the folder models/serving

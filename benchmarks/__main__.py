@@ -1,107 +1,128 @@
-"""`python -m benchmarks`: prints a table and writes `reports/bench.json`.
+"""`python -m benchmarks [bare] [servers]`: prints tables and writes `reports/bench.json`.
 
-The unit is the time that Pillow takes to save the same picture as a JPEG of quality 90, measured
-in turn with what it is compared with.
+bare: the detector and its parts on one core, in JPEG saves. servers: page and scoring server
+under load from wrk, beside a FastAPI application with the same detector and the usual Flask and
+Keras application. By default both.
 """
 
-import json
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
+import argparse
+import logging
+import sys
+import tempfile
 from pathlib import Path
 
-import numpy as np
-from threadpoolctl import threadpool_limits
+from pydantic import BaseModel
 
-from benchmarks import proxy
-from forgery import SHIPPED
+from benchmarks import bare, comparison, load, servers, table
+from benchmarks.bare import Measurement
+from benchmarks.comparison import Row
+from benchmarks.load import LoadError
+from benchmarks.machine import Machine
+from benchmarks.servers import PAGE, SCORING
+from benchmarks.targets import Target, targets
 from forgery_lab.files import write_whole
-from forgery_lab.forgeries.scenes import render
-from forgery_pyfunc.detector import Detector
-from forgery_pyfunc.features import FAMILIES, extract
-from forgery_pyfunc.imaging import ela
-from forgery_pyfunc.imaging.decoding import decode
-from forgery_pyfunc.imaging.jpeg_encoder import encode
+from forgery_lab.progress import shown
+from serving.services import available_cpus
 
-SIZES = {"384x256": (256, 384), "12 megapixels": (3000, 4000)}
-REPEATS = {"384x256": 30, "12 megapixels": 3}
+PARTS = ("bare", "servers")
 REPORT = Path("reports/bench.json")
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """Median time of one piece of work on one core, and how many JPEG saves it is worth."""
+class Servers(BaseModel):
+    """The servers under load; see `Row` and `Target`."""
 
-    what: str
-    size: str
-    milliseconds: float
-    jpeg_saves: float
-
-
-def measure(
-    what: str, size: str, work: Callable[[], object], unit: Callable[[], object]
-) -> Measurement:
-    """Return the median of several turns of work and unit, one after the other."""
-    times: list[tuple[float, float]] = []
-    for _ in range(REPEATS[size]):
-        start = time.perf_counter()
-        work()
-        middle = time.perf_counter()
-        unit()
-        times.append((middle - start, time.perf_counter() - middle))
-    spent, saved = (statistics.median(column) for column in zip(*times, strict=True))
-    return Measurement(what, size, 1000 * spent, spent / saved)
+    seconds: int
+    turns: int
+    workers: int
+    rows: list[Row]
+    left_out: dict[str, str]
+    targets: list[Target]
 
 
-def benchmarks(detector: Detector) -> list[Measurement]:
-    """Return all measurements, of a detector and of its parts."""
-    found = []
-    scene = render("arc", np.random.default_rng(0))
-    for size, (height, width) in SIZES.items():
-        repeats = (-(-height // scene.shape[0]), -(-width // scene.shape[1]), 1)
-        pixels = np.tile(scene, repeats)[:height, :width]
-        data = encode(pixels, quality=90)
-        image = decode(data)
+class Report(BaseModel):
+    """What `reports/bench.json` holds; a part that was not asked for, or failed, is null."""
 
-        work: dict[str, Callable[[], object]] = {
-            "decode": partial(decode, data),
-            "error levels": partial(ela.error_levels, pixels),
-        }
-        for family in FAMILIES:
-            work[f"features: {family}"] = partial(extract, image, [family])
-        work["decode to verdict with map"] = partial(detector.score, data, None, True)
-        unit = partial(encode, pixels, quality=90)
-        found += [measure(what, size, one, unit) for what, one in work.items()]
+    machine: Machine
+    bare: list[Measurement] | None = None
+    servers: Servers | None = None
+
+
+def main() -> int:
+    """Measure, print and write; return 2 where wrk is missing or could not do its work."""
+    given = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    report, status = Report(machine=Machine.here()), 0
+    print(report.machine)
+    if "bare" in given.parts:
+        report.bare = measure_bare()
+    if "servers" in given.parts:
+        try:
+            report.servers = measure_servers(given)
+        except LoadError as error:
+            print(f"servers: {error}", file=sys.stderr)
+            status = 2
+    write_whole(given.report, report.model_dump_json(indent=1) + "\n")
+    return status
+
+
+def arguments() -> argparse.Namespace:
+    """Return what was asked for; say what is allowed where that is something else."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="bare, servers; both by default")
+    parser.add_argument("--servers", nargs="+", choices=servers.NAMES, default=servers.NAMES)
+    parser.add_argument("--seconds", type=positive, default=2, help="of each load; by default 2")
+    parser.add_argument("--turns", type=positive, default=3, help="how often each; by default 3")
+    parser.add_argument(
+        "--workers", type=positive, default=available_cpus(),
+        help="of scoring server and FastAPI; by default as many as `make serve` starts",
+    )  # fmt: skip
+    parser.add_argument("--report", type=Path, default=REPORT)
+    given = parser.parse_args()
+    given.parts = given.parts or PARTS
+    for part in given.parts:
+        if part not in PARTS:
+            parser.error(f"there is no part {part!r}; allowed: {', '.join(PARTS)}")
+    if PAGE in given.servers and SCORING not in given.servers:
+        parser.error(f"--servers: {PAGE} asks {SCORING}, which has to be named too")
+    return given
+
+
+def positive(text: str) -> int:
+    """Return a whole number above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}; allowed: whole numbers above 0")
+    return int(text)
+
+
+def measure_bare() -> list[Measurement]:
+    """Print and return what the detector and its parts cost on one core."""
+    found = bare.measure_all()
+    print("\n".join(bare.lines(found)))
     return found
 
 
-def main() -> None:
-    """Measure on one core, print the tables and write the report."""
-    with threadpool_limits(1):
-        found = benchmarks(Detector.load(SHIPPED))
-    print(f"{'':32}{'size':16}{'ms':>10}{'JPEG saves':>14}")
-    for one in found:
-        print(f"{one.what:32}{one.size:16}{one.milliseconds:10.2f}{one.jpeg_saves:14.2f}")
-    front_end = measure_front_end(SHIPPED)
-    report = {"work": [asdict(one) for one in found], "front_end": front_end}
-    write_whole(REPORT, json.dumps(report, indent=1) + "\n")
+def measure_servers(given: argparse.Namespace) -> Servers:
+    """Print and return how the servers do under load, and which targets are met.
 
-
-def measure_front_end(detector: Path) -> list[dict[str, object]]:
-    """Print and return what the page's server adds to the scoring server's latency."""
-    with proxy.servers(detector) as urls:
-        rows = proxy.measure(*urls)
-    print(
-        f"\n{'one picture to /invocations':32}{'scoring ms':>12}{'through page':>14}{'allowed':>10}"
-    )
-    for row in rows:
-        columns = [row[name] for name in ("scoring_server_ms", "front_end_ms", "allowed_ms")]
-        print(f"{row['picture']:32}{columns[0]:>12}{columns[1]:>14}{f'+{columns[2]}':>10}"
-              f"  {'met' if row['met'] else 'NOT MET'}")  # fmt: skip
-    return rows
+    Raises:
+        LoadError: wrk is not installed, or could not do its work.
+    """
+    load.generator()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wanted = [one for one in servers.known(given.workers, folder) if one.name in given.servers]
+        with (
+            servers.running(wanted, folder) as started,
+            shown("measuring", "loads") as progress,
+        ):
+            rows = comparison.compare(started.servers, folder, given.seconds, given.turns, progress)
+    reached = targets(rows)
+    print("\n".join(table.lines(rows, started.left_out, reached)))
+    return Servers(
+        seconds=given.seconds, turns=given.turns, workers=given.workers,
+        rows=rows, left_out=started.left_out, targets=reached,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,7 +26,7 @@ from forgery_lab.files import write_whole
 from forgery_lab.forgeries.pictures import sized
 from forgery_lab.progress import shown
 from forgery_lab.sources import photographs
-from forgery_pyfunc.detector import CARD_FILE, FIGURES_FILE, Detector
+from forgery_pyfunc.detector import ATTRIBUTION_FILE, CARD_FILE, FIGURES_FILE, Detector
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from steps.settings.configuration import ConfigurationManager
@@ -119,7 +119,9 @@ def main() -> None:
 def write(evaluation: Evaluation, detector: Path) -> None:
     """Put the figures into the detector's folder, and into its model card."""
     results.write(detector / FIGURES_FILE, evaluation.without_curves())
-    write_whole(detector / CARD_FILE, model_card.render(Description.read(detector), evaluation))
+    listed = (detector / ATTRIBUTION_FILE).is_file()
+    card = model_card.render(Description.read(detector), evaluation, listed=listed)
+    write_whole(detector / CARD_FILE, card)
 
 
 def lines(evaluation: Evaluation) -> list[str]:

@@ -102,7 +102,7 @@ def run(settings: Settings) -> int:
     supervisor = Supervisor(
         [
             scoring_server(str(folder), settings.scoring_port, workers),
-            web_page(settings.host, settings.port, settings.scoring_port, pointer),
+            web_page(settings.host, settings.port, settings.scoring_port, pointer, workers),
         ]
     )
     if newest:

@@ -1,26 +1,37 @@
-"""Files and folders scored one by one, by whoever answers: this process or a server."""
+"""Files scored one by one, by whoever answers: this process, a process of its own or a server."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from forgery.finding import FoundFile, unreadable
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.imaging.decoding import check
 from forgery_pyfunc.imaging.guards import Limits
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"})
-"""What a folder is searched for; files that are named themselves are always read."""
-
 ANY_SIZE = Limits(max_bytes=2**30, max_pixels=10**9)
 """More than any scorer reads: which sizes it takes is for the scorer to say."""
 
+SECONDS_TO_END = 2.0
+"""A thread that takes longer to end, as with a silent server, is not waited for."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 
 class Scorer(Protocol):
-    """Whoever answers for encoded images."""
+    """Whoever answers for encoded images; asked from several threads at once."""
 
-    def score(self, images: Sequence[bytes], threshold: float | None = None) -> list[Record]:
+    def score(
+        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+    ) -> list[Record]:
         """Return one record per image, in order; raise `ForgeryError` where none is given."""
 
     def check(self) -> None:
@@ -40,41 +51,93 @@ class ScannedFile:
         return str(self.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files named, and the pictures in the folders named, in a stable order."""
-    for path in paths:
-        if path.is_dir():
-            pictures = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-            yield from sorted(picture for picture in pictures if not picture.is_dir())
-        else:
-            yield path
-
-
 def scan(
-    scorer: Scorer, files: Iterable[Path], threshold: float | None = None
+    scorer: Scorer,
+    files: Iterable[FoundFile],
+    threshold: float | None = None,
+    heatmap: bool = False,
+    jobs: int = 1,
 ) -> Iterator[ScannedFile]:
-    """Yield every file with its record; a file without an answer gets a record with an error.
+    """Yield every file with its record, in order; one without an answer has a record with an error.
 
     Args:
-        scorer: a `forgery.client.Client` or a `forgery.scoring.ShippedDetector`.
+        scorer: a `forgery.client.Client`, `forgery.scoring.LocalScorer` or
+            `forgery.model_process.ModelScorer`.
         files: the pictures.
         threshold: a probability in [0, 1] that replaces the calibrated grey band.
+        heatmap: whether to draw the map of where.
+        jobs: files that are scored at the same time.
 
     Raises:
         ForgeryError: there is no server from the start.
     """
-    answered = False
-    for path in files:
+    answered = threading.Event()
+
+    def answer(found: FoundFile) -> ScannedFile:
+        if found.problem:
+            return ScannedFile(found.path, Record(error=str(found.problem)))
         try:
-            with path.open("rb") as file:
-                data = file.read(ANY_SIZE.max_bytes + 1)
-            check(data, ANY_SIZE)  # no server is sent what is not an image
-            record = scorer.score([data], threshold)[0]
-            answered = True
+            record = scorer.score([read(found.path)], threshold, heatmap)[0]
+            answered.set()
         except OSError as error:
-            record = Record(error=str(CodedMessage("unreadable", error.strerror or str(error))))
+            record = Record(error=str(unreadable(error)))
         except ForgeryError as error:
-            if error.code == "scoring_server_absent" and not answered:
+            if error.code == "scoring_server_absent" and not answered.is_set():
                 scorer.check()  # raises, unless a server only broke off this upload
             record = Record(error=str(CodedMessage.of(error)))
-        yield ScannedFile(path, record)
+        return ScannedFile(found.path, record)
+
+    return in_order(answer, files, jobs)
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a file; no scorer is handed what is not an image.
+
+    Raises:
+        ImageError: it is no image that is read.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(ANY_SIZE.max_bytes + 1)
+    check(data, ANY_SIZE)
+    return data
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], jobs: int
+) -> Iterator[Result]:
+    """Yield the results in the order of the items, from several threads.
+
+    The threads are daemons: no request that is still waited for keeps a process from its end.
+    """
+    tasks: queue.SimpleQueue[tuple[Item, Future[Result]] | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        while (task := tasks.get()) is not None:
+            item, future = task
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function(item))
+                except BaseException as error:  # raised in the thread that asks for the result
+                    future.set_exception(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
+    waiting: deque[Future[Result]] = deque()
+    for thread in threads:
+        thread.start()
+    try:
+        for item in items:
+            waiting.append(Future())
+            tasks.put((item, waiting[-1]))
+            if len(waiting) > 2 * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        for _ in threads:
+            tasks.put(None)
+        end = time.monotonic() + SECONDS_TO_END
+        for thread in threads:
+            thread.join(max(0, end - time.monotonic()))

@@ -1,15 +1,11 @@
-"""Scoring in this process with the shipped detector: no server, no MLflow, no network.
+"""A scorer in this process, for `forgery.scanning`: no server, no MLflow, no network.
 
->>> from forgery.scoring import ShippedDetector
->>> record = ShippedDetector().score([open("picture.jpg", "rb").read()])[0]
->>> record.verdict, record.probability
+For a single picture, `forgery_pyfunc.Detector` is the way.
 """
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
-from forgery import SHIPPED
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError
@@ -19,20 +15,12 @@ from forgery_pyfunc.request_parameters import Parameters
 logger = logging.getLogger(__name__)
 
 
-class ShippedDetector:
-    """The detector that comes with this package; may be used from many threads."""
+class LocalScorer:
+    """Answers with a detector in this process; may be used from many threads."""
 
-    def __init__(self, folder: Path = SHIPPED, limits: Limits | None = None) -> None:
-        """Load the detector.
-
-        Args:
-            folder: of another detector, as `train` writes it.
-            limits: of what is read; by default those of a server.
-
-        Raises:
-            ModelError: a file of the detector is missing or damaged.
-        """
-        self.detector = Detector.load(folder)
+    def __init__(self, detector: Detector, limits: Limits | None = None) -> None:
+        """Take a detector, and limits of what is read; by default those of a server."""
+        self.detector = detector
         self.limits = limits or Limits()
 
     def score(
@@ -60,7 +48,7 @@ class ShippedDetector:
             return self.detector.score(image, threshold, heatmap, self.limits)
         except ImageError as error:
             return self.detector.error_record(error)
-        except Exception as error:  # one image must never spoil the others, whatever it triggered
+        except Exception:  # one image must never spoil the others, whatever it triggered
             logger.debug("an image could not be scored", exc_info=True)
-            reason = f"this image could not be scored ({type(error).__name__}: {error})"
-            return self.detector.error_record(ImageError(reason, code="internal_error"))
+            failure = ImageError("this image could not be scored", code="internal_error")
+            return self.detector.error_record(failure)

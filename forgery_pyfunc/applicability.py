@@ -1,4 +1,4 @@
-"""Whether the method applies to an image: whether it is a photograph with content.
+"""Whether the method applies to an image: whether it is a photograph with content, and one only.
 
 The detector reads traces of cameras, JPEG saves and editing. Drawings, screenshots, documents,
 blank images and pure noise carry none, a palette removes them, and a probability for such an image
@@ -13,6 +13,7 @@ import numpy as np
 from forgery_pyfunc.contract import CodedMessage
 from forgery_pyfunc.features import blocks
 from forgery_pyfunc.imaging.decoding import DecodedImage
+from forgery_pyfunc.imaging.guards import MAX_FRAMES_COUNTED
 
 MAX_UNIFORM = 0.7
 """Share of uniform 8×8 blocks above which an image is no photograph, or a blank one."""
@@ -25,6 +26,20 @@ MAX_COLOURS = 256
 MIN_CORRELATION = 0.3
 """Correlation of neighbouring pixels' brightness below which an image is noise."""
 _COLOUR_SAMPLE = 2**16
+
+
+def note_on(image: DecodedImage) -> CodedMessage | None:
+    """Return what is to be known of a file beside a verdict on its picture, None where nothing is.
+
+    The code is one of `NOTE_CODES`.
+    """
+    if image.frames == 1:
+        return None
+    number = str(image.frames) if image.frames < MAX_FRAMES_COUNTED else "100 or more"
+    kind = "pages" if image.format == "TIFF" else "frames"
+    return CodedMessage(
+        "first_frame_only", f"the file has {number} {kind}; only the first was judged"
+    )
 
 
 def reason_against(image: DecodedImage) -> CodedMessage | None:

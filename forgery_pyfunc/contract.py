@@ -18,9 +18,11 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 ERROR_CODES: tuple[ImageErrorCode, ...] = get_args(ImageErrorCode)
 REASON_CODES = ("too_small", "not_a_photograph", "noise", "few_colours")
 """Why an image that can be read is not judged: its verdict is `inconclusive`."""
+NOTE_CODES = ("first_frame_only",)
+"""What is to be known of an image beside its verdict."""
 PARAMETER_CODE = ParameterError.code
-CODES: tuple[str, ...] = (*ERROR_CODES, *REASON_CODES, PARAMETER_CODE)
-"""All codes that a served model answers with: in `error`, in `reason`, and of a request."""
+CODES: tuple[str, ...] = (*ERROR_CODES, *REASON_CODES, *NOTE_CODES, PARAMETER_CODE)
+"""All codes that a served model answers with: in `error`, `reason`, `note`, and of a request."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class CodedMessage:
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+    def as_sentence(self) -> str:
+        """Return the sentence for people with a capital letter and a full stop."""
+        return f"{self.message[:1].upper()}{self.message[1:].rstrip('.')}."
 
     @classmethod
     def parse(cls, text: str) -> "CodedMessage":
@@ -87,6 +93,10 @@ class Record:
     t_hi: float | None = field(
         default=None, metadata=described("double", "at or above it the verdict is forged")
     )
+    note: str | None = field(
+        default=None,
+        metadata=described("string", "`code: message` about what of the file was judged"),
+    )
 
     @property
     def error_code(self) -> str | None:
@@ -102,6 +112,11 @@ class Record:
     def reason_code(self) -> str | None:
         """The code of `reason`."""
         return CodedMessage.parse(self.reason).code if self.reason else None
+
+    @property
+    def note_code(self) -> str | None:
+        """The code of `note`."""
+        return CodedMessage.parse(self.note).code if self.note else None
 
 
 def mlflow_types(contract: type) -> dict[str, str]:

@@ -5,19 +5,22 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
+from PIL import Image
 
 from forgery_pyfunc import applicability, borders, heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ImageError, ModelError
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, extract
-from forgery_pyfunc.imaging.decoding import DecodedImage, decode, oriented
+from forgery_pyfunc.imaging.decoding import DecodedImage, decode, from_pillow, oriented
 from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.request_parameters import Parameters
 
 FORMAT = 1
 """Version of the folder's layout; a detector of another format is refused."""
@@ -28,6 +31,7 @@ KERAS_FILE = "network.keras"
 MANIFEST_FILE = "training_manifest.parquet"
 FIGURES_FILE = "figures.json"
 CARD_FILE = "model_card.md"
+ATTRIBUTION_FILE = "ATTRIBUTION.md"
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,24 @@ class Detector:
             version or f"{description['name']}-{digest}",
         )
 
+    @classmethod
+    def shipped(cls) -> "Detector":
+        """Return the detector that comes with the package `forgery-detector`.
+
+        Its files lie in `forgery`, which a logged model does not bring; so that package is looked
+        up by name, and never imported by this one.
+
+        Raises:
+            ModelError: the package `forgery` is not installed, or lacks a file of the detector.
+        """
+        package = find_spec("forgery")
+        if package is None or not package.submodule_search_locations:
+            raise ModelError(
+                "the shipped detector comes with the package forgery-detector, which is not "
+                "installed here: pip install forgery-detector, or Detector.load(FOLDER)"
+            )
+        return cls.load(Path(package.submodule_search_locations[0]) / "shipped")
+
     def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""
         features = extract(image, self.features)[np.newaxis]
@@ -104,29 +126,42 @@ class Detector:
 
     def score(
         self,
-        data: bytes,
+        image: bytes | str | Path | Image.Image,
         threshold: float | None = None,
         with_heatmap: bool = False,
         limits: Limits | None = None,
     ) -> Record:
-        """Return the record of `/invocations` for the bytes of one encoded image.
+        """Return the record of `/invocations` for one image.
 
         Args:
-            data: an encoded image.
+            image: an encoded image, as bytes or as the path of a file; or a Pillow image, which
+                stands for its pixels alone: it has no JPEG header, so that the probability may
+                differ from that of the file it came from, and the record's `format` is None.
             threshold: replaces both thresholds of the calibration.
             with_heatmap: whether to draw the heat map, where the network has one.
             limits: of size; by default those of `Limits()`.
 
         Raises:
-            ImageError: the bytes cannot be read as an image.
+            ImageError: this cannot be read as an image.
+            ParameterError: the threshold is no probability.
+            OSError: the file cannot be read; `FileNotFoundError` where there is none.
+            TypeError: `image` is something else.
         """
-        image = decode(data, limits or Limits())
-        height, width = oriented(image.luma, image.orientation).shape
-        record = Record(width=width, height=height, format=image.format, model_version=self.version)
-        if reason := _reason_against_size(image):
+        Parameters(threshold=threshold)  # checks it
+        decoded = _decoded(image, limits or Limits())
+        height, width = oriented(decoded.luma, decoded.orientation).shape
+        note = applicability.note_on(decoded)
+        record = Record(
+            width=width,
+            height=height,
+            format=decoded.format or None,
+            model_version=self.version,
+            note=str(note) if note else None,
+        )
+        if reason := _reason_against_size(decoded):
             return replace(record, verdict="inconclusive", reason=str(reason))
-        rows, columns = borders.inside(image.luma, SMALLEST_SIDE)
-        inner = image.part(rows, columns)
+        rows, columns = borders.inside(decoded.luma, SMALLEST_SIDE)
+        inner = decoded.part(rows, columns)
         if reason := applicability.reason_against(inner):
             return replace(record, verdict="inconclusive", reason=str(reason))
         logits = self.logits(inner)
@@ -135,7 +170,7 @@ class Detector:
         levels = None
         if with_heatmap and logits.blocks is not None:
             corner = rows.start // blocks.SIZE, columns.start // blocks.SIZE
-            levels = self._heatmap(image, logits.blocks, corner)
+            levels = self._heatmap(decoded, logits.blocks, corner)
         return replace(
             record,
             verdict=self.calibration.verdict(probability, threshold),
@@ -177,6 +212,19 @@ def read_description(folder: Path) -> dict[str, Any]:
     if description["format"] != FORMAT:
         raise ModelError(f"{path} has format {description['format']}; this code reads {FORMAT}")
     return description
+
+
+def _decoded(image: bytes | str | Path | Image.Image, limits: Limits) -> DecodedImage:
+    if isinstance(image, Image.Image):
+        return from_pillow(image, limits)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return decode(bytes(image), limits)
+    if not isinstance(image, str | Path):
+        raise TypeError(
+            f"an image must be bytes, a path or a Pillow image, not {type(image).__name__}"
+        )
+    with Path(image).open("rb") as file:
+        return decode(file.read(limits.max_bytes + 1), limits)
 
 
 def _reason_against_size(image: DecodedImage) -> CodedMessage | None:

@@ -3,12 +3,9 @@
 Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
 """
 
-import base64
-import binascii
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +16,23 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from forgery_pyfunc import base64_text
 from forgery_pyfunc.contract import (
     RECORD_FIELDS,
     VERSION_VARIABLE,
     Record,
 )
 from forgery_pyfunc.detector import Detector
-from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
+from forgery_pyfunc.errors import ImageError, ParameterError
 from forgery_pyfunc.imaging.decoding import FORMATS
-from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.guards import read_limits
 from forgery_pyfunc.imaging.sniffing import sniff
 from forgery_pyfunc.request_parameters import Parameters
 
 logger = logging.getLogger(__name__)
+
+COLUMNS = pd.Index(RECORD_FIELDS, dtype=object)
+"""Columns of an answer, made once; of objects, because pandas reads them faster than strings."""
 
 
 class ForgeryModel(PythonModel):
@@ -69,8 +70,8 @@ class ForgeryModel(PythonModel):
         records = [self._record(image, parameters) for image in images]
         if parameters.strict and all(record.error for record in records):
             raise BadRequestError(f"no image could be read; the first error: {records[0].error}")
-        columns = {name: [getattr(record, name) for record in records] for name in RECORD_FIELDS}
-        return pd.DataFrame(columns, dtype=object)
+        rows = [[getattr(record, name) for name in RECORD_FIELDS] for record in records]
+        return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 
     def _record(self, image: Any, parameters: Parameters) -> Record:
         threshold, with_heatmap = parameters.threshold, parameters.heatmap
@@ -84,25 +85,6 @@ class ForgeryModel(PythonModel):
             return self.detector.error_record(failure)
 
 
-def read_limits(environment: Mapping[str, str]) -> Limits:
-    """Return the limits that MAX_UPLOAD_MB and MAX_PIXELS set, as they do for the web page.
-
-    Raises:
-        ModelError: one of them is not a number above 0.
-    """
-    megabytes = _positive(environment, "MAX_UPLOAD_MB", Limits.max_bytes / 2**20)
-    pixels = _positive(environment, "MAX_PIXELS", Limits.max_pixels)
-    return Limits(max_bytes=int(megabytes * 2**20), max_pixels=int(pixels))
-
-
-def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name) or str(default)
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise ModelError(f"{name} is {text!r}; it must be a number above 0")
-
-
 def read_parameters(params: dict[str, Any] | None) -> Parameters:
     """Return the parameters of a request; raise `BadRequestError` where one is not allowed."""
     try:
@@ -112,7 +94,7 @@ def read_parameters(params: dict[str, Any] | None) -> Parameters:
 
 
 def to_bytes(image: Any) -> bytes:
-    """Return the encoded image of a cell: bytes as they are, text decoded as strict base64.
+    """Return the encoded image of a cell: bytes as they are, text decoded from base64.
 
     MLflow's server hands on the layouts `inputs` and `instances` as the bytes of the base64 text;
     no image format begins like such text.
@@ -121,16 +103,13 @@ def to_bytes(image: Any) -> bytes:
         data = bytes(image)
         if sniff(data) in FORMATS:
             return data
-        with contextlib.suppress(binascii.Error):
-            return base64.b64decode(data, validate=True)
+        with contextlib.suppress(ImageError):
+            return base64_text.decode(data)
         return data
     if not isinstance(image, str):
         kind = type(image).__name__
         raise ImageError(f"an image must be bytes or base64 text, not {kind}")
-    try:
-        return base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ImageError("the image is not valid base64", code="bad_base64") from error
+    return base64_text.decode(image)
 
 
 def registered_version(folder: Path) -> str | None:

@@ -10,6 +10,10 @@ from serving.errors import ServiceError
 from serving.supervisor import DRAIN_SECONDS, Service
 
 LOOPBACK = "127.0.0.1"
+IN_FLIGHT_PER_WORKER = 4
+"""Kept connections stay with a worker, so some workers have more of them than others."""
+MOST_IN_FLIGHT = 128
+"""Half of the page's threads by default: each request in flight holds one."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPU_QUOTA_V1 = Path("/sys/fs/cgroup/cpu")
 
@@ -31,8 +35,15 @@ def scoring_server(
     return Service("scoring", command, settings, ping=f"http://{LOOPBACK}:{port}/ping")
 
 
-def web_page(host: str, port: int, scoring_port: int, pointer: Path) -> Service:
-    """Return gunicorn with the web application; `pointer` tells it who scores (`follow`)."""
+def web_page(
+    host: str, port: int, scoring_port: int, pointer: Path, workers: int | None = None
+) -> Service:
+    """Return gunicorn with the web application; `pointer` tells it who scores (`follow`).
+
+    It asks as many requests at once as keep the workers of the scoring server busy (by default one
+    per CPU); more would wait there, where nobody sees it.
+    """
+    at_once = min(IN_FLIGHT_PER_WORKER * (workers or available_cpus()), MOST_IN_FLIGHT)
     command = [
         str(Path(sys.executable).parent / "gunicorn"),
         "--config", "python:webui.server.gunicorn_settings", "webui.application:create_app()",
@@ -42,6 +53,7 @@ def web_page(host: str, port: int, scoring_port: int, pointer: Path) -> Service:
         "PORT": str(port),
         "SCORING_URL": f"http://{LOOPBACK}:{scoring_port}",
         "SCORING_POINTER": str(pointer),
+        "SCORING_CONCURRENCY": os.environ.get("SCORING_CONCURRENCY") or str(at_once),
         "OMP_NUM_THREADS": "1",
         "SHUTDOWN_SECONDS": str(int(DRAIN_SECONDS) - 3),  # the rest is the scoring server's
     }

@@ -16,10 +16,10 @@ from forgery_lab.export import writing
 from forgery_lab.export.detector_folder import Description, DetectorFolder
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
-from forgery_lab.sources import photographs
+from forgery_lab.sources import attribution, photographs
 from forgery_lab.training import loop, networks, release
 from forgery_lab.training.release import Judged
-from forgery_pyfunc.detector import CARD_FILE
+from forgery_pyfunc.detector import ATTRIBUTION_FILE, CARD_FILE
 from steps.pipeline.training import checkpoint_of, export_samples, log_epoch, training_settings
 from steps.settings.configuration import Workspace
 from steps.settings.entities import ReleaseSettings
@@ -101,6 +101,7 @@ def learn(
     """
     sides = release.sides(store, held_out)
     details = training_settings(settings, patience=settings.epochs)
+    known = known_photographs()
     model = networks.build_for("blocks", store.channels, settings.seed, relative=True)
     checkpoint = checkpoint_of(model, sides.train, sides.validation, details, workspace)
     result = loop.fit(model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch)
@@ -114,11 +115,12 @@ def learn(
         features=store.families,
         calibration=judged.calibration,
         training={**asdict(details), "best_epoch": result.best_epoch, **figures},
-        data=model_card.of_release(seen["sha256"], known_photographs()),
+        data=model_card.of_release(seen["sha256"], known),
         provenance=runs.git_commit(),
     )
     samples = export_samples(sides.validation)
     difference = writing.write_detector(folder, result.model, samples, description, seen)
-    write_whole(folder / CARD_FILE, model_card.render(Description.read(folder), None))
+    write_whole(folder / ATTRIBUTION_FILE, attribution.render(found, known))
+    write_whole(folder / CARD_FILE, model_card.render(Description.read(folder), None, listed=True))
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
     return judged

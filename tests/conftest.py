@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from forgery_pyfunc.features import channels
 from tests.deploy.engine import make_champion
 from tests.shared_folder import shared_folder
 from tests.stores import copy_store, make_store
+from tests.webui.servers import ROOT
 
 
 def picture(width=192, height=128, seed=0):
@@ -108,6 +111,17 @@ def no_experiment_of_others():
 def detector_folder(tmp_path_factory):
     """A detector of feature means, the same for all tests; do not write into it."""
     return write_detector(tmp_path_factory.mktemp("detector") / "means")
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory):
+    """The folder of the stand-in as an MLflow model."""
+
+    def save(folder):
+        command = [sys.executable, "-m", "tests.stand_ins.detector", folder / "model"]
+        subprocess.run(command, check=True, cwd=ROOT)
+
+    return shared_folder(tmp_path_factory, "stand_in", save) / "model"
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from webui.feedback_store import Store
 from webui.observability import Metrics
 from webui.scoring.pool import Scoring
 from webui.scoring.turns import Turns, waiting_places
+from webui.server.held_uploads import HeldUploads
 from webui.server.slow_senders import Pacing
 from webui.settings import MEBIBYTE, Settings
 from webui.uploads import FormRequest
@@ -46,17 +47,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
     app.config["MAX_FORM_PARTS"] = 2 * settings.max_files + 20
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.wsgi_app = Pacing(app.wsgi_app, settings)  # type: ignore[method-assign]
-
     app.jinja_env.filters["percent"] = percent
 
     metrics = Metrics()
     app.extensions["metrics"] = metrics
-    places = waiting_places(settings.web_threads)
-    app.extensions["scoring"] = Scoring(settings, metrics, places)
+    turns = settings.scoring_concurrency + settings.evidence_concurrency
+    places = waiting_places(settings.web_threads, turns)
+    scoring = app.extensions["scoring"] = Scoring(settings, metrics, places)
     app.extensions["drawing"] = Turns(
         settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS, places
     )
+    held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
+    app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]
     if settings.feedback_db:
         app.extensions["feedback"] = Store(
             settings.feedback_db, settings.feedback_max_mb * MEBIBYTE

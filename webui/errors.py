@@ -1,6 +1,7 @@
 """Every error of the API: its code, its status, and the one shape in which it is answered."""
 
 import logging
+import math
 
 from flask import Flask, Response, g, jsonify, render_template, request
 from pydantic import BaseModel
@@ -24,6 +25,7 @@ STATUS_OF_CODE = {
     "method_not_allowed": 405,
     "upload_too_slow": 408,
     "too_large": 413,
+    "unsupported_media_type": 415,
     "not_an_image": 415,
     "unsupported_format": 415,
     "broken_image": 422,
@@ -46,7 +48,7 @@ CODE_OF_STATUS = {
     405: "method_not_allowed",
     408: "upload_too_slow",
     413: "too_large",
-    415: "not_an_image",
+    415: "unsupported_media_type",
     429: "too_many_requests",
 }
 
@@ -54,8 +56,10 @@ CODE_OF_STATUS = {
 class ApiError(ForgeryError):
     """A request that cannot be answered; `code` is a key of `STATUS_OF_CODE`."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+        """Set code, message and, where time helps, after how many seconds to try again."""
         super().__init__(message, code)
+        self.retry_after = retry_after
 
 
 class ErrorDetail(BaseModel):
@@ -90,6 +94,15 @@ def answer(code: str, message: str, status: int | None = None) -> tuple[Response
 
 def register(app: Flask) -> None:
     """Make the application answer every exception in the one shape."""
+
+    @app.errorhandler(ApiError)
+    def on_refusal(error: ApiError) -> Response:
+        if error.retry_after is None:
+            return app.make_response(answer(error.code, str(error)))
+        seconds = max(1, math.ceil(error.retry_after))
+        refusal = app.make_response(answer(error.code, f"{error} Try again in {seconds} s."))
+        refusal.headers["Retry-After"] = str(seconds)
+        return refusal
 
     @app.errorhandler(ForgeryError)
     def on_known_error(error: ForgeryError) -> tuple[Response | str, int]:

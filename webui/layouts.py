@@ -1,21 +1,24 @@
-"""The JSON bodies of `/invocations`: MLflow's four layouts, the schema and the reader of each.
+"""The bodies of `/invocations`: MLflow's four layouts in JSON, and CSV; schema and reader of each.
 
 MLflow's own server answers malformed requests with the payload inside, so bodies are read here
 first. The layouts are MLflow's and hold rules that a data model cannot word with our codes, so they
 are read by hand; `params` are those of `request_parameters`, for reader and schema alike.
 """
 
-import base64
-import binascii
+import csv
+import io
 import json
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from forgery_pyfunc import base64_text
+from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.request_parameters import Parameters
 from webui.errors import ApiError
 
 COLUMN = "image"
+csv.field_size_limit(2**30)  # of this process; what a request may hold is limited before
 IMAGE = {"type": "string", "contentEncoding": "base64", "description": "an encoded image"}
 IMAGES = {"type": "array", "minItems": 1, "items": IMAGE}
 ROWS = {
@@ -75,6 +78,11 @@ BODY = {
     ]
 }
 
+CSV = {
+    "type": "string",
+    "description": "names in the first line, among them `image`; its values are base64",
+}
+
 
 def read_images(body: bytes, max_files: int) -> list[bytes]:
     """Return the encoded images of a request body, decoded from base64.
@@ -92,13 +100,42 @@ def read_images(body: bytes, max_files: int) -> list[bytes]:
         raise ApiError("bad_request", message)
     layout = layouts[0]
     cells = READERS[layout](document[layout])
-    if not cells:
-        raise ApiError("missing_file", f"{layout} contains no image.")
-    if len(cells) > max_files:
-        message = f"{len(cells)} images in one request; at most {max_files} are allowed."
-        raise ApiError("too_many_files", message)
+    check_number(len(cells), layout, max_files)
     Parameters.read(document.get("params"))
     return [decode_base64(cell, number) for number, cell in enumerate(cells)]
+
+
+def read_csv(body: bytes, max_files: int) -> tuple[list[bytes], bytes]:
+    """Return the encoded images of a CSV body, and the JSON body that asks for the same.
+
+    MLflow's server reads CSV, but refuses text in a column of bytes: so it is sent JSON.
+
+    Raises:
+        ApiError: as `read_images`.
+    """
+    try:
+        rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+    except (ValueError, csv.Error) as error:
+        raise ApiError("bad_request", "The body is not valid CSV in UTF-8.") from error
+    columns, *lines = [row for row in rows if row] or [[]]
+    if columns.count(COLUMN) != 1:
+        raise missing_column("The CSV", "first line")
+    if any(len(line) != len(columns) for line in lines):
+        message = "Every line of the CSV must have as many values as the first has names."
+        raise ApiError("bad_request", message)
+    check_number(len(lines), "The CSV", max_files)
+    cells = [line[columns.index(COLUMN)] for line in lines]
+    images = [decode_base64(cell, number) for number, cell in enumerate(cells)]
+    return images, json.dumps({"dataframe_records": [{COLUMN: cell} for cell in cells]}).encode()
+
+
+def check_number(images: int, layout: str, max_files: int) -> None:
+    """Refuse a request without an image, or with too many."""
+    if not images:
+        raise ApiError("missing_file", f"{layout} contains no image.")
+    if images > max_files:
+        message = f"{images} images in one request; at most {max_files} are allowed."
+        raise ApiError("too_many_files", message)
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -191,6 +228,6 @@ def decode_base64(cell: Any, number: int) -> bytes:
     if not isinstance(cell, str):
         raise ApiError("bad_base64", f"Image {number} is not a base64 string.")
     try:
-        return base64.b64decode(cell, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ApiError("bad_base64", f"Image {number} is not valid base64.") from error
+        return base64_text.decode(cell)
+    except ImageError as error:
+        raise ApiError(error.code, f"Image {number} is not valid base64.") from error

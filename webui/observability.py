@@ -16,7 +16,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from forgery_pyfunc.contract import Record
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET = frozenset({"health.livez", "health.readyz", "health.metrics", "static"})
+QUIET = frozenset(
+    {
+        *("health.livez", "health.readyz", "health.ping", "health.health", "health.metrics"),
+        "static",
+    }
+)
 """Endpoints whose successes are logged at DEBUG only."""
 
 logger = logging.getLogger("webui.access")

@@ -26,6 +26,12 @@ REQUEST_ID_HEADER = {
         "schema": {"type": "string"},
     }
 }
+RETRY_AFTER_HEADER = {
+    "Retry-After": {
+        "description": "seconds until those who wait now will have been served, as expected",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -152,7 +158,7 @@ def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
     return {
         str(status): {
             "description": "`" + "`, `".join(names) + "`",
-            "headers": REQUEST_ID_HEADER,
+            "headers": REQUEST_ID_HEADER | (RETRY_AFTER_HEADER if status == 429 else {}),
             "content": {"application/json": {"schema": _schema(ErrorAnswer)}},
         }
         for status, names in sorted(by_status.items())

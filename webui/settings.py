@@ -48,14 +48,17 @@ class Settings(BaseModel):
     scoring_connect_timeout: float = Field(3.0, gt=0, le=60, description="seconds")
     scoring_read_timeout: float = Field(60.0, gt=0, le=600, description="seconds")
     scoring_concurrency: int = Field(
-        8, ge=1, le=256, description="scoring requests in flight; further ones get 429"
+        8, ge=1, le=256, description="requests at the scoring server at once; others wait"
     )
     evidence_concurrency: int = Field(
-        2, ge=1, le=256, description="pictures whose evidence is drawn at the same time"
+        2, ge=1, le=256, description="pictures whose evidence is drawn at once; others wait"
     )
     max_upload_mb: float = Field(25, gt=0, le=1024, description="size of one file, MiB")
     max_request_mb: float = Field(
         100, gt=0, le=4096, description="size of a request, MiB", validate_default=True
+    )
+    max_held_mb: float = Field(
+        1024, gt=0, description="uploads held at once, MiB; beyond it 429", validate_default=True
     )
     max_pixels: int = Field(64_000_000, ge=64, le=1_000_000_000, description="of one image")
     max_files: int = Field(20, ge=1, le=1000, description="images in one request")
@@ -77,7 +80,9 @@ class Settings(BaseModel):
         2048, gt=0, description="size of that file, MiB; when it is full, nothing more is saved"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    web_threads: int = Field(16, ge=1, le=256, description="requests served at the same time")
+    web_threads: int = Field(
+        256, ge=1, le=1024, description="requests at once; most may wait, each holds a thread"
+    )
     shutdown_seconds: int = Field(
         30, ge=1, le=600, description="grace period for requests in flight"
     )
@@ -88,6 +93,14 @@ class Settings(BaseModel):
         upload = others.data.get("max_upload_mb", 0)
         if value < upload:
             raise ValueError(f"it must be at least MAX_UPLOAD_MB, which is {upload:g}")
+        return value
+
+    @field_validator("max_held_mb")
+    @classmethod
+    def _holds_a_request(cls, value: float, others: ValidationInfo) -> float:
+        request = others.data.get("max_request_mb", 0)
+        if value < request:
+            raise ValueError(f"it must be at least MAX_REQUEST_MB, which is {request:g}")
         return value
 
     @classmethod
@@ -121,3 +134,8 @@ class Settings(BaseModel):
     def max_request_bytes(self) -> int:
         """What a whole request may measure, in bytes."""
         return int(self.max_request_mb * MEBIBYTE)
+
+    @property
+    def max_held_bytes(self) -> int:
+        """What all requests that are not answered yet may measure together, in bytes."""
+        return int(self.max_held_mb * MEBIBYTE)

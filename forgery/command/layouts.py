@@ -1,66 +1,71 @@
-"""How a scan is written: text for people, JSON, CSV, one HTML page."""
+"""How a scan is written: text for people, JSON, JSON lines, CSV, one HTML page."""
 
 import csv
-import io
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
-import click
-
-from forgery.evidence.verdict import percent
+from forgery.evidence.verdict import on_one_line, percent, remark
 from forgery.scanning import ScannedFile
-from forgery_pyfunc.contract import Verdict
-
-SUMMARY: tuple[Verdict, ...] = ("forged", "inconclusive", "authentic")
-FIELDS = ("path", "verdict", "probability", "width", "height", "format", "model_version", "error")
+from forgery_pyfunc.contract import RECORD_FIELDS
 
 
-def write_text(files: Iterator[ScannedFile]) -> list[ScannedFile]:
-    """Write a line per file for people; return the files."""
-    written = []
+class Stream(Protocol):
+    """Where a scan is written."""
+
+    def write(self, text: str, /) -> object:
+        """Write text."""
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+
+
+FIELDS = ("path", *(name for name in RECORD_FIELDS if name != "heatmap"))
+
+
+def write_text(files: Iterable[ScannedFile], out: Stream) -> None:
+    """Write a line per file for people."""
     for file in files:
         record = file.record
         share = "" if record.probability is None else percent(record.probability)
-        click.echo(f"{record.verdict or 'error':13}{share:>7}  {file.name}", nl=not record.error)
-        if record.error:
-            click.echo(f": {record.error_message or record.error}")
-        written.append(file)
-    counts = Counter(file.record.verdict for file in written)
-    failed = sum(bool(file.record.error) for file in written)
-    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in SUMMARY)
-    click.echo(f"{len(written)} files: {summary}, {failed} not scored", err=True)
-    return written
+        line = f"{record.verdict or 'not scored':13}{share:>7}  {file.name}"
+        out.write(on_one_line(f"{line}: {said}" if (said := remark(record)) else line) + "\n")
+        out.flush()
 
 
-def write_json(files: Iterator[ScannedFile]) -> list[ScannedFile]:
-    """Write a JSON object per line; return the files."""
-    written = []
+def write_json(files: Iterable[ScannedFile], out: Stream) -> None:
+    """Write one JSON array with an object per file; whole, too, where the scan is broken off."""
+    separator = "[\n"
+    try:
+        for file in files:
+            out.write(separator + json.dumps(fields(file)))
+            separator = ",\n"
+            out.flush()
+    finally:
+        out.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def write_json_lines(files: Iterable[ScannedFile], out: Stream) -> None:
+    """Write a JSON object per line."""
     for file in files:
-        click.echo(json.dumps(fields(file)))
-        written.append(file)
-    return written
+        out.write(json.dumps(fields(file)) + "\n")
+        out.flush()
 
 
-def write_csv(files: Iterator[ScannedFile]) -> list[ScannedFile]:
-    """Write comma-separated values with a header; return the files."""
-    click.echo(",".join(FIELDS))
-    written = []
+def write_csv(files: Iterable[ScannedFile], out: Stream) -> None:
+    """Write comma-separated values with a header."""
+    table = csv.DictWriter(out, FIELDS, lineterminator="\n")
+    table.writeheader()
     for file in files:
-        line = io.StringIO()
-        csv.DictWriter(line, FIELDS, lineterminator="\n").writerow(fields(file))
-        click.echo(line.getvalue(), nl=False)
-        written.append(file)
-    return written
+        table.writerow(fields(file))
+        out.flush()
 
 
-def write_html(files: Iterator[ScannedFile]) -> list[ScannedFile]:
-    """Write one self-contained page; return the files."""
+def write_html(files: Iterable[ScannedFile], out: Stream) -> None:
+    """Write one self-contained page."""
     from forgery.report.scan_page import render
 
-    written = list(files)
-    click.echo(render(written))
-    return written
+    out.write(render(list(files)) + "\n")
 
 
 def fields(file: ScannedFile) -> dict[str, object]:
@@ -68,9 +73,10 @@ def fields(file: ScannedFile) -> dict[str, object]:
     return {"path": file.name, **{name: getattr(file.record, name) for name in FIELDS[1:]}}
 
 
-LAYOUTS: dict[str, Callable[[Iterator[ScannedFile]], list[ScannedFile]]] = {
+LAYOUTS: dict[str, Callable[[Iterable[ScannedFile], Stream], None]] = {
     "text": write_text,
     "json": write_json,
+    "jsonl": write_json_lines,
     "csv": write_csv,
     "html": write_html,
 }

@@ -1,7 +1,7 @@
 """Verdict and evidence for one picture: what the page shows, the API answers, the report prints."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,7 @@ from forgery.evidence import pictures
 from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
 from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, in_words
 from forgery.evidence.views import VIEWS
-from forgery.evidence.views.method import ELA_QUALITY, Picture
+from forgery.evidence.views.method import ELA_QUALITY, Drawing, Picture
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.guards import Limits
@@ -111,20 +111,29 @@ def gather(
     picture = Picture(image, ela_quality)
     return Evidence(
         picture=pictures.data_uri(pictures.to_jpeg(picture.upright(image.pixels))),
-        views=[view for name in views if (view := draw_view(name, picture)) is not None],
+        views=[encoded(name, drawing) for name, drawing in drawings(picture, views)],
         facts=read_file_facts(data, image, with_location),
     )
 
 
-def draw_view(name: str, picture: Picture) -> View | None:
-    """Return one of `VIEWS` of a picture, None where the picture is too small for it."""
-    method = VIEWS[name]
-    drawing = method.draw(picture)
-    if drawing is None:
-        return None
+def drawings(picture: Picture, views: Iterable[str]) -> Iterator[tuple[str, Drawing]]:
+    """Yield those of the named `VIEWS` for which a picture is large enough, with their names."""
+    for name in views:
+        drawing = VIEWS[name].draw(picture)
+        if drawing is not None:
+            yield name, drawing
+
+
+def explanation(name: str, drawing: Drawing) -> str:
+    """Return how to read a view, and what is to be said about this drawing."""
+    return f"{VIEWS[name].explanation} {drawing.remark}".rstrip()
+
+
+def encoded(name: str, drawing: Drawing) -> View:
+    """Return a drawing as a view for a page."""
     return View(
         name=name,
-        title=method.title,
-        explanation=f"{method.explanation} {drawing.remark}".rstrip(),
+        title=VIEWS[name].title,
+        explanation=explanation(name, drawing),
         image=pictures.data_uri(pictures.to_jpeg(drawing.pixels)),
     )

@@ -47,6 +47,13 @@ def mask_overlay(levels: np.ndarray) -> bytes:
     return _paletted(levels, palette)
 
 
+def laid_over(picture: Image.Image, overlay: bytes) -> Image.Image:
+    """Return an RGB picture with one of the overlays on it, enlarged to its size."""
+    with PngImageFile(io.BytesIO(overlay)) as stored:
+        layer = stored.convert("RGBA").resize(picture.size)
+    return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
+
+
 def data_uri(data: bytes) -> str:
     """Return the bytes of a JPEG or PNG as a data URI."""
     kind = "png" if data.startswith(b"\x89PNG") else "jpeg"

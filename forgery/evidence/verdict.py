@@ -1,6 +1,6 @@
 """A verdict in words: what page, command and report say about a record."""
 
-from forgery_pyfunc.contract import Record
+from forgery_pyfunc.contract import CodedMessage, Record
 
 EVEN = 0.5
 """Probability from which a picture is more likely forged than not, whatever the cuts say."""
@@ -49,3 +49,17 @@ def in_words(record: Record) -> tuple[str, str]:
 def percent(share: float) -> str:
     """Return a probability for people: whole percents, and tenths where each of them counts."""
     return f"{100 * share:.{0 if 0.05 <= share < 0.95 else 1}f} %"
+
+
+def remark(record: Record) -> str:
+    """Return what is to be said beside the verdict: why there is none, or of what part it is."""
+    stated = (record.error, record.reason, record.note)
+    return "; ".join(CodedMessage.parse(text).message or text for text in stated if text)
+
+
+def on_one_line(text: str) -> str:
+    """Return text without what a terminal would obey: names and metadata may hold anything."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

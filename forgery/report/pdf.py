@@ -24,6 +24,7 @@ from reportlab.platypus import (
 )
 
 from forgery.evidence.analysis import Analysis
+from forgery.evidence.pictures import laid_over
 from forgery.evidence.verdict import percent
 
 VERDICT_COLOURS = {"forged": "#a8123c", "authentic": "#0a6449", "inconclusive": "#6b5000"}
@@ -134,9 +135,7 @@ def _maps(analysis: Analysis) -> list[Flowable]:
         ("Mask: alteration more likely than not", analysis.mask_overlay),
     ):
         if overlay:
-            layer = _load(overlay).convert("RGBA").resize(picture.size)
-            laid = PillowImage.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
-            columns.append((caption, laid))
+            columns.append((caption, laid_over(picture, _decoded(overlay))))
     if len(columns) == 1:
         columns.append(("This model does not provide a map.", None))
     return [_pictures(columns)]
@@ -210,4 +209,8 @@ def _picture(image: PillowImage.Image, width: float, height: float = 62 * mm) ->
 
 
 def _load(uri: str) -> PillowImage.Image:
-    return PillowImage.open(io.BytesIO(base64.b64decode(uri.partition(";base64,")[2])))
+    return PillowImage.open(io.BytesIO(_decoded(uri)))
+
+
+def _decoded(uri: str) -> bytes:
+    return base64.b64decode(uri.partition(";base64,")[2])

@@ -32,6 +32,7 @@ def render(
     detector: Description,
     evaluation: Evaluation | None,
     data: TrainingData | None = None,
+    listed: bool = False,
 ) -> str:
     """Return the card as Markdown.
 
@@ -39,6 +40,7 @@ def render(
         detector: what the detector says of itself.
         evaluation: its figures, or None for a model not yet evaluated.
         data: what it learnt from; by default what the detector says.
+        listed: whether `ATTRIBUTION.md`, beside the network, names every photograph.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(report.TEMPLATES)),
@@ -55,6 +57,7 @@ def render(
         evaluation=evaluation,
         words=report.in_words(evaluation) if evaluation else [],
         data=data or detector.data,
+        listed=listed,
         columns={name: report.COLUMNS[name] for name in COLUMNS},
         where_columns=report.WHERE,
     )

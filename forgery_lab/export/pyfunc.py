@@ -20,7 +20,10 @@ from forgery_pyfunc.request_parameters import PARAMETER_TYPES, Parameters
 
 PACKAGE = Path(forgery_pyfunc.__file__).parent
 
-REQUIREMENTS = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow")
+REQUIREMENTS = (
+    *("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow"),
+    *("httptools", "uvloop"),  # uvicorn takes both; without, kept connections wait: docs/upstream
+)
 """What a served model needs; TensorFlow is not among it. MLflow's small package is a part of its
 large one: so the same list holds where the model is made and in the container."""
 

@@ -41,6 +41,13 @@ class PhotoSource:
     repository: str
     commit: str
     terms: str
+    authors: str = "not stated"
+    licence_url: str = ""
+
+    @property
+    def page(self) -> str:
+        """Where GitHub shows the commit."""
+        return f"https://github.com/{self.repository}/tree/{self.commit}"
 
     @property
     def url(self) -> str:
@@ -53,12 +60,15 @@ CAMERAS = PhotoSource(
     "drewnoakes/metadata-extractor-images",
     "d63b8770911b233569fde2811d076f08f1681e1d",
     "free to use for any purpose",
+    "contributors to Drew Noakes' metadata-extractor",
 )
 WEB = PhotoSource(
     "photos_web",
     "alexeygrigorev/clothing-dataset-small",
     "36364be1969242c019705255cd87aed00c73a939",
     "CC0 1.0",
+    "Alexey Grigorev, with Tagias.com, Patricia Goldberg, Chandana Priya and other contributors",
+    "https://creativecommons.org/publicdomain/zero/1.0/",
 )
 SOURCES = (CAMERAS, WEB)
 
@@ -201,6 +211,6 @@ def _keep(unpacked: Path, target: Path, wanted: Collection[str]) -> set[str]:
     for path in images(unpacked):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest in wanted and digest not in kept:
-            path.rename(target / f"{digest[:16]}{path.suffix.lower()}")
+            path.rename(target / f"{digest[:16]}_{path.name}")
             kept.add(digest)
     return kept

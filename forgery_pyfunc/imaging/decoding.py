@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from PIL import (
@@ -17,12 +16,13 @@ from PIL import (
 )
 
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging import guards
+from forgery_pyfunc.imaging import bmp, guards, png, tiff
 from forgery_pyfunc.imaging.guards import Limits
-from forgery_pyfunc.imaging.jpeg_header import JpegHeader, read_header
+from forgery_pyfunc.imaging.jpeg_header import JpegHeader, essence, read_header
 from forgery_pyfunc.imaging.sniffing import refusal, sniff
 
 ORIENTATION_TAG = 0x0112
+_END_OF_JPEG = b"\xff\xd9"
 
 # The plug-ins are called directly: Image.open() would also guess other formats, and its size check
 # rests on a module-wide setting that threads share.
@@ -44,7 +44,7 @@ class DecodedImage:
         pixels: uint8[H, W, 3], RGB; grey is repeated, alpha composited on white, 16 bits scaled to
             8, embedded colour profiles ignored.
         luma: uint8[H, W]; a JPEG's own luma as its decoder gives it, else ITU-R BT.601 luma.
-        format: "JPEG", "PNG", "TIFF", "BMP" or "WEBP".
+        format: "JPEG", "PNG", "TIFF", "BMP" or "WEBP"; empty for pixels without a file.
         mode: Pillow's name of the stored pixel layout, such as "RGB", "CMYK", "I;16" or "P".
         orientation: EXIF orientation 1 … 8; `oriented` turns a map the way a viewer shows it.
         jpeg: the JPEG's header, None for other formats.
@@ -77,6 +77,16 @@ class DecodedImage:
         return replace(self, pixels=pixels, luma=luma)
 
 
+@dataclass(frozen=True)
+class _Accepted:
+    """A file of a kind that is read: what its decoder is given, and what was found before."""
+
+    name: str
+    data: bytes
+    jpeg: JpegHeader | None = None
+    frames: int | None = None
+
+
 def decode(data: bytes, limits: Limits | None = None) -> DecodedImage:
     """Return the image that `data` holds, its first frame, as it is stored.
 
@@ -86,13 +96,16 @@ def decode(data: bytes, limits: Limits | None = None) -> DecodedImage:
             `broken_image`; the message is one sentence for the sender of the file.
     """
     limits = limits or Limits()
-    name, header = _check(data, limits)
+    accepted = _accept(data, limits)
     try:
-        return _decode(data, name, header, limits)
+        return _decode(accepted, limits)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Decoders fail in many ways on damaged files.
-        raise _damaged(name, error) from error
+        lean = essence(data) if accepted.jpeg else data
+        if len(lean) == len(data):
+            raise _damaged(accepted.name, error) from error
+    return decode(lean, limits)  # viewers show the picture although what is around it is damaged
 
 
 def check(data: bytes, limits: Limits | None = None) -> None:
@@ -102,64 +115,98 @@ def check(data: bytes, limits: Limits | None = None) -> None:
         ImageError: as `decode`; damage inside the pixel data is not found.
     """
     limits = limits or Limits()
-    name, header = _check(data, limits)
-    if header is not None:
+    accepted = _accept(data, limits)
+    if accepted.jpeg is not None:
         return
     try:
-        size = _open(name, data, limits).size
+        size = _open(accepted, limits).size
     except ImageError:
         raise
     except Exception as error:  # As in `decode`.
-        raise _damaged(name, error) from error
+        raise _damaged(accepted.name, error) from error
     guards.check_pixels(*size, limits)
 
 
-def _check(data: bytes, limits: Limits) -> tuple[str, JpegHeader | None]:
-    """Return format and JPEG header of a file whose size, kind and header are accepted."""
+def from_pillow(picture: Image.Image, limits: Limits | None = None) -> DecodedImage:
+    """Return the pixels of a Pillow image: what file they came from does not count.
+
+    Raises:
+        ImageError: `empty_image`, `too_many_pixels`, `unsupported_format`, or `broken_image` where
+            a picture that Pillow opened cannot be loaded.
+    """
+    limits = limits or Limits()
+    if 0 in picture.size:
+        raise ImageError("The picture has no pixels.", "empty_image")
+    guards.check_pixels(*picture.size, limits)
+    try:
+        picture.load()  # also turns TIFFs upright, and drops their orientation
+        pixels = np.ascontiguousarray(_rgb(picture, None))
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # As in `decode`.
+        raise _damaged("image", error) from error
+    return DecodedImage(
+        pixels, _luma(pixels, picture.mode), "", picture.mode, _orientation(picture)
+    )
+
+
+def _luma(pixels: np.ndarray, mode: str) -> np.ndarray:
+    """Return uint8[H, W] of pixels; those that were stored as grey stay as they are."""
+    if mode == "L":
+        return pixels[..., 0].copy()
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+def _accept(data: bytes, limits: Limits) -> _Accepted:
+    """Return a file whose size, kind and header are accepted, without what no decoder needs."""
     guards.check_bytes(data, limits)
     name = sniff(data)
+    if name == "JPEG":
+        header = read_header(data)
+        guards.check_pixels(header.width, header.height, limits)
+        if not header.complete:
+            raise ImageError("The JPEG is cut off: its end is missing.", "broken_image")
+        return _Accepted(name, data if header.ended else _ended(data, header), header, frames=1)
+    if name == "PNG":
+        if png.is_cgbi(data):
+            raise refusal("CgBI")
+        guards.check_chunks(data)
+        lean = png.essence(data)
+        return _Accepted(name, lean.data, frames=lean.frames)
+    if name == "TIFF":
+        return _Accepted(name, data, frames=tiff.check(data))
+    if name == "BMP":
+        bmp.check(data)
     if name not in _PLUGINS:
         raise refusal(name)
-    if name == "PNG":
-        guards.check_chunks(data)
-    if name == "TIFF":
-        guards.check_directories(data)
-    header = read_header(data) if name == "JPEG" else None
-    if header is not None:
-        guards.check_pixels(header.width, header.height, limits)
-        _check_jpeg(header)
-    return name, header
+    return _Accepted(name, data)
 
 
 def _damaged(name: str, error: Exception) -> ImageError:
-    return ImageError(f"The {name} file is damaged or cut off: {_reason(error)}.", "broken_image")
+    """Return our own sentence for what a decoder says; its words are for programmers."""
+    cut = isinstance(error, EOFError) or "truncated" in str(error)
+    what = "ends too early" if cut else "is damaged or cut off"
+    name = name.replace("WEBP", "WebP")
+    return ImageError(f"The {name} file {what}: its picture cannot be decoded.", "broken_image")
 
 
-def _decode(data: bytes, name: str, header: JpegHeader | None, limits: Limits) -> DecodedImage:
-    stored = _open(name, data, limits)
+def _decode(accepted: _Accepted, limits: Limits) -> DecodedImage:
+    name, data, header = accepted.name, accepted.data, accepted.jpeg
+    stored = _open(accepted, limits)
     guards.check_pixels(*stored.size, limits)
     mode = stored.mode
+    frames = accepted.frames or min(getattr(stored, "n_frames", 1), guards.MAX_FRAMES_COUNTED)
     if name == "TIFF":
-        _check_tiff(stored)
-        frames = _count_pages(stored)
         orientation = _orientation(stored)
         stored.load()
         # Pillow turns TIFFs the way they are shown: turn them back.
         pixels = oriented(_rgb(stored, header), {6: 8, 8: 6}.get(orientation, orientation))
     else:
-        frames = min(getattr(stored, "n_frames", 1), guards.MAX_FRAMES_COUNTED)
         stored.load()
         pixels = _rgb(stored, header)
         orientation = _orientation(stored)
     pixels = np.ascontiguousarray(pixels)
-    if header is not None and mode == "RGB":
-        luma = _jpeg_luma(data)
-    else:
-        luma = (
-            pixels[..., 0].copy()
-            if mode == "L"
-            else np.asarray(Image.fromarray(pixels).convert("L"))
-        )
+    luma = _jpeg_luma(data) if header is not None and mode == "RGB" else _luma(pixels, mode)
     if header is not None and _ends_early(data, header, luma):
         raise ImageError(
             "The JPEG is cut off: the lower part of the image is missing.", "broken_image"
@@ -182,11 +229,9 @@ class StoredMetadata:
 
 def read_metadata(data: bytes) -> StoredMetadata:
     """Return what a file that `decode` accepts holds beside its pixels; no pixel is decoded."""
-    name = sniff(data)
-    if name not in _PLUGINS:
-        raise refusal(name)
+    accepted = _accept(data, guards.NO_LIMITS)
     try:
-        stored = _open(name, data, guards.NO_LIMITS)
+        stored = _open(accepted, guards.NO_LIMITS)
         exif = stored.getexif()
         xmp = stored.info.get("xmp") or stored.info.get("XML:com.adobe.xmp") or b""
     except ImageError:
@@ -211,50 +256,13 @@ def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
     return turns.get(orientation, lambda a: a)(array)
 
 
-def _reason(error: Exception) -> str:
-    """Return the decoder's own words, on one line and without a full stop."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return text[:120] or type(error).__name__
+def _open(accepted: _Accepted, limits: Limits) -> ImageFile.ImageFile:
+    if accepted.name == "WEBP":  # Its plug-in sets canvases aside as soon as it is called.
+        guards.check_canvas(accepted.data, limits)
+    return _PLUGINS[accepted.name](io.BytesIO(accepted.data))
 
 
-def _check_jpeg(header: JpegHeader) -> None:
-    if header.precision != 8 or header.process.startswith(("lossless", "other")):
-        raise ImageError(
-            f"The JPEG is {header.process} with {header.precision} bits; only 8-bit "
-            "baseline and progressive JPEGs are supported.",
-            "unsupported_format",
-        )
-    if not header.complete:
-        raise ImageError("The JPEG is cut off: its end is missing.", "broken_image")
-
-
-def _open(name: str, data: bytes, limits: Limits) -> ImageFile.ImageFile:
-    if name == "WEBP":  # Its plug-in sets canvases aside as soon as it is called.
-        guards.check_canvas(data, limits)
-    return _PLUGINS[name](io.BytesIO(data))
-
-
-def _check_tiff(stored: Any) -> None:
-    """Refuse raw files that are TIFFs: what would be read is only a small preview."""
-    tags = stored.tag_v2
-    reduced = bool(tags.get(254, 0) & 1) and 330 in tags
-    if 50706 in tags or reduced:
-        raise refusal("RAW")
-
-
-def _count_pages(stored: ImageFile.ImageFile) -> int:
-    pages = 1
-    try:
-        while pages < guards.MAX_FRAMES_COUNTED:
-            stored.seek(pages)
-            pages += 1
-    except EOFError:
-        pass  # The usual end of the list of pages.
-    stored.seek(0)
-    return pages
-
-
-def _orientation(stored: ImageFile.ImageFile) -> int:
+def _orientation(stored: Image.Image) -> int:
     try:
         value = stored.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # Metadata are often damaged, while the image itself is sound.
@@ -265,15 +273,14 @@ def _orientation(stored: ImageFile.ImageFile) -> int:
 def _rgb(stored: Image.Image, header: JpegHeader | None) -> np.ndarray:
     """Return uint8[H, W, 3] of a loaded Pillow image of any mode."""
     if stored.mode.startswith(("I", "F")):
-        return np.repeat(_to_8_bits(np.asarray(stored))[..., None], 3, 2)
+        values = np.asarray(stored)
+        levels = _to_8_bits(values)
+        if isinstance(transparent := stored.info.get("transparency"), int):
+            levels[values == transparent] = 255
+        return np.repeat(levels[..., None], 3, 2)
     if stored.mode == "CMYK" and header is not None and header.adobe_transform is None:
         # Pillow takes every CMYK JPEG for Adobe's inverted kind; without its marker it is not.
         stored = Image.fromarray(255 - np.asarray(stored), "CMYK")
-    if stored.mode == "LAB":
-        raise ImageError(
-            "The TIFF is in CIELAB colours; only grey, RGB, CMYK and palette are supported.",
-            "unsupported_format",
-        )
     if stored.has_transparency_data:
         picture = stored.convert("RGBA")
         stored = Image.new("RGB", stored.size, "white")
@@ -309,7 +316,29 @@ def _ends_early(data: bytes, header: JpegHeader, luma: np.ndarray) -> bool:
     the end marker tell the cases apart: a whole picture stays as it is, a cut one takes them for
     picture data.
     """
+    if not header.ended:
+        return not _fits(data[:-2])
     if header.progressive or not (luma[-1:, -1:] == 128).all():
         return False
     padded = data[: header.end - 2] + bytes(4096) + data[header.end - 2 : header.end]
     return not np.array_equal(_jpeg_luma(padded) if header.components != 4 else luma, luma)
+
+
+def _ended(data: bytes, header: JpegHeader) -> bytes:
+    """Return a JPEG up to the last scan's data, with the end marker that it lacks."""
+    return data[: header.end].rstrip(b"\xff") + _END_OF_JPEG
+
+
+def _fits(data: bytes) -> bool:
+    """Return whether the last scan of a JPEG without its end marker holds all data and no more.
+
+    Then bytes put behind them change nothing, and the last two cannot be spared.
+    """
+    pixels = _jpeg_pixels(data)
+    longer, shorter = _jpeg_pixels(data + b"\xff\0" * 2048), _jpeg_pixels(data[:-2])
+    return np.array_equal(pixels, longer) and not np.array_equal(pixels, shorter)
+
+
+def _jpeg_pixels(data: bytes) -> np.ndarray:
+    """Return the pixels of a JPEG without its end marker."""
+    return np.asarray(JpegImagePlugin.JpegImageFile(io.BytesIO(data + _END_OF_JPEG)))

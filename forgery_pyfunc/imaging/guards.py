@@ -1,11 +1,12 @@
 """Limits that a file must meet before a decoder sets memory aside or spends time on it."""
 
+import contextlib
 import struct
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from forgery_pyfunc.errors import ImageError
+from forgery_pyfunc.errors import ImageError, ModelError
 
 MAX_CHUNKS = 10_000
 """Of a PNG, where it is not large itself."""
@@ -27,6 +28,25 @@ class Limits:
 
 
 NO_LIMITS = Limits(sys.maxsize, sys.maxsize)
+
+
+def read_limits(environment: Mapping[str, str]) -> Limits:
+    """Return the limits that MAX_UPLOAD_MB and MAX_PIXELS set, everywhere alike.
+
+    Raises:
+        ModelError: one of them is not a number above 0.
+    """
+    megabytes = _positive(environment, "MAX_UPLOAD_MB", Limits.max_bytes / 2**20)
+    pixels = _positive(environment, "MAX_PIXELS", Limits.max_pixels)
+    return Limits(max_bytes=int(megabytes * 2**20), max_pixels=int(pixels))
+
+
+def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name) or str(default)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise ModelError(f"{name} is {text!r}; it must be a number above 0")
 
 
 def check_bytes(data: bytes, limits: Limits) -> None:
@@ -81,28 +101,3 @@ def check_chunks(data: bytes) -> None:
             return  # what follows the end is no chunk, and no decoder reads it
         position += 12 + int.from_bytes(data[position : position + 4], "big")
     raise ImageError(f"The PNG has more than {allowed} chunks.", "broken_image")
-
-
-def check_directories(data: bytes) -> None:
-    """Refuse a flood of TIFF entries, each of which Pillow would read by itself.
-
-    Directories may lie upon each other, so their number is not bounded by the size of the file.
-    """
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-    count_size, entry_size, link_size = (8, 20, 8) if 43 in data[2:4] else (2, 12, 4)  # 43: BigTIFF
-
-    def number(position: int, size: int) -> int:
-        return int.from_bytes(data[position : position + size], order)
-
-    position, met, entries = number(link_size, link_size), set[int](), 0
-    while position and position not in met and len(met) < MAX_FRAMES_COUNTED:
-        met.add(position)
-        count = number(position, count_size)
-        entries += count
-        if count > MAX_ENTRIES or entries > MAX_ENTRIES_IN_ALL:
-            raise ImageError(
-                f"The TIFF has more than {MAX_ENTRIES} entries in a directory, "
-                f"or {MAX_ENTRIES_IN_ALL} in total.",
-                "broken_image",
-            )
-        position = number(position + count_size + count * entry_size, link_size)

@@ -6,11 +6,13 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging import guards
+from forgery_pyfunc.imaging.sniffing import refusal
 
 # ITU-T T.81, Annex K: the example tables that the Independent JPEG Group's library scales.
 ANNEX_K_LUMA = np.reshape([
@@ -42,10 +44,19 @@ _PROCESSES = {
     0xC1: "extended",
     0xC2: "progressive",
     0xC3: "lossless",
+    0xC5: "hierarchical",
+    0xC6: "hierarchical progressive",
+    0xC7: "hierarchical lossless",
     0xC9: "extended arithmetic",
     0xCA: "progressive arithmetic",
     0xCB: "lossless arithmetic",
+    0xCD: "hierarchical arithmetic",
+    0xCE: "hierarchical progressive arithmetic",
+    0xCF: "hierarchical lossless arithmetic",
 }
+_FRAMES_READ = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
+_JPEG_LS, _HIERARCHY = 0xF7, 0xDE
+READ = "JPEGs are read with 8 bits per sample, baseline or progressive"
 _APPLICATION_MARKS = [
     (0xE0, b"JFIF\0", "JFIF"),
     (0xE0, b"JFXX\0", "JFXX"),
@@ -62,7 +73,9 @@ _TABLES_PER_SEGMENT = 4  # ITU-T T.81 has four places for them
 
 _END_OF_ENTROPY = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _END_OF_FILLING = re.compile(rb"[^\xff]", re.DOTALL)
-_EOI = 0xD9
+_SOI, _EOI, _SOS, _COMMENT = b"\xff\xd8", 0xD9, 0xDA, 0xFE
+_LEAST_SIZES = {b"JFIF": 14, b"Adob": 12, b"Exif": 6}
+"""Of application segments that concern how a picture is shown, bytes by their first letters."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +85,8 @@ class JpegHeader:
     `tables` holds one quantisation table per component, 64 values row by row (not zigzag).
     `quality` is the IJG quality whose luma table is nearest, `standard` whether it is that very
     table. `table_hash` names the tables of all components. `markers` are application segments and
-    comments in file order, each once. `complete` is false when the end marker or, in a progressive
-    file, a scan is missing.
+    comments in file order, each once. `complete` is false when a scan is missing, `ended` when the
+    end marker is. `end` is behind that marker, or else behind the data of the last scan.
     """
 
     width: int
@@ -90,6 +103,7 @@ class JpegHeader:
     adobe_transform: int | None
     scans: int
     complete: bool
+    ended: bool
     end: int
 
     @property
@@ -142,11 +156,21 @@ class _Segments:
     scans: list[bytes] | None = None
     markers: tuple[str, ...] = ()
     adobe_transform: int | None = None
-    end: int | None = None
+    ended: bool = False
+    end: int = 0
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Yield marker, payload and offset behind it; entropy-coded data are leapt over.
+class _Segment(NamedTuple):
+    """One segment: from the byte in front of its marker to behind it and its entropy-coded data."""
+
+    marker: int
+    payload: bytes
+    start: int
+    end: int
+
+
+def _segments(data: bytes) -> Iterator[_Segment]:
+    """Yield the segments of a JPEG up to its end marker, those without content left out.
 
     Raises:
         ImageError: `broken_image` for more segments, or more bytes between them, than files have.
@@ -164,24 +188,26 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
                 f"{guards.MAX_STRAY_BYTES // 2**20} MiB of stray bytes between them.",
                 "broken_image",
             )
-        marker = filling[0][0]
+        marker, start_of_marker = filling[0][0], filling.start() - 1
         position = filling.end()
         if marker == _EOI:
-            yield marker, b"", position
+            yield _Segment(marker, b"", start_of_marker, position)
             return
         if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:
             continue
         if position + 2 > len(data):
             return
         length = struct.unpack_from(">H", data, position)[0]
+        if length < 2 and (0xE0 <= marker <= 0xEF or marker == _COMMENT):
+            length = 2  # as libjpeg takes it
         payload = data[position + 2 : position + length]
         if length < 2 or len(payload) < length - 2:
             return
         position += length
-        yield marker, payload, position
-        if marker == 0xDA:
+        if marker == _SOS:
             ending = _END_OF_ENTROPY.search(data, position)
             position = ending.start() if ending else len(data)
+        yield _Segment(marker, payload, start_of_marker, position)
 
 
 def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -203,19 +229,21 @@ def _quantisation_tables(payload: bytes) -> Iterator[tuple[int, tuple[int, ...]]
 def _collect(data: bytes) -> _Segments:
     segments = _Segments(tables={}, scans=[])
     markers: dict[str, None] = {}
-    for marker, payload, position in _segments(data):
+    for marker, payload, _, end in _segments(data):
         if marker == 0xDB:
             for number, table in _quantisation_tables(payload):
                 segments.tables[number] = table
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            segments.frame = segments.frame or (marker, payload)
-        elif marker == 0xDA and segments.scans is not None:
+        elif marker in _PROCESSES or marker in (_JPEG_LS, _HIERARCHY):
+            if segments.frame is None:
+                _check_frame(marker, payload)
+                segments.frame = (marker, payload)
+        elif marker == _SOS and segments.scans is not None:
             segments.scans.append(payload)
             if len(segments.scans) > guards.MAX_SCANS:
                 raise ImageError(
                     f"The JPEG has more than {guards.MAX_SCANS} scans.", "broken_image"
                 )
-        elif marker == 0xFE:
+        elif marker == _COMMENT:
             markers["COM"] = None
         elif 0xE0 <= marker <= 0xEF:
             names = (
@@ -228,13 +256,59 @@ def _collect(data: bytes) -> _Segments:
             if name == "Adobe" and len(payload) >= 12:
                 segments.adobe_transform = payload[11]
         elif marker == _EOI:
-            segments.end = position
+            segments.ended = True
+        if marker in (_SOS, _EOI):
+            segments.end = end
     segments.markers = tuple(markers)
     return segments
 
 
-def _all_scans_present(scans: list[bytes], component_ids: list[int]) -> bool:
-    """Return whether a progressive file's passes bring every coefficient to its last bit."""
+def _check_frame(marker: int, frame: bytes) -> None:
+    """Refuse a JPEG of a kind that is not read, by the header of its first frame."""
+    if marker == _JPEG_LS:
+        raise refusal("JPEG-LS")
+    if marker not in _FRAMES_READ:
+        raise _unsupported(f"is {_PROCESSES.get(marker, 'hierarchical')}")
+    if len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
+        raise ImageError("The JPEG's frame header is damaged.", "broken_image")
+    precision, height, width, count = struct.unpack_from(">BHHB", frame)
+    if precision != 8:
+        raise _unsupported(f"has {precision} bits per sample")
+    if width and not height:
+        raise _unsupported("states its height only behind the picture")
+    if count not in (1, 3, 4):
+        raise _unsupported(f"has {count} colour components")
+    factors = [(part >> 4, part & 15) for part in frame[7 : 7 + 3 * count : 3]]
+    for direction in zip(*factors, strict=True):
+        if not all(direction):
+            raise ImageError("The JPEG's frame header is damaged.", "broken_image")
+        if any(max(direction) % factor for factor in direction):
+            raise _unsupported("has colour components of sizes that are no whole parts of another")
+
+
+def _unsupported(what: str) -> ImageError:
+    return ImageError(f"The JPEG {what}, which is not read; {READ}.", "unsupported_format")
+
+
+def essence(data: bytes) -> bytes:
+    """Return a JPEG without what does not concern how its picture is shown.
+
+    That is: comments, application segments other than well-formed JFIF, Adobe and EXIF ones, bytes
+    between segments, markers without content, and what follows the end.
+    """
+    kept = [_SOI]
+    for marker, payload, start, end in _segments(data):
+        told = 0xE0 <= marker <= 0xEF or marker == _COMMENT
+        if not told or len(payload) >= _LEAST_SIZES.get(payload[:4], len(payload) + 1):
+            kept.append(data[start:end])
+    return b"".join(kept)
+
+
+def _all_scans_present(process: str, scans: list[bytes], component_ids: list[int]) -> bool:
+    """Return whether every component has its scan; in a progressive file, to the last bit."""
+    if not process.startswith("progressive"):
+        named = {number for scan in scans if scan for number in scan[1 : 1 + 2 * scan[0] : 2]}
+        return named >= set(component_ids)
     missing = {number: np.ones(64, bool) for number in component_ids}
     for scan in scans:
         count = scan[0] if scan else 0
@@ -251,7 +325,8 @@ def read_header(data: bytes) -> JpegHeader:
     """Return the header of a JPEG file, from its bytes alone; no pixel is decoded.
 
     Raises:
-        ImageError: `broken_image` when a marker that every JPEG needs is missing or damaged.
+        ImageError: `broken_image` when a marker that every JPEG needs is missing or damaged;
+            `unsupported_format` for lossless, hierarchical and other kinds that are not read.
     """
     if data[:2] != b"\xff\xd8":
         raise ImageError("The file does not start with a JPEG marker.", "not_an_image")
@@ -259,19 +334,13 @@ def read_header(data: bytes) -> JpegHeader:
     if segments.frame is None or not segments.scans:
         raise ImageError("The JPEG ends before its image data begin.", "broken_image")
     marker, frame = segments.frame
-    if len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
-        raise ImageError("The JPEG's frame header is damaged.", "broken_image")
     precision, height, width, count = struct.unpack_from(">BHHB", frame)
     parts = [frame[6 + 3 * i : 9 + 3 * i] for i in range(count)]
     tables = tuple(segments.tables[part[2]] for part in parts if part[2] in segments.tables)
     if not count or len(tables) < count:
         raise ImageError("The JPEG lacks a quantisation table.", "broken_image")
     factors = tuple((part[1] >> 4, part[1] & 15) for part in parts)
-    process = _PROCESSES.get(marker, "other")
-    complete = segments.end is not None and (
-        not process.startswith("progressive")
-        or _all_scans_present(segments.scans, [part[0] for part in parts])
-    )
+    process = _PROCESSES[marker]
     quality, standard = estimate_quality(tables[0])
     return JpegHeader(
         width=width,
@@ -287,8 +356,9 @@ def read_header(data: bytes) -> JpegHeader:
         markers=segments.markers,
         adobe_transform=segments.adobe_transform,
         scans=len(segments.scans),
-        complete=complete,
-        end=segments.end or len(data),
+        complete=_all_scans_present(process, segments.scans, [part[0] for part in parts]),
+        ended=segments.ended,
+        end=segments.end,
     )
 
 

@@ -29,13 +29,14 @@ def test_actions_are_pinned_with_their_version(workflow: tuple[Path, dict]) -> N
 
 
 def test_rights_are_given_job_by_job(workflow: tuple[Path, dict]) -> None:
-    _, content = workflow
+    path, content = workflow
     assert content["permissions"] == {}
     assert content["concurrency"]["group"]
     for name, job in content["jobs"].items():
         granted = dict(job["permissions"])
-        assert granted.pop("contents", "read") == "read", name
-        assert set(granted) <= {"id-token"}, name
+        if (path.name, name) != ("release.yml", "announce"):  # which creates the GitHub release
+            assert granted.pop("contents", "read") == "read", name
+        assert set(granted) <= {"id-token", "contents"}, name
 
 
 def test_every_job_ends(workflow: tuple[Path, dict]) -> None:
@@ -195,3 +196,80 @@ def test_the_runner_is_told_what_to_do(
         env=environment, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert said.splitlines() == done
+
+
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
+
+
+@pytest.fixture(scope="module")
+def release() -> dict[str, Any]:
+    """The jobs of release.yml."""
+    return yaml.safe_load(RELEASE.read_text("utf-8"))["jobs"]
+
+
+def test_only_the_job_that_publishes_may_and_it_runs_nothing_of_the_tree(
+    release: dict[str, Any],
+) -> None:
+    asking = {name for name, job in release.items() if "id-token" in job["permissions"]}
+    assert asking == {"publish"}
+    assert release["publish"]["environment"] == "pypi"
+    assert set(release["publish"]["needs"]) == {"ci", "build"}
+    assert all("run" not in step for step in release["publish"]["steps"])
+
+
+def test_what_the_doors_installed_is_published(release: dict[str, Any]) -> None:
+    build = release["build"]
+    assert build["env"]["DIST"] == "${{ github.workspace }}/dist"
+    runs = [step.get("run") or step["uses"].partition("@")[0] for step in build["steps"]]
+    made = runs.index(".venv/bin/python -m hatchling build --directory dist")
+    assert runs[made + 1 : made + 3] == ["make doors", "actions/upload-artifact"]
+
+
+def script(release: dict[str, Any], name: str) -> str:
+    """Return what a step of the job `build` runs."""
+    return next(step["run"] for step in release["build"]["steps"] if step.get("name") == name)
+
+
+@pytest.mark.parametrize(
+    ("tag", "on_main", "says"),
+    [
+        ("v1.2.3", True, ""),
+        ("v1.2.4", True, "The tag is v1.2.4, but pyproject.toml has version 1.2.3."),
+        ("v1.2.3", False, "v1.2.3 is not on main."),
+    ],
+)
+def test_a_tag_of_another_version_or_branch_is_not_published(
+    release: dict[str, Any], tmp_path: Path, tag: str, on_main: bool, says: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for arguments in (["init", "--quiet"], ["add", "."], [*identity, "commit", "-qm", "a"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    subprocess.run(["git", "update-ref", "refs/remotes/origin/main", "HEAD"], cwd=tmp_path)
+    if not on_main:
+        commit = [*identity, "commit", "-qm", "b", "--allow-empty"]
+        subprocess.run(["git", *commit], cwd=tmp_path, check=True)
+    check = script(release, "Is the tag this version, and on main?")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", check],
+        cwd=tmp_path, env=os.environ | {"GITHUB_REF_NAME": tag}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == bool(says), done.stderr
+    assert says in done.stdout
+
+
+@pytest.mark.parametrize("text", ["# Changelog\n\n## [1.2.3] - 2026-01-01\n\n{}\n", "# None\n{}"])
+def test_the_release_has_the_changelogs_text(
+    release: dict[str, Any], tmp_path: Path, text: str
+) -> None:
+    changes = "### Added\n\n- This.\n"
+    last = "## [1.2.2] - 2025-01-01\n\n- That.\n"
+    (tmp_path / "CHANGELOG.md").write_text(text.format(changes) + last)
+    extract = script(release, "The changelog's text of this version")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", extract],
+        cwd=tmp_path, env=os.environ | {"GITHUB_REF_NAME": "v1.2.3"}, check=False,
+    )  # fmt: skip
+    notes = (tmp_path / "notes/notes.md").read_text()
+    assert (done.returncode, notes.strip()) == ((1, "") if "None" in text else (0, changes.strip()))

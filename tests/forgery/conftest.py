@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from werkzeug.serving import make_server
 
-from tests.webui.conftest import scoring_log, scoring_server, settings, stand_in  # noqa: F401
+from tests.webui.conftest import scoring_log, scoring_server, settings  # noqa: F401
 from tests.webui.pictures import picture
 from webui.application import create_app
 from webui.settings import Settings

@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
-from forgery.client import Client, ClientError
+from forgery.client import Client, ClientError, read_records
+from forgery_pyfunc.contract import RECORD_FIELDS
 from tests.webui.pictures import picture
 
 
@@ -13,3 +16,9 @@ def test_the_client_gives_typed_answers(front_end):
     with pytest.raises(ClientError, match="not a picture") as refusal:
         client.analyze("a.jpg", b"hello")
     assert refusal.value.code == "not_an_image"
+
+
+def test_the_records_of_older_models_have_no_note():
+    old = {name: None for name in RECORD_FIELDS if name != "note"}
+    (record,) = read_records(json.dumps({"predictions": [old]}).encode(), expected=1)
+    assert record.note is None

@@ -25,11 +25,11 @@ from forgery.client import Client
 from forgery.command import main
 from forgery.evidence.analysis import analyse
 from forgery.report.pdf import draw
-from forgery.scoring import ShippedDetector
+from forgery_pyfunc import Detector
 from forgery_pyfunc.imaging.guards import Limits
 
 data = Path(sys.argv[1]).read_bytes()
-record = ShippedDetector().score([data], heatmap=True)[0]
+record = Detector.shipped().score(data, with_heatmap=True)
 draw(analyse("a.jpg", data, record, Limits()), "1")
 with contextlib.suppress(SystemExit):
     main(["scan", "--html", sys.argv[1]])
@@ -79,13 +79,15 @@ def test_it_holds_two_packages_with_their_data_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"forgery", "forgery_pyfunc"}
-    shipped = {f"forgery/shipped/{name}" for name in ("detector.json", "network.onnx")}
+    shipped = {
+        f"forgery/shipped/{name}" for name in ("detector.json", "network.onnx", "ATTRIBUTION.md")
+    }
     assert {*shipped, "forgery/report/templates/scan.html"} <= set(names)
 
 
 def test_the_command_needs_no_checkout(environment, tmp_path):
     (tmp_path / "a.jpg").write_bytes(encode(scene(), quality=90))
-    scan = run(environment, "forgery", "scan", "--json", tmp_path)
+    scan = run(environment, "forgery", "scan", "--jsonl", tmp_path)
     assert scan.returncode == 0, scan.stderr
     assert json.loads(scan.stdout)["verdict"] == "authentic"
     listed = run(environment, "forgery", "--help")

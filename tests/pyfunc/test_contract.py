@@ -9,6 +9,7 @@ import forgery_pyfunc
 from forgery_pyfunc.contract import (
     CODES,
     ERROR_CODES,
+    NOTE_CODES,
     PARAMETER_CODE,
     REASON_CODES,
     RECORD_FIELDS,
@@ -23,7 +24,7 @@ from webui.errors import STATUS_OF_CODE
 def test_the_fields_of_a_record_stand_in_the_order_of_the_contract():
     assert list(RECORD_FIELDS) == [
         "verdict", "probability", "heatmap", "width", "height", "format", "model_version",
-        "error", "reason", "t_lo", "t_hi",
+        "error", "reason", "t_lo", "t_hi", "note",
     ]  # fmt: skip
     assert set(RECORD_FIELDS.values()) == {"string", "double", "long"}
     assert PARAMETER_TYPES == {"threshold": "double", "heatmap": "boolean", "strict": "boolean"}
@@ -36,7 +37,14 @@ def test_an_error_goes_over_the_wire_as_code_and_sentence():
     record = Record(error=str(message), reason="too_small_a_code: another")
     assert (record.error_code, record.error_message) == (message.code, message.message)
     assert record.reason_code == "too_small_a_code"
-    assert Record().error_code is Record().error_message is Record().reason_code is None
+    assert Record(note="first_frame_only: two").note_code == "first_frame_only"
+    assert (
+        Record().note_code
+        is Record().error_code
+        is Record().error_message
+        is Record().reason_code
+        is None
+    )
     assert CodedMessage.parse("nothing more") == CodedMessage("nothing more", "")
 
 
@@ -81,7 +89,7 @@ def test_every_code_that_the_package_raises_is_listed():
     raised = {code for path in sources() for code in codes(ast.parse(path.read_text("utf-8")))}
     assert {"broken_image", "too_small", "few_colours", "bad_base64", "internal_error"} <= raised
     assert raised <= set(CODES)
-    assert set(CODES) == {*ERROR_CODES, *REASON_CODES, PARAMETER_CODE}
+    assert set(CODES) == {*ERROR_CODES, *REASON_CODES, *NOTE_CODES, PARAMETER_CODE}
 
 
 def test_the_front_end_has_a_status_for_every_error_of_the_model():

@@ -1,5 +1,7 @@
 """The detector in `forgery/shipped/`: what a clone has before anything was trained."""
 
+import re
+
 import keras
 import numpy as np
 import pandas as pd
@@ -53,6 +55,17 @@ def test_it_learnt_from_the_free_photographs_alone():
     assert set(seen["split"]) == {"train", "validation"}
     card = (SHIPPED / "model_card.md").read_text("utf-8")
     assert all(source.commit[:12] in card for source in photographs.SOURCES)
+
+
+def test_every_photograph_is_attributed_beside_the_network():
+    seen = pd.read_parquet(SHIPPED / "training_manifest.parquet")["sha256"]
+    text = (SHIPPED / "ATTRIBUTION.md").read_text("utf-8")
+    rows = re.findall(r"^\| [^|]+ \| [^|]+ \| ([0-9a-f]{64}) \|$", text, re.MULTILINE)
+    assert sorted(rows) == sorted(seen)
+    for source in photographs.SOURCES:
+        for stated in (source.page, source.authors, source.terms):
+            assert stated in text
+    assert "`ATTRIBUTION.md`" in (SHIPPED / "model_card.md").read_text("utf-8")
 
 
 def test_its_photographs_are_known_until_one_of_others_replaces_it(tmp_path, monkeypatch):

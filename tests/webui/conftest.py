@@ -1,6 +1,5 @@
 import contextlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from tests.shared_folder import shared_folder
-from tests.webui.servers import ROOT, free_port, process
+from tests.webui.servers import free_port, process
 from webui.application import create_app
 from webui.settings import Settings
 
@@ -25,17 +23,6 @@ def model_server(model: Path, log: Path, **environment: str) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", *SERVE, "-m", str(model), "-p", str(port)]
     with process(command, f"{url}/ping", log, PATH=path, **environment):
         yield url
-
-
-@pytest.fixture(scope="session")
-def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the stand-in as an MLflow model."""
-
-    def save(folder: Path) -> None:
-        command = [sys.executable, "-m", "tests.stand_ins.detector", folder / "model"]
-        subprocess.run(command, check=True, cwd=ROOT)
-
-    return shared_folder(tmp_path_factory, "stand_in", save) / "model"
 
 
 @pytest.fixture(scope="session")

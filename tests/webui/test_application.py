@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from serving.pointer import write_pointer
 from tests.webui.pictures import BROWSER, form, picture
@@ -55,7 +56,7 @@ def test_without_a_scoring_server_alive_but_not_ready(lonely):
 
 
 def test_the_probe_waits_not_long_and_nobody_waits_for_it(monkeypatch):
-    monkeypatch.setattr("webui.scoring.probe.PROBE_SECONDS", 1.0)
+    monkeypatch.setattr("webui.scoring.pointer.PROBE_SECONDS", 1.0)
     with odd_server("slow") as server:
         probe = create_app(Settings(scoring_url=server.url)).extensions["scoring"].probe
         answers = []
@@ -92,6 +93,21 @@ def test_a_remembered_answer_is_that_of_the_server_that_is_asked_now(tmp_path):
         assert web.get("/readyz").status_code == 200
         write_pointer(pointer, broken.server_port, "broken")
         assert web.get("/readyz").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health"])
+def test_clients_of_mlflow_find_its_health_checks(web, lonely, scoring_server, path, caplog):
+    with caplog.at_level("DEBUG", "webui.access"):
+        answer, original = web.get(path), requests.get(f"{scoring_server}{path}")
+    assert {record.levelname for record in caplog.records} == {"DEBUG"}  # as other health checks
+    assert answer.status_code == original.status_code == 200
+    assert answer.content_type == original.headers["Content-Type"]
+    absent = lonely.get(path)
+    assert absent.status_code == 503
+    assert absent.json["error"] == {
+        "code": "scoring_server_absent",
+        "message": "The scoring server cannot be reached.",
+    }
 
 
 def test_ready_with_a_scoring_server_and_the_versions_are_told(web):
@@ -224,12 +240,13 @@ def test_the_request_id_reaches_the_scoring_servers_log(web, scoring_log):
 
 @contextlib.contextmanager
 def taken(turns):
-    """All turns are taken, and nobody waits long."""
-    turns.patience = 0.05
-    while turns.free.acquire(blocking=False):
-        pass
-    yield
-    turns.free.release()
+    """All turns are taken by work that lasts long already, so nobody may wait for one."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(turns.number):
+            stack.enter_context(turns.turn())
+        for ticket in turns.working:
+            ticket.started -= 100
+        yield
 
 
 def test_beyond_the_requests_in_flight_the_answer_is_429(lonely):
@@ -237,6 +254,20 @@ def test_beyond_the_requests_in_flight_the_answer_is_429(lonely):
         answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
     assert answer.status_code == 429
     assert answer.json["error"]["code"] == "too_many_requests"
+
+
+def test_who_is_refused_need_not_send_the_upload(lonely):
+    """Reading and parsing what is refused all the same would cost those who are served."""
+
+    class Unread(io.BytesIO):
+        def read(self, *size):
+            raise AssertionError("the upload was read")
+
+    for path in ("/predict", "/invocations", "/v1/analyze", "/v1/report", "/v1/feedback"):
+        kind = "application/json" if path == "/invocations" else "multipart/form-data; boundary=b"
+        with taken(lonely.application.extensions["scoring"].turns):
+            answer = lonely.post(path, input_stream=Unread(b"-" * 1000), content_type=kind)
+        assert answer.status_code == 429
 
 
 def test_evidence_is_drawn_for_so_many_pictures_at_once(web):
@@ -249,23 +280,50 @@ def test_evidence_is_drawn_for_so_many_pictures_at_once(web):
     assert web.post("/v1/analyze", data=form((DARK, "a.jpg"))).status_code == 200
 
 
+def test_a_refusal_says_when_to_come_back(lonely):
+    with taken(lonely.application.extensions["scoring"].turns):
+        answer = lonely.post("/predict", data=form((DARK, "a.jpg")))
+    assert answer.headers["Retry-After"] == "101"  # the work lasts a little longer meanwhile
+    assert answer.json["error"]["message"] == "Too many pictures at once. Try again in 101 s."
+    document = lonely.get("/openapi.json").json
+    for path in ("/predict", "/invocations", "/v1/evidence"):
+        assert "Retry-After" in document["paths"][path]["post"]["responses"]["429"]["headers"]
+
+
 def test_those_who_wait_for_a_turn_leave_threads_to_others(settings):
-    application = create_app(settings.model_copy(update={"web_threads": 8}))
+    few = settings.model_copy(
+        update={"web_threads": 10, "scoring_concurrency": 4, "evidence_concurrency": 2}
+    )
+    application = create_app(few)
     turns = application.extensions["drawing"]
 
     def ask() -> int:
         client = application.test_client()
         return client.post("/v1/evidence", data=form((DARK, "a.jpg"))).status_code
 
-    with taken(turns), concurrent.futures.ThreadPoolExecutor(8) as threads:
-        turns.patience = 300
-        waiting = [threads.submit(ask) for _ in range(8)]
-        first = concurrent.futures.as_completed(waiting, timeout=120)
-        assert [next(first).result() for _ in range(5)] == [429] * 5
-        assert not all(request.done() for request in waiting)
-        turns.free.release()
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        with turns.turn(), turns.turn():
+            waiting = [threads.submit(ask) for _ in range(8)]
+            first = concurrent.futures.as_completed(waiting, timeout=120)
+            assert [next(first).result() for _ in range(5)] == [429] * 5
+            assert not all(request.done() for request in waiting)
         assert sorted(request.result() for request in waiting) == [200] * 3 + [429] * 5
-        turns.free.acquire()
+
+
+def test_all_uploads_together_are_limited(settings):
+    few = settings.model_copy(update={"max_request_mb": 1, "max_held_mb": 1.5})
+    application = create_app(few)
+    held = application.wsgi_app.held
+    held.add(2**20)
+    padding = "x" * 600_000
+    answer = application.test_client().post("/predict", data=form((DARK, "a.jpg"), padding=padding))
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "1"
+    assert held.held == 2**20
+    held.remove(2**20)
+    answer = application.test_client().post("/predict", data=form((DARK, "a.jpg"), padding=padding))
+    assert answer.status_code == 200
+    assert held.held == 0
 
 
 def test_a_full_disk_of_uploads_is_told_apart(lonely, monkeypatch):

@@ -19,7 +19,8 @@ SCHEMA = Draft202012Validator(BODY)
 BEYOND_SCHEMA = [
     {"inputs": {"image": [SECRET]}},  # no base64
     {"inputs": {"image": [text(DARK)[:-4] + "*" + text(DARK)[-4:]]}},
-    {"inputs": {"image": [text(DARK) + "\n"]}},
+    {"inputs": {"image": [text(DARK) + " "]}},
+    {"inputs": {"image": [text(DARK) + "\t\n"]}},
     {"inputs": {"image": ["data:image/jpeg;base64," + text(DARK)]}},
     {"instances": [{"image": text(DARK)}, {"image": text(DARK), "note": SECRET}]},
     {"dataframe_split": {"columns": ["image"], "data": [[SECRET, 1]]}},

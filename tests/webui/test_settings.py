@@ -40,6 +40,14 @@ def test_a_request_must_have_room_for_the_largest_file():
     Settings.from_environment({"MAX_UPLOAD_MB": "200", "MAX_REQUEST_MB": "210"})
 
 
+def test_the_largest_request_must_fit_into_what_is_held_at_once():
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment({"MAX_HELD_MB": "50"})
+    assert str(refusal.value) == (
+        "MAX_HELD_MB is '50': it must be at least MAX_REQUEST_MB, which is 100"
+    )
+
+
 def test_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         Settings().port = 1

@@ -8,12 +8,21 @@ from pathlib import Path
 from forgery.client import Client
 from webui.settings import Settings
 
+PROBE_SECONDS = 5.0
+"""How long the scoring server may take over a health check and still be called ready."""
+
 
 @dataclass(frozen=True)
 class Target:
-    """A scoring server: its client, its model's version and since when; None where not stated."""
+    """A scoring server: its model's version and since when; None where not stated.
+
+    Attributes:
+        client: for questions.
+        health: for health checks, which wait a little only.
+    """
 
     client: Client
+    health: Client
     model_version: str | None = None
     since: str | None = None
 
@@ -30,7 +39,7 @@ class Upstream:
         self.pointer = Path(settings.scoring_pointer) if settings.scoring_pointer else None
         self.written: tuple[int, int] | None = None  # time and inode of the file that was read
         self.lock = threading.Lock()
-        self.target = Target(self._client(settings.scoring_url))
+        self.target = self._target(settings.scoring_url)
 
     def current(self) -> Target:
         """Return the scoring server to ask now."""
@@ -40,18 +49,23 @@ class Upstream:
             written = _version(self.pointer) or self.written
             if written != self.written:
                 named = json.loads(self.pointer.read_text("utf-8"))
-                client = self._client(named["url"])
-                self.target = Target(client, named["model_version"] or None, named["since"])
+                version = named["model_version"] or None
+                self.target = self._target(named["url"], version, named["since"])
                 self.written = written
             return self.target
 
-    def _client(self, url: str) -> Client:
-        return Client(
+    def _target(
+        self, url: str, model_version: str | None = None, since: str | None = None
+    ) -> Target:
+        settings = self.settings
+        client = Client(
             url,
-            self.settings.scoring_connect_timeout,
-            self.settings.scoring_read_timeout,
-            pool_size=self.settings.scoring_concurrency,
+            settings.scoring_connect_timeout,
+            settings.scoring_read_timeout,
+            pool_size=settings.scoring_concurrency,
         )
+        health = Client(url, PROBE_SECONDS, PROBE_SECONDS, pool_size=1)
+        return Target(client, health, model_version, since)
 
 
 def _version(path: Path) -> tuple[int, int] | None:

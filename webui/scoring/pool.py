@@ -19,7 +19,7 @@ from webui.settings import Settings
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 2.0
-"""How long a request waits for its turn."""
+"""The longest wait for a turn that is expected of a request."""
 
 
 class Scoring:
@@ -36,6 +36,10 @@ class Scoring:
         """The client of the scoring server that is asked now."""
         return self.upstream.current().client
 
+    def check_room(self) -> None:
+        """Raise `ApiError`, `too_many_requests`, where the queue is too long to read an upload."""
+        self.turns.check_room()
+
     def score(
         self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
     ) -> list[Record]:
@@ -46,12 +50,13 @@ class Scoring:
             ClientError: the scoring server is absent, late or failing.
         """
         return self._ask(
-            lambda: self.client.score(images, threshold, heatmap, request_id=g.request_id)
+            len(images),
+            lambda: self.client.score(images, threshold, heatmap, request_id=g.request_id),
         )
 
-    def invoke(self, body: bytes) -> requests.Response:
-        """Return the raw answer to a body that has been validated; see `Client.invoke`."""
-        return self._ask(lambda: self.client.invoke(body, g.request_id))
+    def invoke(self, body: bytes, pictures: int) -> requests.Response:
+        """Return the raw answer to a validated body with so many pictures; see `Client.invoke`."""
+        return self._ask(pictures, lambda: self.client.invoke(body, g.request_id))
 
     def count(self, records: Sequence[Record]) -> None:
         """Remember the records in the metrics and in the request's log line."""
@@ -61,8 +66,8 @@ class Scoring:
         if versions:
             self.probe.model_version = versions[-1]
 
-    def _ask(self, question: Callable[[], T]) -> T:
-        with self.turns.turn():
+    def _ask(self, pictures: int, question: Callable[[], T]) -> T:
+        with self.turns.turn(pictures):
             started = time.perf_counter()
             try:
                 answer = question()

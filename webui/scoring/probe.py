@@ -10,9 +10,6 @@ from forgery_pyfunc.imaging.jpeg_encoder import encode
 from webui.observability import Metrics
 from webui.scoring.pointer import Upstream
 
-PROBE_SECONDS = 5.0
-"""How long the scoring server may take over a small picture and still be called ready."""
-
 
 class Probe:
     """Whether the scoring server can score an image, which it is sent at most every few seconds.
@@ -45,17 +42,17 @@ class Probe:
         return self.failure
 
     def _ask(self) -> str | None:
-        url = self.upstream.current().client.url
-        if self.client is None or self.client.url != url:
-            self.client = Client(url, PROBE_SECONDS, PROBE_SECONDS, pool_size=1)
+        client = self.upstream.current().health
+        if client is not self.client:
+            self.client = client
             self.remembered_until = float("-inf")
         try:
-            self.client.ping()
+            client.ping()
         except ClientError as error:
             self.remembered_until = float("-inf")  # the next process that answers is tested anew
             return str(error)
         if time.monotonic() > self.remembered_until:
-            self.remembered = self._score(self.client)
+            self.remembered = self._score(client)
             self.remembered_until = time.monotonic() + self.cache_seconds
         return self.remembered
 

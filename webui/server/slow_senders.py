@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from werkzeug.exceptions import RequestTimeout
 
 from webui.server.deadlines import due
+from webui.server.held_uploads import HeldUploads
 from webui.settings import Settings
 
 GRACE_SECONDS = 30
@@ -25,10 +26,15 @@ class PacedInput:
     """
 
     def __init__(
-        self, body: BinaryIO, settings: Settings, connection: socket.socket | None = None
+        self,
+        body: BinaryIO,
+        settings: Settings,
+        held: HeldUploads,
+        connection: socket.socket | None = None,
     ) -> None:
         """Wrap a body, and the connection it comes from, where the server names it."""
         self.body = body
+        self.held = held
         self.connection = connection
         self.floor = settings.upload_floor_kb * 1024
         self.started = time.monotonic()
@@ -51,6 +57,7 @@ class PacedInput:
         except (TimeoutError, BlockingIOError) as error:  # as sockets report a long silence
             raise RequestTimeout(TOO_SLOW) from error
         self.received += len(chunk)
+        self.held.add(len(chunk))
         reached = self.received if chunk else expected  # after the end there is nothing to wait for
         if time.monotonic() > self._deadline(reached):
             raise RequestTimeout(TOO_SLOW)
@@ -69,12 +76,17 @@ class PacedInput:
 class Pacing:
     """WSGI middleware that puts a `PacedInput` under every request."""
 
-    def __init__(self, application: Any, settings: Settings) -> None:
+    def __init__(self, application: Any, settings: Settings, held: HeldUploads) -> None:
         self.application = application
         self.settings = settings
+        self.held = held
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request."""
         connection = environ.get("gunicorn.socket")
-        environ["wsgi.input"] = PacedInput(environ["wsgi.input"], self.settings, connection)
-        return self.application(environ, start_response)
+        body = PacedInput(environ["wsgi.input"], self.settings, self.held, connection)
+        environ["wsgi.input"] = body
+        try:
+            return self.application(environ, start_response)
+        finally:
+            self.held.remove(body.received)

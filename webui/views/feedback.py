@@ -35,6 +35,7 @@ class Receipt(BaseModel):
 )
 def feedback() -> dict[str, Any]:
     """Keep a picture and a person's judgement of the answer, with consent only."""
+    scoring().check_room()
     form = FeedbackForm.read(request.form)
     store = open_store()
     upload = read_one_upload()

@@ -11,6 +11,13 @@ from webui.scoring.pool import scoring
 
 blueprint = Blueprint("health", __name__)
 
+PING_ERRORS = (
+    "scoring_server_failed",
+    "scoring_server_absent",
+    "scoring_server_busy",
+    "scoring_server_late",
+)
+
 
 class Status(BaseModel):
     """The state in one word."""
@@ -43,6 +50,24 @@ def readyz() -> dict[str, str]:
     if failure := scoring().probe.failing():
         raise ApiError("scoring_server_absent", f"Not ready. {failure}")
     return Status(status="ready").model_dump()
+
+
+@blueprint.get("/ping")
+@describe({"application/json": Status}, errors=PING_ERRORS, tag="operation")
+def ping() -> dict[str, str]:
+    """Report, as MLflow's scoring server does, whether that server has its model.
+
+    Its status, but not its body: an empty line is no JSON.
+    """
+    scoring().upstream.current().health.ping()
+    return Status(status="healthy").model_dump()
+
+
+@blueprint.get("/health")
+@describe({"application/json": Status}, errors=PING_ERRORS, tag="operation")
+def health() -> dict[str, str]:
+    """Report the same as `/ping`."""
+    return ping()
 
 
 @blueprint.get("/version")

@@ -7,17 +7,33 @@ checked before that server sees it, and none of its error bodies is passed on.
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel
 
-from forgery.client import error_of, read_records
+from forgery.client import JSON, error_of, read_records
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.decoding import decode
 from webui.errors import ApiError
-from webui.layouts import BODY, read_images
+from webui.layouts import BODY, CSV, read_csv, read_images
 from webui.openapi import UPSTREAM_ERRORS, describe
 from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import refusal
 
 blueprint = Blueprint("invocations", __name__)
+
+
+def read_body(max_files: int) -> tuple[list[bytes], bytes]:
+    """Return the images of the current request, and the JSON body for the scoring server.
+
+    Raises:
+        ApiError: the body is of another type, or not one that the model can answer.
+    """
+    if request.mimetype == JSON:
+        body = request.get_data(cache=False)
+        return read_images(body, max_files), body
+    if request.mimetype == "text/csv":
+        return read_csv(request.get_data(cache=False), max_files)
+    raise ApiError(
+        "unsupported_media_type", "The Content-Type must be application/json or text/csv."
+    )
 
 
 class InvocationsAnswer(BaseModel):
@@ -29,8 +45,9 @@ class InvocationsAnswer(BaseModel):
 @blueprint.post("/invocations")
 @describe(
     {"application/json": InvocationsAnswer},
-    body={"application/json": BODY},
+    body={JSON: BODY, "text/csv": CSV},
     errors=[
+        "unsupported_media_type",
         "bad_request",
         "missing_column",
         "missing_file",
@@ -44,12 +61,10 @@ class InvocationsAnswer(BaseModel):
     ],
 )
 def invocations() -> Response:
-    """Score a batch; the body is MLflow's, in any of its four JSON layouts."""
-    if request.mimetype != "application/json":
-        raise ApiError("bad_request", "The Content-Type must be application/json.")
-    body = request.get_data(cache=False)
-    images = read_images(body, current_app.config["SETTINGS"].max_files)
-    answer = scoring().invoke(body)
+    """Score a batch; the body is MLflow's, in any of its four JSON layouts, or CSV."""
+    scoring().check_room()
+    images, body = read_body(current_app.config["SETTINGS"].max_files)
+    answer = scoring().invoke(body, len(images))
     if answer.status_code == 200:
         scoring().count(read_records(answer.content, len(images)))
         return Response(answer.content, mimetype="application/json")

@@ -37,6 +37,7 @@ def index() -> str:
 )
 def predict() -> Response | str | tuple[Response | str, int]:
     """Score the files of a form: JSON, or a page for a plain form post."""
+    scoring().check_room()
     uploads = read_uploads()
     form = PredictForm.read(request.values)
     html = wants_html()

@@ -9,6 +9,7 @@ from forgery.evidence.facts.compressions import compressions
 from forgery.evidence.facts.metadata import Metadata, location, metadata
 from forgery.evidence.facts.tables import JpegFacts, jpeg_facts
 from forgery.evidence.facts.thumbnail import Thumbnail, read_thumbnail
+from forgery_pyfunc.applicability import note_on
 from forgery_pyfunc.imaging.decoding import DecodedImage, oriented
 
 EDITORS = re.compile(
@@ -79,5 +80,5 @@ def remarks(image: DecodedImage, stated: Metadata, thumbnail: Thumbnail | None) 
         yield "The metadata are damaged, as after a careless edit or transfer."
     elif not (stated.camera or stated.software or stated.dates):
         yield "There are no metadata: usual for pictures from the web, unusual for a camera."
-    if image.frames > 1:
-        yield f"The file contains {image.frames} frames or pages; only the first is judged."
+    if note := note_on(image):
+        yield note.as_sentence()

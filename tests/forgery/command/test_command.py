@@ -1,6 +1,8 @@
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import click
 import pytest
@@ -21,7 +23,7 @@ def absent(monkeypatch):
         def select(self, name):
             return [point for point in self if point.name == name]
 
-    monkeypatch.setattr(command, "entry_points", lambda group: Points([here, gone]))
+    monkeypatch.setattr(command, "entry_points", lambda: Points([here, gone]))
 
 
 @click.command()
@@ -34,7 +36,7 @@ def here() -> None:
 def test_commands_of_other_rooms_come_in_where_they_are_installed():
     assert forgery("here").stdout == "here\n"
     listed = forgery("--help").stdout
-    assert "here    Say where." in listed
+    assert "here     Say where." in listed
     assert "gone" not in listed
 
 
@@ -49,6 +51,43 @@ def test_a_command_of_an_absent_room_says_what_is_missing(arguments):
     )
 
 
+def test_about_names_the_attribution_of_the_training_photographs():
+    said = forgery("about").stdout
+    path = Path(said.splitlines()[-1].removeprefix("Attribution").strip())
+    assert "CC0 1.0" in said
+    assert "CC0 1.0" in path.read_text("utf-8")
+
+
+COMPLETE = """
+eval "$(_FORGERY_COMPLETE=bash_source forgery)"
+COMP_WORDS=({words}) COMP_CWORD={last}
+_forgery_completion forgery
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("forgery", {"about", "explain", "report", "scan"}),
+        ("forgery sc", {"scan"}),
+        ("forgery scan --js", {"--json", "--jsonl"}),
+        ("forgery scan --only f", {"forged"}),
+    ],
+)
+def test_bash_completes_commands_options_and_values(words, offered):
+    last = words.count(" ") if " " in words else 1
+    done = subprocess.run(
+        ["bash", "-c", COMPLETE.format(words=words, last=last)],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert offered <= set(done.stdout.split())
+    assert len(offered) > 3 or set(done.stdout.split()) == offered
+
+
 def test_an_unknown_command_is_a_usage_error():
     result = forgery("nothing")
     assert result.exit_code == 2
@@ -59,7 +98,10 @@ def test_an_unknown_command_is_a_usage_error():
     ("module", "absent"),
     [
         ("webui.application", ("tensorflow", "onnxruntime", "mlflow", "pandas", "forgery.scoring")),
-        ("forgery.command", ("tensorflow", "onnxruntime", "mlflow", "pandas", "pydantic", "flask")),
+        (
+            "forgery.command",
+            ("tensorflow", "onnxruntime", "mlflow", "pandas", "pydantic", "flask", "numpy"),
+        ),
     ],
 )
 def test_neither_page_nor_command_imports_the_heavy_packages(module, absent):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forgery import model_process
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import scoring
 from forgery_lab.evaluation.scoring import score
@@ -73,7 +74,7 @@ def test_a_process_that_dies_is_reported_and_leaves_nothing_behind(model):
 
 def test_a_process_that_is_silent_is_given_up(model, monkeypatch):
     with scoring.opened(model) as ask:
-        monkeypatch.setattr(scoring, "SECONDS", 1.0)
+        monkeypatch.setattr(model_process, "SECONDS", 1.0)
         with pytest.raises(ModelError, match="was silent for 1 s"):
             ask([b"sleep"])
 

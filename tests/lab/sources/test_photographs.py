@@ -49,7 +49,7 @@ def asked(tmp_path, pictures, monkeypatch):
         threading.Thread(target=running.serve_forever, daemon=True).start()
         root = f"http://127.0.0.1:{running.server_port}"
         sources = tuple(
-            Local(folder, "somebody/something", "0" * 40, "free", f"{root}/{name}.zip")
+            Local(folder, "somebody/something", "0" * 40, "free", url=f"{root}/{name}.zip")
             for folder, name in (("photos", "cameras"), ("photos_web", "web"))
         )
         monkeypatch.setattr(photographs, "SOURCES", sources)

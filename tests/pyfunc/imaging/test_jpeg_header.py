@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from forgery_pyfunc.errors import ImageError
+from forgery_pyfunc.imaging.decoding import check, decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, estimate_quality, read_header, standard_table
 
@@ -100,3 +101,113 @@ def test_damaged_headers_give_a_header_or_an_image_error(kept, changes):
     with contextlib.suppress(ImageError):
         header = read_header(bytes(data[:kept]))
     assert header is None or len(header.tables) == header.components
+
+
+SOUND = encode(picture(), quality=80)
+PROGRESSIVE = io.BytesIO()
+Image.fromarray(picture()).save(PROGRESSIVE, "JPEG", quality=80, progressive=True)
+ROTATED = Image.Exif()
+ROTATED[0x0112] = 6
+
+
+def segment(marker: int, payload: bytes, length: int | None = None) -> bytes:
+    length = len(payload) + 2 if length is None else length
+    return bytes([0xFF, marker]) + length.to_bytes(2, "big") + payload
+
+
+ODDITIES = {
+    "empty JFIF": segment(0xE0, b"JFIF\0"),
+    "JFIF without a version": segment(0xE0, b"JFIF"),
+    "JFIF cut off": segment(0xE0, b"JFIF\0\1\2\0"),
+    "empty APP0": segment(0xE0, b""),
+    "empty APP1": segment(0xE1, b""),
+    "length 0": segment(0xE4, b"", length=0),
+    "length 1": segment(0xFE, b"", length=1),
+    "empty Adobe": segment(0xEE, b"Adobe"),
+    "empty profile": segment(0xE2, b"ICC_PROFILE\0"),
+    "profile of a wrong count": segment(0xE2, b"ICC_PROFILE\0\1\x09abc") * 3,
+    "Photoshop cut off": segment(0xED, b"Photoshop 3.0\x008BIM\4\4"),
+    "damaged EXIF": segment(0xE1, b"Exif\0\0MM\0*\xff\xff\xff\xff"),
+    "many profiles": segment(0xE2, b"ICC_PROFILE\0" + bytes(60_000)) * 100,
+    "many EXIFs": segment(0xE1, b"Exif\0\0" + bytes(60_000)) * 100,
+    "second start": b"\xff\xd8",
+    "stray bytes": segment(0xFE, b"") + b"stray",
+    "fill bytes": b"\xff" * 50,
+    "several": segment(0xE0, b"JFIF\0") + b"\xff\xd8" + b"stray" + segment(0xE2, b"ICC_PROFILE\0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sound", [SOUND, PROGRESSIVE.getvalue()], ids=["baseline", "progressive"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("name", ODDITIES)
+def test_damage_around_a_sound_picture(sound, name):
+    expected = decode(sound)
+    for data in (
+        sound[:2] + ODDITIES[name] + sound[2:],
+        sound[:20] + ODDITIES[name] + sound[20:],
+        sound[:20] + ODDITIES[name] + sound[20:] + b"anything",
+    ):
+        check(data)
+        decoded = decode(data)
+        assert np.array_equal(decoded.pixels, expected.pixels)
+        assert np.array_equal(decoded.luma, expected.luma)
+
+
+def test_the_orientation_stays_where_another_segment_is_damaged():
+    output = io.BytesIO()
+    Image.fromarray(picture()).save(output, "JPEG", exif=ROTATED)
+    data = output.getvalue()
+    assert decode(data[:2] + ODDITIES["empty JFIF"] + data[2:]).orientation == 6
+
+
+@pytest.mark.parametrize("sound", [SOUND, PROGRESSIVE.getvalue()], ids=["baseline", "progressive"])
+@pytest.mark.parametrize("tail", [b"", b"\xff"])
+def test_a_missing_end_marker_is_no_harm_where_all_data_are_there(sound, tail):
+    decoded = decode(sound[:-2] + tail)
+    assert not decoded.jpeg.ended
+    assert np.array_equal(decoded.pixels, decode(sound).pixels)
+    for cut in (4, 9, 40, 400):
+        for filling in (b"", bytes(9000), bytes(cut - 2)):
+            with pytest.raises(ImageError) as refusal:
+                decode(sound[:-cut] + filling)
+            assert refusal.value.code == "broken_image"
+
+
+def test_a_scan_of_each_component_is_needed():
+    output = io.BytesIO()
+    Image.fromarray(picture()).save(output, "JPEG", progressive=True)
+    data = output.getvalue()
+    first = data.index(b"\xff\xda")
+    assert not read_header(data[: data.index(b"\xff\xda", first + 2)]).complete
+
+
+def frame_changed(marker: int = 0xC0, **fields: int) -> bytes:
+    """Return a JPEG whose frame has another marker, or other bytes: name to value."""
+    data = bytearray(SOUND)
+    place = data.index(b"\xff\xc0")
+    data[place + 1] = marker
+    offsets = {"precision": 4, "height": 5, "count": 9, "first": 11, "second": 14}
+    for name, value in fields.items():
+        data[place + offsets[name]] = value
+        if name == "height":
+            data[place + 6] = value
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("data", "words"), [
+    (frame_changed(0xC3), "is lossless,"),
+    (frame_changed(0xC5), "is hierarchical,"),
+    (frame_changed(0xCB), "is lossless arithmetic,"),
+    (frame_changed(0xCF), "is hierarchical lossless arithmetic,"),
+    (frame_changed(0xDE), "is hierarchical,"),
+    (frame_changed(0xF7), "JPEG-LS"),
+    (frame_changed(0xC1, precision=12), "12 bits per sample"),
+    (frame_changed(height=0), "its height only behind the picture"),
+    (frame_changed(count=2), "2 colour components"),
+    (frame_changed(first=0x31, second=0x21), "no whole parts"),
+])  # fmt: skip
+def test_a_kind_that_is_not_read_is_named(data, words):
+    for read in (check, decode):
+        with pytest.raises(ImageError, match=words) as refusal:
+            read(data)
+        assert refusal.value.code == "unsupported_format"

@@ -40,3 +40,50 @@ def test_what_is_not_read_is_named(data, name, code, word):
 def test_many_comments_are_told_apart_at_once(filling, end):
     named = "HTML" if end == "<html>" and "-->" in filling else "text"
     assert sniff((filling * 100 + end).encode()) == named
+
+
+def header(*brands: bytes) -> bytes:
+    """Return the start of a file in ISO's container, with its main brand and compatible ones."""
+    first, *others = brands
+    box = b"ftyp" + first + bytes(4) + b"".join(others)
+    return (len(box) + 4).to_bytes(4, "big") + box + bytes(50)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (header(b"mif1", b"mif1", b"heic"), "HEIC"),
+        (header(b"mif1", b"mif1", b"avif", b"miaf"), "AVIF"),
+        (header(b"msf1", b"avis"), "AVIF"),
+        (header(b"crx ", b"crx ", b"isom"), "RAW"),
+        (header(b"qt  "), "MP4"),
+        (header(b"mp42", b"isom"), "MP4"),
+        (b"\0\0\0\x08wide" + bytes(50), "MP4"),
+        (b"\x1aE\xdf\xa3" + bytes(50), "MP4"),
+        (b"RIFF\0\0\0\0AVI " + bytes(50), "MP4"),
+        (b"RIFF\0\0\0\0WAVE" + bytes(50), "sound"),
+        (b"\0\0\2\0\1\0\x20\x20" + bytes(50), "ICO"),
+        (b"\0\0\2" + bytes(9) + b"\x20\0\x20\0\x18\0" + bytes(50), "TGA"),
+        (b"II\x1a\0\0\0HEAPCCDR" + bytes(50), "RAW"),
+        (b"II*\0\x10\0\0\0CR" + bytes(50), "RAW"),
+        (b"P6\n20 20\n255\n" + bytes(1200), "Netpbm"),
+        (b"P6 a poem", "text"),
+        (bytes(128) + b"DICM" + bytes(50), "DICOM"),
+        (b"BM" + bytes(12) + (16).to_bytes(4, "little") + bytes(50), "OS/2"),
+        (b"II\xbc\1" + bytes(50), "JPEG XR"),
+        (b"\xff\x4f\xff\x51" + bytes(50), "JPEG 2000"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"/* XPM */ static char", "XPM"),
+        (b"gimp xcf v011" + bytes(9), "XCF"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(9), "ZIP"),
+    ],
+)
+def test_kinds_are_told_apart(data, name):
+    assert sniff(data) == name
+    assert "JPEG, PNG, TIFF, BMP and WebP" in str(refusal(data))
+
+
+@pytest.mark.parametrize("name", ["HEIC", "AVIF"])
+def test_the_formats_that_come_later_say_what_to_do(name):
+    error = refusal(header({"HEIC": b"heic", "AVIF": b"avif"}[name]))
+    assert "not read yet: convert it to JPEG or PNG" in str(error)

@@ -30,7 +30,7 @@ def test_a_parameter_states_the_default_that_it_has_without_params_yaml():
 
 def test_conda_yaml_pins_what_the_lock_pins():
     lock = (PROJECT_ROOT / "requirements/pipeline.lock").read_text("utf-8")
-    locked = set(re.findall(r"^([\w.-]+(?:\[[\w,-]+\])?==[^ ;\\]+)", lock, re.MULTILINE))
+    locked = {line.strip() for line in re.findall(r"^([\w.-]+(?:\[.+\])?==[^\\]+)", lock, re.M)}
     conda = yaml.safe_load((PROJECT_ROOT / "conda.yaml").read_text("utf-8"))
     pins = conda["dependencies"][-1]["pip"]
     assert set(pins) == locked

@@ -1,8 +1,10 @@
 import base64
+import io
 import json
 
 import pytest
 import requests
+from PIL import Image
 
 from tests.webui.pictures import picture
 
@@ -118,7 +120,8 @@ BAD_BODIES = [
     ("missing_file", {"inputs": {"image": []}}),
     ("bad_base64", {"inputs": {"image": [SECRET]}}),
     ("bad_base64", {"inputs": {"image": [text(DARK)[:-4] + "*" + text(DARK)[-4:]]}}),
-    ("bad_base64", {"inputs": {"image": [text(DARK) + "\n"]}}),
+    ("bad_base64", {"inputs": {"image": [text(DARK) + " "]}}),
+    ("bad_base64", {"inputs": {"image": [text(DARK) + "\t\n"]}}),
     ("bad_base64", {"inputs": {"image": ["data:image/jpeg;base64," + text(DARK)]}}),
     ("bad_base64", {"inputs": {"image": [None]}}),
     ("bad_base64", {"dataframe_records": [{"image": 7}]}),
@@ -156,10 +159,84 @@ def test_bad_bodies_are_refused_here_without_an_echo(lonely, code, body):
     assert len(answer.data) < 300
 
 
-def test_other_content_types_are_refused(lonely):
-    answer = lonely.post("/invocations", data="image\nabc", content_type="text/csv")
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "image/jpeg", "application/x-www-form-urlencoded", "multipart/form-data", ""],
+)
+def test_other_content_types_are_refused(lonely, content_type):
+    answer = lonely.post("/invocations", data=f"image\n{SECRET}", content_type=content_type)
+    assert answer.status_code == 415
+    assert answer.json["error"] == {
+        "code": "unsupported_media_type",
+        "message": "The Content-Type must be application/json or text/csv.",
+    }
+
+
+def wrapped(image: bytes, end: str) -> str:
+    """Return base64 in lines of 76 characters, as mail and `base64` without -w0 write it."""
+    lines = [text(image)[at : at + 76] for at in range(0, len(text(image)), 76)]
+    return end.join(lines) + end
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_line_breaks_within_base64_count_for_nothing(web, scoring_server, layout, end):
+    body = {layout: LAYOUTS[layout]([wrapped(DARK, end), wrapped(BRIGHT, end)])}
+    answer = web.post("/invocations", json=body)
+    assert [r["verdict"] for r in answer.json["predictions"]] == ["authentic", "forged"]
+    assert answer.json == requests.post(f"{scoring_server}/invocations", json=body).json()
+
+
+def test_csv_is_scored_like_json(web):
+    for body in (
+        f"image\n{text(DARK)}\n{text(BRIGHT)}\n",
+        f"\ufeffimage\r\n{text(DARK)}\r\n\r\n{text(BRIGHT)}",
+        f'note,"image"\nx,"{wrapped(DARK, chr(10))}"\n"a,b",{text(BRIGHT)}\n',
+    ):
+        answer = web.post(
+            "/invocations", data=body.encode(), content_type="text/csv; charset=utf-8"
+        )
+        assert answer.status_code == 200
+        assert [r["verdict"] for r in answer.json["predictions"]] == ["authentic", "forged"]
+        assert [r["format"] for r in answer.json["predictions"]] == ["JPEG", "PNG"]
+
+
+@pytest.mark.parametrize(("code", "body"), [
+    ("missing_column", b""),
+    ("missing_column", b"picture\n" + SECRET.encode()),
+    ("missing_column", b"image,image\n" + SECRET.encode() + b",x"),
+    ("missing_file", b"image\n"),
+    ("bad_base64", b"image\n" + SECRET.encode()),
+    ("bad_request", b"image\n" + SECRET.encode() + b",x"),
+    ("bad_request", b'image\n"' + SECRET.encode()),
+    ("bad_request", b"image\n\xff\xfe" + SECRET.encode()),
+    ("too_many_files", b"image\n" + b"QUJD\n" * 5),
+])  # fmt: skip
+def test_bad_csv_is_refused_here_without_an_echo(lonely, code, body):
+    lonely.application.config["SETTINGS"] = lonely.application.config["SETTINGS"].model_copy(
+        update={"max_files": 4}
+    )
+    answer = lonely.post("/invocations", data=body, content_type="text/csv")
     assert answer.status_code == 400
-    assert "application/json" in answer.json["error"]["message"]
+    assert answer.json["error"]["code"] == code
+    assert SECRET not in answer.text
+
+
+def test_csv_beyond_the_limit_is_too_large(web):
+    answer = web.post("/invocations", data=b"image\n" + b"A" * (5 * 2**20), content_type="text/csv")
+    assert answer.status_code == 413
+
+
+def test_further_pages_are_noted(web):
+    first, second = (Image.open(io.BytesIO(image)) for image in (DARK, BRIGHT))
+    output = io.BytesIO()
+    first.save(output, "TIFF", save_all=True, append_images=[second])
+    note = "first_frame_only: the file has 2 pages; only the first was judged"
+    answer = web.post("/invocations", json={"instances": [text(output.getvalue())]})
+    assert answer.json["predictions"][0]["note"] == note
+    upload = (io.BytesIO(output.getvalue()), "two.tif")
+    answer = web.post("/predict", data={"file": [upload]}, content_type="multipart/form-data")
+    assert answer.json["predictions"][0]["note"] == note
 
 
 def test_a_body_beyond_the_limit_is_too_large(web):

@@ -1,10 +1,10 @@
-"""The process that loads one model and scores images, started by `forgery_lab.evaluation.scoring`.
+"""The process that loads one model and scores images, started by `forgery.model_process`.
 
 It stands alone: it imports nothing of this project, so that the code inside the model is the code
 that runs. Requests and answers are pickles behind a length of eight bytes, over pipes that only
 parent and child share; whatever libraries print goes to standard error.
 
-Usage: python -I scoring_child.py MODEL_URI PARAMS(as JSON)
+Usage: python -I model_child.py MODEL_URI PARAMS(as JSON)
 """
 
 import json

@@ -1,0 +1,117 @@
+"""What explains one verdict, as a folder of PNGs in full size and a text."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from forgery.evidence import pictures
+from forgery.evidence.analysis import drawings, explanation
+from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
+from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, in_words, on_one_line, percent, remark
+from forgery.evidence.views import VIEWS
+from forgery.evidence.views.method import Picture
+from forgery_pyfunc.contract import Record
+from forgery_pyfunc.imaging.decoding import decode
+from forgery_pyfunc.imaging.guards import Limits
+
+TEXT_FILE = "verdict.txt"
+HEAT_TITLE = "Heat map"
+HEAT_EXPLANATION = "Warm colours where the detector suspects an alteration."
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A verdict on a picture and what can be seen in it.
+
+    Attributes:
+        filename: of the picture.
+        sha256: of its file.
+        record: the answer of the detector.
+        facts: about the file.
+        files: name, title and how to read it, for every PNG.
+        images: the same names, and what they show.
+    """
+
+    filename: str
+    sha256: str
+    record: Record
+    facts: FileFacts
+    files: dict[str, tuple[str, str]]
+    images: dict[str, Image.Image]
+
+    def write(self, folder: Path) -> None:
+        """Write the PNGs and the text into a folder, which is made where there is none."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, image in self.images.items():
+            image.save(folder / name)
+        (folder / TEXT_FILE).write_text(self.text(), "utf-8")
+
+    def text(self) -> str:
+        """Return verdict, views and facts in words."""
+        record = self.record
+        headline, meaning = in_words(record)
+        lines = [f"{self.filename}: {headline}"]
+        if record.probability is not None:
+            lines.append(f"Probability of alteration: {percent(record.probability)}")
+        # The note of a record is among the remarks of the facts.
+        lines += ["", meaning, *([said] if (said := remark(replace(record, note=None))) else [])]
+        lines += ["", *(f"{t} ({n}): {e}" for n, (t, e) in self.files.items())]
+        facts = self.facts
+        lines += ["", f"{facts.format}, {facts.width} × {facts.height}, {facts.file_bytes:,} bytes"]
+        lines += [facts.compressions, *(f"{k}: {v}" for k, v in facts.metadata.items())]
+        lines += [f"Location: {facts.location}"] if facts.location else []
+        lines += [*facts.remarks, "", LIMITS_OF_THE_METHOD]
+        lines += ["", f"SHA-256 {self.sha256}", f"Model {record.model_version}"]
+        return "".join(f"{on_one_line(line)}\n" for line in lines)
+
+    def to_json(self) -> str:
+        """Return the same for machines."""
+        headline, meaning = in_words(self.record)
+        record = {name: value for name, value in asdict(self.record).items() if name != "heatmap"}
+        files = [{"file": n, "title": t, "explanation": e} for n, (t, e) in self.files.items()]
+        content: dict[str, Any] = {
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "headline": headline,
+            "meaning": meaning,
+            "record": record,
+            "files": files,
+            "facts": self.facts.model_dump(),
+        }
+        return json.dumps(content, indent=2)
+
+
+def explain(
+    filename: str, data: bytes, record: Record, limits: Limits, with_location: bool = False
+) -> Explanation:
+    """Return the explanation of an encoded image that has been scored.
+
+    Args:
+        filename: to show.
+        data: the encoded image.
+        record: the answer of the detector, with a heat map if there is one.
+        limits: of size.
+        with_location: whether to tell where the picture was taken.
+
+    Raises:
+        ImageError: the bytes cannot be read as an image.
+    """
+    image = decode(data, limits)
+    picture = Picture(image)
+    files: dict[str, tuple[str, str]] = {}
+    images: dict[str, Image.Image] = {}
+    if record.heatmap:
+        overlay = pictures.heat_overlay(pictures.decode_levels(record.heatmap))
+        upright = Image.fromarray(picture.upright(image.pixels))
+        files["heatmap.png"] = (HEAT_TITLE, HEAT_EXPLANATION)
+        images["heatmap.png"] = pictures.laid_over(upright, overlay)
+    for name, drawing in drawings(picture, VIEWS):
+        files[f"{name}.png"] = (VIEWS[name].title, explanation(name, drawing))
+        images[f"{name}.png"] = Image.fromarray(drawing.pixels)
+    digest = hashlib.sha256(data).hexdigest()
+    facts = read_file_facts(data, image, with_location)
+    return Explanation(filename, digest, record, facts, files, images)

@@ -1,0 +1,55 @@
+"""The scoring server as `make serve` and the container start it: no answer waits for the network.
+
+Without `TCP_NODELAY` an answer over a kept connection waits some 40 ms for the acknowledgement of
+its head; see `docs/upstream/uvicorn-tcp-nodelay.md`.
+"""
+
+import base64
+import http.client
+import json
+import statistics
+import time
+
+import pytest
+
+from serving.services import LOOPBACK, scoring_server
+from tests.conftest import encoded, picture
+from tests.webui.servers import free_port, process
+
+REQUESTS = 50
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
+def port(request, stand_in, tmp_path_factory):
+    """The port of a scoring server with so many workers."""
+    service = scoring_server(str(stand_in), free_port(), request.param)
+    log = tmp_path_factory.mktemp("scoring") / "log"
+    with process(service.command, service.ping, log, **service.environment):
+        yield int(service.command[service.command.index("--port") + 1])
+
+
+@pytest.mark.parametrize("path", ["/ping", "/invocations"])
+def test_a_kept_connection_is_as_fast_as_a_new_one(port, path):
+    def connect():
+        return http.client.HTTPConnection(LOOPBACK, port, timeout=30)
+
+    kept = connect()
+    over_kept = statistics.median(seconds(kept, path) for _ in range(REQUESTS))
+    over_new = statistics.median(seconds(connect(), path) for _ in range(REQUESTS))
+    assert over_kept < over_new + 0.003
+
+
+def seconds(connection: http.client.HTTPConnection, path: str) -> float:
+    """Return how long one answer takes, with the connection's own beginning where it is new."""
+    row = {"image": base64.b64encode(encoded(picture())).decode()}
+    body = json.dumps({"dataframe_records": [row]}) if path == "/invocations" else None
+    started = time.perf_counter()
+    connection.request("POST" if body else "GET", path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.status == 200
+    return time.perf_counter() - started
+
+
+def test_a_model_that_is_served_elsewhere_brings_the_event_loop(stand_in):
+    assert "uvloop==" in (stand_in / "requirements.txt").read_text()
