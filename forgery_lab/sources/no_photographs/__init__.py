@@ -4,7 +4,8 @@ A detector of forged photographs has to decline them, and learns here what they 
 drawn by Chromium from the pages in `pages/` with packages of free licences (`package.json`, exact
 versions), and by Matplotlib; the text is that of Python's standard library. Then each is cut,
 scanned, scaled and encoded as people share such pictures. The same seed, packages and photographs
-give the same pictures on the same machine; fonts and browser differ between machines.
+give the same pictures on the same machine, unless a page takes longer than a minute; fonts and
+browser differ between machines.
 
 Chromium is driven by Playwright, which only development needs. Some pages show photographs, as an
 editor or a shop does; which ones, the caller says, so that none of them judges what it taught.
@@ -16,7 +17,6 @@ import csv
 import hashlib
 import io
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -104,12 +104,13 @@ def draw(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Drawn]:
-    """Return the pictures that were written to a folder, whose table is now `INDEX`.
+    """Return the pictures that lie in a folder now, whose table is `INDEX`.
 
-    Subjects that show photographs are left out where no photograph is given.
+    Subjects that show photographs are left out where no photograph is given. What an interrupted
+    run of the same arguments drew is kept.
 
     Args:
-        folder: is made where it is missing; pictures of an earlier run are overwritten.
+        folder: is made where it is missing.
         count: of pictures.
         material: packages and photographs.
         seed: another one gives other pictures.
@@ -125,15 +126,42 @@ def draw(
             f"that `npm install` makes of {Path(__file__).with_name('package.json').name}"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    plan = _plan(count, seed, bool(material.photographs))
-    rows = []
-    with Browser(material.packages, material.photographs) as browser:
-        for number, subject in enumerate(plan):
-            rows.append(_write(folder, number, subject, browser, seed))
+    kept = _read_index(folder / INDEX)
+    rows: list[Drawn] = []
+    with (
+        Browser(material.packages, material.photographs) as browser,
+        (folder / INDEX).open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(field.name for field in fields(Drawn))
+        for number, subject in enumerate(_plan(count, seed, bool(material.photographs))):
+            row = kept.get(f"{number:04d}_{subject.name}")
+            if row is None or not _is_there(folder, row):
+                row = _write(folder, number, subject, browser, seed)
+            rows.append(row)
+            table.writerow(asdict(row).values())
+            file.flush()
             if progress:
                 progress(number + 1, count)
-    _write_index(folder, rows)
     return rows
+
+
+def _read_index(path: Path) -> dict[str, Drawn]:
+    """Return the rows of a table, also of a part of one, by the file's name without its ending."""
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["sha256"]]
+    drawn = [
+        Drawn(**{**row, "width": int(row["width"]), "height": int(row["height"])})  # type: ignore[arg-type]
+        for row in rows
+    ]
+    return {Path(row.file).stem: row for row in drawn}
+
+
+def _is_there(folder: Path, row: Drawn) -> bool:
+    path = folder / row.file
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
 
 
 def _plan(count: int, seed: int, with_photographs: bool) -> list[Subject]:
@@ -179,10 +207,3 @@ def _shot(subject: Subject, size: tuple[int, int], browser: Browser, rng: Genera
 
 def _read(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGB")
-
-
-def _write_index(folder: Path, rows: Sequence[Drawn]) -> None:
-    with (folder / INDEX).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(field.name for field in fields(Drawn))
-        writer.writerows(asdict(row).values() for row in rows)

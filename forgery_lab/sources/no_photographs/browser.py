@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).with_name("pages")
 _ORIGIN = "http://pictures.invalid"
-_PATIENCE_MS = 20_000
+_PATIENCE_MS = 60_000
 _FLAGS = (
     "--no-sandbox",
     "--use-angle=swiftshader",  # three dimensions without a graphics card

@@ -74,6 +74,20 @@ def test_the_table_says_what_was_drawn_and_the_same_seed_draws_it_again(tmp_path
     assert not {"feed", "viewer"} & {row.subject for row in first}, "no photograph was given"
 
 
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, material, monkeypatch):
+    whole = draw(tmp_path, 12, material)
+    index = tmp_path / INDEX
+    index.write_text("".join(index.read_text().splitlines(keepends=True)[:9]))
+    (tmp_path / whole[2].file).write_bytes(b"changed")
+    drawn = []
+    write = no_photographs._write
+    monkeypatch.setattr(
+        no_photographs, "_write", lambda *given: drawn.append(given[1]) or write(*given)
+    )
+    assert draw(tmp_path, 12, material) == whole
+    assert drawn == [2, 8, 9, 10, 11]
+
+
 def test_a_page_that_fails_is_drawn_again_and_at_last_reported(tmp_path, material, monkeypatch):
     monkeypatch.setattr(Canvas, "failures", 2)
     assert len(draw(tmp_path / "a", 4, material)) == 4
@@ -99,8 +113,16 @@ def test_a_scan_has_grain_where_the_page_was_blank():
     assert sum(scan.std() > 0.5 for scan in scans) >= 4
 
 
+def test_a_cut_shows_something():
+    page = Image.new("RGB", (900, 900), "white")
+    page.paste(Image.linear_gradient("L").resize((120, 120)), (400, 400))
+    for seed in range(20):
+        assert np.asarray(cut(page, np.random.default_rng(seed)).convert("L")).std() > 1
+
+
 def test_a_cut_lies_in_the_picture_and_encodings_are_those_of_sharing():
-    rng, page = np.random.default_rng(5), Image.new("RGB", (800, 600), (200, 30, 30))
+    rng, page = np.random.default_rng(5), Image.linear_gradient("L").resize((800, 600))
+    page = page.convert("RGB")
     endings = set()
     for _ in range(60):
         part = cut(page, rng)
