@@ -44,7 +44,10 @@ _BOARD = ((960, 720), (1280, 720), (1024, 1024), (800, 600), (1600, 1000), (700,
 
 @dataclass(frozen=True)
 class Subject:
-    """A kind of picture: its page (none: Matplotlib draws it), and how often it is drawn."""
+    """A kind of picture: its page (none: Matplotlib draws it), and how often it is drawn.
+
+    A page that may show a photograph is never cut, or the photograph alone might remain.
+    """
 
     name: str
     sorting: str
@@ -52,15 +55,16 @@ class Subject:
     sizes: tuple[tuple[int, int], ...]
     shows_photographs: bool = False
     may_be_scanned: bool = False
+    may_be_cut: bool = True
 
 
 SUBJECTS = (
     Subject("dashboard", "screenshot", 55, _DESK),
-    Subject("desktop", "screenshot", 40, _DESK),
+    Subject("desktop", "screenshot", 40, _DESK, may_be_cut=False),
     Subject("code", "screenshot", 35, _DESK),
-    Subject("chat", "screenshot", 40, _PHONE),
-    Subject("feed", "screenshot", 35, (*_DESK, *_PHONE), shows_photographs=True),
-    Subject("viewer", "screenshot", 40, _DESK, shows_photographs=True),
+    Subject("chat", "screenshot", 40, _PHONE, may_be_cut=False),
+    Subject("feed", "screenshot", 35, (*_DESK, *_PHONE), True, may_be_cut=False),
+    Subject("viewer", "screenshot", 40, _DESK, True, may_be_cut=False),
     Subject("reference", "screenshot", 10, _DESK),
     Subject("icons", "drawing", 70, _BOARD),
     Subject("rough", "drawing", 35, _BOARD),
@@ -71,7 +75,7 @@ SUBJECTS = (
     Subject("diagram", "chart", 25, _BOARD),
     Subject("map", "chart", 15, _BOARD),
     Subject("paper", "document", 75, _SHEET, may_be_scanned=True),
-    Subject("slide", "document", 30, ((1280, 720), (1024, 768), (1600, 900))),
+    Subject("slide", "document", 30, ((1280, 720), (1024, 768), (1600, 900)), may_be_cut=False),
 )
 """Shares are of 700."""
 
@@ -183,7 +187,7 @@ def _write(folder: Path, number: int, subject: Subject, browser: Browser, seed: 
     )
     if subject.may_be_scanned and rng.random() < 0.6:
         picture = scanned(picture, rng)
-    elif rng.random() < 0.3:
+    elif rng.random() < 0.3 and subject.may_be_cut:
         picture = cut(picture, rng)
     data, suffix, shared_as = encoded(picture, rng)
     name = f"{number:04d}_{subject.name}{suffix}"
