@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from forgery.command import scorers
-from forgery.command.exits import Failure
-from forgery_pyfunc.errors import ForgeryError
+from forgery.command.exits import Failure, failing_for
 
 EXAMPLES = """\b
 Examples:
@@ -40,17 +39,12 @@ def explain(
 
     output = output or path.with_name(f"{path.stem}-evidence")
     name = click.format_filename(path.name)
-    try:
+    with failing_for(path):
         data = path.read_bytes()
         record = scorers.judged(data, model)
         explanation = folder.explain(name, data, record, scorers.limits(), location)
         if path.absolute().parent == output.absolute() and path.name in explanation.files:
             raise Failure(f"{name} would be overwritten: give another folder with --output.")
         explanation.write(output)
-    except OSError as error:
-        where = click.format_filename(error.filename or path)
-        raise Failure(f"{where}: {error.strerror or error}") from error
-    except ForgeryError as error:
-        raise Failure(f"{click.format_filename(path)}: {error}") from error
     click.echo(explanation.to_json() if as_json else explanation.text(), nl=as_json)
     click.echo(f"Written to {click.format_filename(output)}", err=True)

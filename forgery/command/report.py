@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from forgery.command import scorers
-from forgery.command.exits import Failure
-from forgery_pyfunc.errors import ForgeryError
+from forgery.command.exits import Failure, failing_for
 
 EXAMPLES = """\b
 Examples:
@@ -42,15 +41,10 @@ def report(
         raise Failure(f"--output: {click.format_filename(output)} is the picture.")
     name = click.format_filename(path.name)
     url = scorers.chosen_url(url, model)
-    try:
+    with failing_for(path):
         data = path.read_bytes()
         draw = partial(asked, url) if url else partial(drawn, model)
         output.write_bytes(draw(name, data, location))
-    except OSError as error:
-        where = click.format_filename(error.filename or path)
-        raise Failure(f"{where}: {error.strerror or error}") from error
-    except ForgeryError as error:
-        raise Failure(f"{click.format_filename(path)}: {error}") from error
     click.echo(click.format_filename(output))
 
 
