@@ -87,20 +87,15 @@ class Settings(BaseModel):
         30, ge=1, le=600, description="grace period for requests in flight"
     )
 
-    @field_validator("max_request_mb")
+    @field_validator("max_request_mb", "max_held_mb")
     @classmethod
-    def _holds_a_file(cls, value: float, others: ValidationInfo) -> float:
-        upload = others.data.get("max_upload_mb", 0)
-        if value < upload:
-            raise ValueError(f"it must be at least MAX_UPLOAD_MB, which is {upload:g}")
-        return value
-
-    @field_validator("max_held_mb")
-    @classmethod
-    def _holds_a_request(cls, value: float, others: ValidationInfo) -> float:
-        request = others.data.get("max_request_mb", 0)
-        if value < request:
-            raise ValueError(f"it must be at least MAX_REQUEST_MB, which is {request:g}")
+    def _holds_the_part(cls, value: float, info: ValidationInfo) -> float:
+        part = {"max_request_mb": "max_upload_mb", "max_held_mb": "max_request_mb"}[
+            str(info.field_name)
+        ]
+        least = info.data.get(part, 0)
+        if value < least:
+            raise ValueError(f"it must be at least {part.upper()}, which is {least:g}")
         return value
 
     @classmethod
