@@ -24,6 +24,7 @@ from forgery_lab.errors import DataError
 from forgery_lab.progress import Progress
 from forgery_lab.sources.archives import ArchiveLimits, unpack
 from forgery_lab.sources.downloads import download, http_remote
+from forgery_lab.sources.photograph_table import Repository
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import decode, read_metadata
 
@@ -52,7 +53,7 @@ class PhotoSource:
     @property
     def url(self) -> str:
         """Where GitHub gives the archive of the commit."""
-        return f"https://github.com/{self.repository}/archive/{self.commit}.zip"
+        return Repository(self.repository, self.commit).url
 
 
 CAMERAS = PhotoSource(
