@@ -6,6 +6,7 @@ Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
 import contextlib
 import logging
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = pd.Index(RECORD_FIELDS, dtype=object)
 """Columns of an answer, made once; of objects, because pandas reads them faster than strings."""
+IMAGES_AT_ONCE = 2
+"""Per process. While one computes outside the interpreter lock another runs; a third only takes
+the lock and the caches from them: with one, two and all of eight clients' pictures at once, two
+processes on two CPUs scored 154, 149 and 134 a second."""
 
 
 class ForgeryModel(PythonModel):
@@ -43,6 +48,7 @@ class ForgeryModel(PythonModel):
         folder = Path(context.artifacts["detector"])
         self.detector = Detector.load(folder, registered_version(folder))
         self.limits = read_limits(os.environ)
+        self.turns = threading.BoundedSemaphore(IMAGES_AT_ONCE)
 
     def predict(
         self,
@@ -76,7 +82,8 @@ class ForgeryModel(PythonModel):
     def _record(self, image: Any, parameters: Parameters) -> Record:
         threshold, with_heatmap = parameters.threshold, parameters.heatmap
         try:
-            return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
+            with self.turns:
+                return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
         except ImageError as error:
             return self.detector.error_record(error)
         except Exception:  # one image must never affect the others, whatever it triggers

@@ -1,8 +1,16 @@
-import pytest
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
+import pytest
+from mlflow.pyfunc.model import PythonModelContext
+
+from forgery import SHIPPED
 from forgery_pyfunc.errors import ModelError
 from forgery_pyfunc.imaging.guards import Limits
-from forgery_pyfunc.model import read_limits
+from forgery_pyfunc.model import IMAGES_AT_ONCE, ForgeryModel, read_limits
+from tests.conftest import encoded, picture
 
 
 def test_the_limits_are_those_of_the_page():
@@ -15,3 +23,34 @@ def test_the_limits_are_those_of_the_page():
 def test_a_limit_that_is_no_number_stops_the_start(text):
     with pytest.raises(ModelError, match="MAX_PIXELS is "):
         read_limits({"MAX_PIXELS": text})
+
+
+def test_few_images_are_scored_at_once_and_every_request_is_answered(monkeypatch):
+    model = ForgeryModel()
+    model.load_context(PythonModelContext({"detector": str(SHIPPED)}, {}))
+    lock, running, seen = threading.Lock(), 0, []
+    score = model.detector.score
+
+    def counted(*arguments):
+        nonlocal running
+        with lock:
+            running += 1
+            seen.append(running)
+        time.sleep(0.01)  # time in which others would begin
+        try:
+            return score(*arguments)
+        finally:
+            with lock:
+                running -= 1
+
+    monkeypatch.setattr(model.detector, "score", counted)
+    photo = encoded(picture())
+
+    def ask(data):
+        return model.predict(None, pd.DataFrame({"image": [data]}), {"strict": False})
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, [photo, b"no image"] * 8))
+    assert max(seen) == IMAGES_AT_ONCE
+    assert len(seen) == 16
+    assert [answer["verdict"].item() is None for answer in answers] == [False, True] * 8
