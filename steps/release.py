@@ -108,6 +108,8 @@ def learn(
     judged = release.judge(result.model, sides.held_out)
     figures = release.describe(judged)
     runs.log_text(json.dumps(figures, indent=1), f"held_out_{held_out}.json")
+    by_life = judged.auc_by_life()
+    runs.log_text(json.dumps(by_life, indent=1), f"held_out_{held_out}_auc_by_life.json")
     seen = release.training_manifest(found, held_out)
     description = Description(
         name=release.NAME,

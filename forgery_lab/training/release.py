@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
@@ -78,6 +79,18 @@ class Judged:
         """Return the share of held-out generated forgeries at or above t_hi."""
         forged = self.index[self.index["label"] == 1]
         return float((forged["probability"] >= self.calibration.t_hi).mean())
+
+    def auc_by_life(self) -> dict[str, dict[str, float]]:
+        """Return image AUC and number of the held-out pairs, by what happened to their files."""
+        pairs = self.index[self.index["kind"] == "pair"]
+        return {
+            str(life): {
+                "auc": float(roc_auc_score(some["label"], some["probability"])),
+                "number": len(some),
+            }
+            for life, some in pairs.groupby("life")
+            if some["label"].nunique() == 2
+        }
 
 
 def judge(model: keras.Model, held_out: FeatureStore) -> Judged:

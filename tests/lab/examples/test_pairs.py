@@ -6,6 +6,7 @@ from PIL import Image
 from forgery_lab.errors import DataError
 from forgery_lab.examples import feature_store
 from forgery_lab.examples.pairs import Pairs, Plan, prepared
+from forgery_lab.examples.saving_history import EDITED_LIVES, LIVES
 from forgery_lab.forgeries import scenes
 from forgery_lab.sources import photographs
 from forgery_lab.training import release
@@ -75,6 +76,30 @@ def test_the_same_number_gives_the_same_file(pairs):
     assert pairs.example(number).data == again.example(number).data
 
 
+def test_lives_are_in_the_table_and_shared_by_both_sides(pairs):
+    table = pairs.table()
+    assert set(table.loc[table["kind"] == "shipped", "life"]) == {"shipped"}
+    drawn = table[table["kind"] == "pair"]
+    assert set(drawn["life"]) <= set(LIVES)
+    assert (drawn.groupby("drawn_by")["life"].nunique() == 1).all()
+    assert drawn["life"].nunique() > 5
+
+
+def test_photographs_are_edited_as_a_whole_anew_in_every_draw(pairs):
+    table = pairs.table()
+    edited = table[table["kind"] == "edited"]
+    assert len(edited) == 12 * PLAN.draws
+    assert set(edited["label"]) == {0}
+    assert set(edited["life"]) <= set(EDITED_LIVES)
+    files = [pairs.example(number) for number in edited.index]
+    assert len({file.data for file in files}) == len(files)
+    for file, row in zip(files, edited.itertuples(), strict=True):
+        assert file.mask is None
+        height, width = decode(file.data).pixels.shape[:2]
+        assert width <= row.width
+        assert height <= row.height
+
+
 def test_what_is_cut_out_keeps_pixels_and_mostly_the_grid():
     photo = np.random.default_rng(0).integers(0, 255, (400, 600, 3), np.uint8)
     whole = {photo[r, c].tobytes(): (r, c) for r in range(400) for c in range(600)}
@@ -110,6 +135,22 @@ def test_thresholds_are_cross_fitted_over_parts():
     parts = [judged(0.9, [0.2, 0.75]), judged(0.7, [0.95, 0.3]), judged(0.6, [0.1, 0.1])]
     found = release.cross_fitted(parts)
     assert found == {"camera": {"share": 2 / 6, "alarms": 2, "number": 6}}
+
+
+def test_auc_is_told_by_life():
+    index = pd.DataFrame(
+        {
+            "kind": ["pair"] * 6 + ["shipped"],
+            "life": ["uploaded"] * 4 + ["cropped"] * 2 + ["shipped"],
+            "label": [0, 1, 0, 1, 1, 0, 0],
+            "probability": [0.1, 0.9, 0.6, 0.4, 0.8, 0.2, 0.5],
+        }
+    )
+    found = release.Judged(index, Calibration()).auc_by_life()
+    assert found == {
+        "cropped": {"auc": 1.0, "number": 2},
+        "uploaded": {"auc": 0.75, "number": 4},
+    }
 
 
 def test_a_photograph_that_is_alone_in_its_part_lends_itself_to_no_splice(pairs):
