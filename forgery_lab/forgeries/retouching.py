@@ -17,6 +17,8 @@ from scipy import ndimage
 
 from forgery_lab.forgeries.pictures import Floats, Mask, Pixels
 
+COMMON: Mapping[str, int] = {"vignetted": 3, "toned": 2, "sharpened": 2}
+"""How many times as often as the others these edits are drawn; vignettes are the hardest."""
 GRAIN = (1.0, 6.0)
 """Standard deviation of grain in grey levels, drawn evenly in logarithm."""
 TONED, STRAIGHTENED, FRAMED = 0.75, 0.2, 0.08
@@ -103,8 +105,9 @@ class WholeEdit:
 def edited(picture: Pixels, seed: int) -> Pixels:
     """Return the picture uint8[H, W, 3] after one or two edits that `seed` draws."""
     rng = np.random.default_rng(seed)
-    names = rng.choice(list(EDITS), size=int(rng.integers(1, 3)), replace=False)
-    for name in names:
+    odds = np.array([COMMON.get(name, 1) for name in EDITS], float)
+    number = int(rng.integers(1, 3))
+    for name in rng.choice(list(EDITS), size=number, replace=False, p=odds / odds.sum()):
         picture = EDITS[str(name)](picture, rng)
     return picture
 
@@ -170,7 +173,7 @@ def _lit(picture: Pixels, rng: np.random.Generator) -> Pixels:
     angle = rng.uniform(0, 2 * np.pi)
     ramp = (np.float32(np.sin(angle)) * down + np.float32(np.cos(angle)) * across)[..., np.newaxis]
     ramp /= np.abs(ramp).max()
-    colour = rng.normal(0, 0.1, 3) if rng.random() < 0.5 else np.zeros(3)
+    colour = rng.normal(0, 0.06, 3) if rng.random() < 0.5 else np.zeros(3)
     strength = rng.uniform(0.1, 0.5) + colour
     return _whole(picture * (1 + strength.astype(np.float32) * ramp))
 
