@@ -271,6 +271,9 @@ class ForgeSettings(StepSettings):
     input: Path = Field(description="folder of photographs")
     output: Path = Field(description="folder to write; it must not exist")
     count: int = Field(200, ge=2, description="number of images to make, half of them authentic")
+    kinds: Names = Field(
+        (), description="kinds of forgery, separated by commas; by default all of them"
+    )
 
 
 class ReleaseSettings(LearningSettings):
