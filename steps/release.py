@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from forgery import SHIPPED
 from forgery_lab.evaluation import model_card
 from forgery_lab.examples import feature_store
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.examples.pairs import Pairs, Plan
 from forgery_lab.export import writing
-from forgery_lab.export.detector_folder import Description, DetectorFolder
+from forgery_lab.export.detector_folder import Description
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.sources import attribution, photographs
@@ -49,28 +48,17 @@ def run(settings: ReleaseSettings, workspace: Workspace) -> None:
 
 
 def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.DataFrame:
-    """Return the photographs of the given folder, or those that the shipped detector knew."""
+    """Return the photographs of the given folder, or those of the public repositories."""
     folder = settings.photos
     if folder is None:
-        with shown("fetching photographs", "bytes") as progress:
+        with shown("fetching photographs", "files") as progress:
             folder = photographs.fetch(
-                workspace.path("release_work") / "photographs", known_photographs(), progress
+                workspace.path("release_work") / "photographs", settings.most, progress
             )
-    found = photographs.find(folder)
-    for (origin, part), some in found.groupby(["origin", "part"]):
-        logger.info("part %d: %d photographs, %s", part, len(some), origin)
+    found = photographs.find(folder, settings.most)
+    for (origin, source, part), some in found.groupby(["origin", "source", "part"]):
+        logger.info("part %d: %d photographs, %s of %s", part, len(some), origin, source)
     return found
-
-
-def known_photographs() -> set[str]:
-    """Return the SHA-256 of the public sources' photographs, which the shipped detector knew.
-
-    None where it was replaced by one that learnt from others.
-    """
-    shipped = DetectorFolder(SHIPPED, "the shipped detector")
-    if shipped.description is None or shipped.description.data.licence is None:
-        return set()
-    return set() if shipped.training is None else set(shipped.training["sha256"])
 
 
 def build_features(
@@ -101,7 +89,6 @@ def learn(
     """
     sides = release.sides(store, held_out)
     details = training_settings(settings, patience=settings.epochs)
-    known = known_photographs()
     model = networks.build_for("blocks", store.channels, settings.seed, relative=True)
     checkpoint = checkpoint_of(model, sides.train, sides.validation, details, workspace)
     result = loop.fit(model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch)
@@ -117,12 +104,12 @@ def learn(
         features=store.families,
         calibration=judged.calibration,
         training={**asdict(details), "best_epoch": result.best_epoch, **figures},
-        data=model_card.of_release(seen["sha256"], known),
+        data=model_card.of_release(found),
         provenance=runs.git_commit(),
     )
     samples = export_samples(sides.validation)
     difference = writing.write_detector(folder, result.model, samples, description, seen)
-    write_whole(folder / ATTRIBUTION_FILE, attribution.render(found, known))
+    write_whole(folder / ATTRIBUTION_FILE, attribution.render(found))
     write_whole(folder / CARD_FILE, model_card.render(Description.read(folder), None, listed=True))
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
     return judged

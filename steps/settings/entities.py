@@ -281,7 +281,12 @@ class ReleaseSettings(LearningSettings):
 
     step: ClassVar[str] = "release"
     photos: Path | None = Field(
-        None, description="folder with photos/ and photos_web/; by default both are fetched"
+        None,
+        description="folder of photographs, with a table of their terms unless they are known; by "
+        "default they are fetched",
+    )
+    most: int = Field(
+        700, ge=1, description="photographs of one source of the web, those with the lowest SHA-256"
     )
     output: Path = Field(Path("forgery/shipped"), description="folder of the detector")
     features: Features

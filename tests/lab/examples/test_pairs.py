@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,7 +50,7 @@ def test_all_photographs_of_a_make_are_in_one_part(pairs):
 
 
 def test_a_folder_without_one_kind_of_photograph_is_refused(tmp_path):
-    with pytest.raises(DataError, match="photos contains no photograph; expected: photos/"):
+    with pytest.raises(DataError, match="contains no photograph of origin camera that may teach"):
         photographs.find(tmp_path)
 
 
@@ -123,13 +125,15 @@ def test_learning_and_judging_sees_no_photograph_twice(pairs, tmp_path):
     assert len(seen) == 12
     assert seen["phash"].str.fullmatch("[0-9a-f]{16}").all()
     assert set(seen["split"]) == {"train", "validation"}
+    assert set(seen["source"]) == {"photos", "photos_web"}
 
 
 def test_thresholds_are_cross_fitted_over_parts():
     def judged(t_hi, probabilities):
         index = pd.DataFrame(
-            {"origin": "camera", "kind": "shipped", "label": 0, "probability": probabilities}
-        )
+            {"origin": "camera", "source": "photos", "kind": "shipped", "label": 0,
+             "group": ["a", "b"], "probability": probabilities}
+        )  # fmt: skip
         return release.Judged(index, Calibration(t_hi=t_hi, t_lo=0.1))
 
     parts = [judged(0.9, [0.2, 0.75]), judged(0.7, [0.95, 0.3]), judged(0.6, [0.1, 0.1])]
@@ -151,6 +155,57 @@ def test_auc_is_told_by_life():
         "cropped": {"auc": 1.0, "number": 2},
         "uploaded": {"auc": 0.75, "number": 4},
     }
+
+
+def test_places_are_those_of_the_source_or_else_of_the_origin():
+    plan = Plan(seed=0, draws=1)
+    assert plan.places_of("camera", "cameras") == 18
+    assert plan.places_of("web", "clothes") == 1
+    assert plan.places_of("web", "cameras") == plan.places_of("web", "pixls") == 2
+
+
+def test_small_sources_of_the_web_choose_a_threshold_together():
+    sizes = {"clothes": 60, "food": 50, "pixls": 49, "mate": 2, "cameras": 5}
+    rows = [
+        {"origin": origin, "source": source, "group": f"{origin} {source} {number}"}
+        for origin, wanted in (("web", sizes), ("camera", {"cameras": 70}))
+        for source, size in wanted.items()
+        for number in range(size)
+        for _ in range(2)
+    ]
+    found = release.sources_of(pd.DataFrame(rows)).value_counts().to_dict()
+    assert found == {"camera": 140, "clothes": 120, "food": 100, "other web": 112}
+
+
+class Ranked:
+    """A held-out store of which a network says what the test wants."""
+
+    def __init__(self, index):
+        self.index = index
+
+
+def test_the_strictest_kind_of_photograph_chooses_the_threshold(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"origin": "camera" if source == "cameras" else "web", "source": source, "kind": "pair",
+         "group": f"{source} {number}", "label": label, "pixels": 384 * 256,
+         "logit": rng.normal(3 * label + raised * (1 - label))}
+        for source, raised in (("cameras", 0), ("clothes", 0), ("food", 2))
+        for number in range(100)
+        for label in (0, 1)
+    ]  # fmt: skip
+    index = pd.DataFrame(rows)
+    said = SimpleNamespace(image=index["logit"].to_numpy())
+    monkeypatch.setattr(release, "predict", lambda model, store: said)
+    monkeypatch.setattr(release, "forged_blocks", lambda scores, store: [])
+    judged = release.judge(None, Ranked(index.drop(columns="logit")))
+    alarms = judged.false_alarms()
+    assert set(alarms) == {"camera pair", "clothes pair", "food pair"}
+    assert alarms["food pair"] == {"share": 0.03, "number": 100}
+    assert max(one["share"] for one in alarms.values()) == 0.03
+    assert "100 camera originals of makes and photographs of the web (100 clothes, 100 food)" in (
+        judged.calibration.chosen_on
+    )
 
 
 def test_a_photograph_that_is_alone_in_its_part_lends_itself_to_no_splice(pairs):
