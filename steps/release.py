@@ -10,7 +10,7 @@ import pandas as pd
 from forgery_lab.evaluation import model_card
 from forgery_lab.examples import feature_store
 from forgery_lab.examples.feature_store import FeatureStore
-from forgery_lab.examples.pairs import Pairs, Plan
+from forgery_lab.examples.pairs import EDITED, Pairs, Plan
 from forgery_lab.export import writing
 from forgery_lab.export.detector_folder import Description
 from forgery_lab.files import write_whole
@@ -88,8 +88,10 @@ def learn(
     The checkpoint stays: what was stopped goes on, and what was finished is not trained again.
     """
     sides = release.sides(store, held_out)
-    details = training_settings(settings, patience=settings.epochs)
-    model = networks.build_for("blocks", store.channels, settings.seed, relative=True)
+    details = training_settings(settings, patience=settings.epochs, mined=EDITED)
+    model = networks.build_for(
+        "blocks", store.channels, settings.seed, relative=True, width=settings.width
+    )
     checkpoint = checkpoint_of(model, sides.train, sides.validation, details, workspace)
     result = loop.fit(model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch)
     judged = release.judge(result.model, sides.held_out)

@@ -42,6 +42,8 @@ PLACES = (("camera", 18), ("clothes", 1), ("food", 1), ("web", 2))
 """Pairs per photograph and epoch: the few camera originals, with all of their traces, give about
 two fifths; of the two large sources each photograph is taken once, of the small ones twice."""
 _DONORS = 3
+EDITED = "edited"
+"""Kind of the photographs that are edited or enlarged as a whole, which are authentic."""
 _HISTORY = 1
 """Number of the random stream that draws the saving history, by its life first."""
 _EDITED = 1_000_000
@@ -100,7 +102,7 @@ class Pairs:
         geometry, history, lenders, forger = (
             self._rng(row["drawn_by"], stream) for stream in range(4)
         )
-        if row["kind"] == "edited":
+        if row["kind"] == EDITED:
             return self._edited(_pixels(photo["path"]), geometry, history)
         saving = SavingHistory.drawn(history)
         picture = saving.start(prepared(_pixels(photo["path"]), self.plan.sides, geometry))
@@ -169,11 +171,11 @@ class Pairs:
         """Yield the rows of a photograph that is edited or enlarged as a whole, one per draw."""
         scale = self.plan.sides[1] / max(size.values())
         size = {side: int(np.ceil(length * scale)) for side, length in size.items()}
-        name = f"{common['group']}.edited"
+        name = f"{common['group']}.{EDITED}"
         for draw in range(self.plan.draws):
             drawn_by = (int(common["group"][:12], 16), _EDITED, draw)
             life = drawn_life(self._rng(drawn_by, _HISTORY), EDITED_LIVES)
-            yield {**common, **size, "id": name, "kind": "edited", "label": 0, "draw": draw,
+            yield {**common, **size, "id": name, "kind": EDITED, "label": 0, "draw": draw,
                    "drawn_by": drawn_by, "life": life}  # fmt: skip
 
     def _edited(

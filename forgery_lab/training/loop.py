@@ -89,7 +89,8 @@ def fit(
         if state.since_best >= settings.patience:
             break
         start = time.monotonic()
-        mean_losses = _train_once(model, Windows(train, settings, outputs, epoch))
+        windows = Windows(train, settings, outputs, epoch, _hardness(model, train, settings))
+        mean_losses = _train_once(model, windows)
         scores, weights = _validate(model, validation, settings)
         row = {
             "epoch": epoch + 1,
@@ -188,6 +189,18 @@ def _compile(model: keras.Model, settings: TrainingSettings, steps: int) -> None
         # JAX needs its compiler; TensorFlow's makes these small networks slower on a CPU.
         jit_compile=keras.backend.backend() == "jax",
     )
+
+
+def _hardness(
+    model: keras.Model, train: FeatureStore, settings: TrainingSettings
+) -> np.ndarray | None:
+    """Return how much the network takes the authentic images that are mined for forged."""
+    if not settings.mined:
+        return None
+    mined = ((train.index["kind"] == settings.mined) & (train.index["label"] == 0)).to_numpy()
+    hardness = np.zeros(len(train))
+    hardness[mined] = predict(model, train.select(mined)).image
+    return hardness
 
 
 def _train_once(model: keras.Model, windows: Windows) -> dict[str, float]:

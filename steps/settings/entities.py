@@ -291,6 +291,7 @@ class ReleaseSettings(LearningSettings):
     output: Path = Field(Path("forgery/shipped"), description="folder of the detector")
     features: Features
     draws: int = Field(ge=1, le=20, description="variants of every pair")
+    width: int = Field(ge=8, le=256, description="channels of the network's layers")
     held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
     cross_fit: bool = Field(False, description="train for every part, to count false alarms")
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
