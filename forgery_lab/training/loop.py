@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -42,13 +43,21 @@ class TrainingResult:
     resumed_from: int
 
 
+class TrainingExamples(Protocol):
+    """Examples to learn from, maybe more in later epochs; a `FeatureStore` is one."""
+
+    def at_epoch(self, epoch: int) -> FeatureStore:
+        """Return those of an epoch, counted from 0: the same for every call."""
+        ...
+
+
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 """Called with the epoch, counted from 1, and its row of the history."""
 
 
 def fit(
     model: keras.Model,
-    train: FeatureStore,
+    train: TrainingExamples,
     validation: FeatureStore,
     settings: TrainingSettings,
     checkpoint: Path | None = None,
@@ -71,17 +80,18 @@ def fit(
     Raises:
         DataError: a class is missing, or the checkpoint is of another training.
     """
-    for name, store in (("training", train), ("validation", validation)):
+    first = train.at_epoch(0)
+    for name, store in (("training", first), ("validation", validation)):
         _check_classes(store, name)
     outputs = frozenset(model.output)
-    _compile(model, settings, batches_per_epoch(train, settings))
+    _compile(model, settings, batches_per_epoch(first, settings))
     state = TrainingState(
         digest=fingerprint(model, train, validation, settings), context=context or {}
     )
     if checkpoint and checkpoint.is_file():
         state = checkpoints.restore(checkpoint, model, state.digest)
     else:
-        standardize(model, train, settings.seed)
+        standardize(model, first, settings.seed)
         state.best = model.get_weights()
         checkpoints.save(checkpoint, model, state)
     resumed_from = len(state.history)
@@ -89,7 +99,9 @@ def fit(
         if state.since_best >= settings.patience:
             break
         start = time.monotonic()
-        windows = Windows(train, settings, outputs, epoch, _hardness(model, train, settings))
+        examples = train.at_epoch(epoch)
+        hardness = _hardness(model, examples, settings)
+        windows = Windows(examples, settings, outputs, epoch, hardness)
         mean_losses = _train_once(model, windows)
         scores, weights = _validate(model, validation, settings)
         row = {
@@ -109,7 +121,7 @@ def fit(
 def resumable(
     checkpoint: Path,
     model: keras.Model,
-    train: FeatureStore,
+    train: TrainingExamples,
     validation: FeatureStore,
     settings: TrainingSettings,
 ) -> dict[str, str] | None:
@@ -126,19 +138,20 @@ def resumable(
 
 def fingerprint(
     model: keras.Model,
-    train: FeatureStore,
+    train: TrainingExamples,
     validation: FeatureStore,
     settings: TrainingSettings,
 ) -> str:
     """Return a digest of all that decides how a training goes."""
+    first = train.at_epoch(0)
     content = {
         "network": model.get_config(),
         "settings": asdict(settings),
-        "features": train.channels,
-        "stores": [train.digest, validation.digest],
+        "features": first.channels,
+        "stores": [first.digest, validation.digest],
         "images": [
             [list(map(str, row)) for row in store.index[["id", "draw", "label"]].to_numpy()]
-            for store in (train, validation)
+            for store in (first, validation)
         ],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from forgery_lab.examples.feature_store import FeatureStore
+from forgery_lab.examples.feature_store import FeatureStore, GrowingStore
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
 from forgery_lab.training.thresholds import COVERAGE, MAX_FALSE_ALARMS
 from forgery_lab.training.validation import forged_blocks, predict
@@ -56,6 +56,27 @@ def sides(store: FeatureStore, held_out: int) -> Sides:
         store.select(inside & pairs & (store.index["draw"] == 0)),
         store.select(inside),
     )
+
+
+@dataclass(frozen=True)
+class OutsidePart:
+    """The examples of a growing store without one part; draws are added over the epochs.
+
+    Attributes:
+        store: of `pairs.Pairs`.
+        held_out: number of the part.
+        epochs: after which share of them a draw is added depends on how many there are: the last
+            one is read for as many epochs as the first one was alone.
+    """
+
+    store: GrowingStore
+    held_out: int
+    epochs: int
+
+    def at_epoch(self, epoch: int) -> FeatureStore:
+        """Return the examples of the draws of an epoch, and wait until they are there."""
+        draws = min(self.store.draws, 1 + epoch * self.store.draws // self.epochs)
+        return sides(self.store.first(draws), self.held_out).train
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from forgery_lab.export.detector_folder import Description
 from forgery_lab.files import write_whole
 from forgery_lab.training import loop, networks
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
-from forgery_lab.training.loop import TrainingResult
+from forgery_lab.training.loop import TrainingExamples, TrainingResult
 from forgery_lab.training.settings import TrainingSettings
 from forgery_lab.training.validation import Scores, forged_blocks, predict
 from forgery_pyfunc.calibration import Calibration
@@ -97,7 +97,7 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
 
 def checkpoint_of(
     model: keras.Model,
-    train: FeatureStore,
+    train: TrainingExamples,
     validation: FeatureStore,
     settings: TrainingSettings,
     workspace: Workspace,

@@ -7,6 +7,7 @@ from PIL import Image
 
 from forgery_lab.errors import DataError
 from forgery_lab.examples import feature_store
+from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.examples.pairs import Pairs, Plan, prepared
 from forgery_lab.examples.saving_history import EDITED_LIVES, LIVES
 from forgery_lab.forgeries import scenes
@@ -216,3 +217,24 @@ def test_a_photograph_that_is_alone_in_its_part_lends_itself_to_no_splice(pairs)
     table = alone.table()
     for number in table[table["label"] == 1].index:
         assert alone.example(number).mask.any()
+
+
+class Growing:
+    """A growing store of three draws that is always ready."""
+
+    draws = 3
+
+    def __init__(self, index):
+        self.index = index
+
+    def first(self, draws):
+        return FeatureStore(self.index[self.index["draw"] < draws], ("residual",))
+
+
+def test_draws_are_added_over_the_epochs():
+    index = pd.DataFrame(
+        {"draw": [0, 1, 2, 0], "kind": "pair", "split": ["part 0"] * 3 + ["part 1"]}
+    )
+    train = release.OutsidePart(Growing(index), held_out=1, epochs=7)
+    draws = [train.at_epoch(epoch).index["draw"].tolist() for epoch in range(7)]
+    assert draws == [[0]] * 3 + [[0, 1]] * 2 + [[0, 1, 2]] * 2
