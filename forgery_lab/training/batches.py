@@ -9,6 +9,9 @@ from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.training import augmentation
 from forgery_lab.training.settings import TrainingSettings
 
+Batch = tuple[np.ndarray, dict[str, Any], dict[str, Any]]
+"""Features, targets by output, and sample weights by output."""
+
 
 class Windows:
     """Batches of one epoch: crops with flips, padded with NaN, targets and class weights.
@@ -43,7 +46,7 @@ class Windows:
     def __len__(self) -> int:
         return batches_per_epoch(self.store, self.settings)
 
-    def __getitem__(self, batch: int) -> tuple[np.ndarray, dict[str, Any], dict[str, Any]]:
+    def __getitem__(self, batch: int) -> Batch:
         size = self.settings.batch_size
         chosen = self.order[batch * size : (batch + 1) * size]
         windows = [self._window(position) for position in chosen]

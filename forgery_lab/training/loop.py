@@ -3,7 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,13 +17,15 @@ from forgery_lab.errors import DataError
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.training import checkpoint as checkpoints
 from forgery_lab.training import losses
-from forgery_lab.training.batches import Windows, batches_per_epoch
+from forgery_lab.training.batches import Batch, Windows, batches_per_epoch
 from forgery_lab.training.checkpoint import TrainingState
 from forgery_lab.training.settings import TrainingSettings
 from forgery_lab.training.validation import predict, validation_scores
 
 STATISTICS_EXAMPLES = 400
 """Examples from which the mean and deviation of the features are taken."""
+MINED_EXAMPLES = 600
+"""Authentic images, drawn anew for every epoch, among whose variants the hardest are looked for."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def fit(
             break
         start = time.monotonic()
         examples = train.at_epoch(epoch)
-        hardness = _hardness(model, examples, settings)
+        hardness = _hardness(model, examples, settings, epoch)
         windows = Windows(examples, settings, outputs, epoch, hardness)
         mean_losses = _train_once(model, windows)
         scores, weights = _validate(model, validation, settings)
@@ -205,14 +208,17 @@ def _compile(model: keras.Model, settings: TrainingSettings, steps: int) -> None
 
 
 def _hardness(
-    model: keras.Model, train: FeatureStore, settings: TrainingSettings
+    model: keras.Model, train: FeatureStore, settings: TrainingSettings, epoch: int
 ) -> np.ndarray | None:
-    """Return how much the network takes the authentic images that are mined for forged."""
+    """Return how much the network takes some of the images that are mined for forged."""
     if not settings.mined:
         return None
-    mined = ((train.index["kind"] == settings.mined) & (train.index["label"] == 0)).to_numpy()
+    mined = (train.index["kind"] == settings.mined) & (train.index["label"] == 0)
+    images = train.index.loc[mined, "id"].unique()
+    some = np.random.default_rng([settings.seed, epoch]).permutation(images)[:MINED_EXAMPLES]
+    chosen = np.flatnonzero(mined & train.index["id"].isin(some))
     hardness = np.zeros(len(train))
-    hardness[mined] = predict(model, train.select(mined)).image
+    hardness[chosen] = predict(model, train.select(chosen)).image
     return hardness
 
 
@@ -224,12 +230,23 @@ def _train_once(model: keras.Model, windows: Windows) -> dict[str, float]:
     history nor the weights of the best epoch.
     """
     totals: dict[str, float] = {}
-    for batch in range(len(windows)):
+    for batch in _read_ahead(windows):
         model.reset_metrics()
-        found = model.train_on_batch(*windows[batch], return_dict=True)
+        found = model.train_on_batch(*batch, return_dict=True)
         for name, value in found.items():
             totals[name] = totals.get(name, 0.0) + float(value)
     return {name: total / len(windows) for name, total in totals.items()}
+
+
+def _read_ahead(windows: Windows) -> Iterator[Batch]:
+    """Yield the batches; while the optimiser works on one, the next is made."""
+    with ThreadPoolExecutor(1) as reader:
+        upcoming = reader.submit(windows.__getitem__, 0)
+        for number in range(1, len(windows) + 1):
+            batch = upcoming.result()
+            if number < len(windows):
+                upcoming = reader.submit(windows.__getitem__, number)
+            yield batch
 
 
 def _validate(
