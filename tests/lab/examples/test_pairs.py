@@ -233,7 +233,12 @@ class Growing:
 
 def test_draws_are_added_over_the_epochs():
     index = pd.DataFrame(
-        {"draw": [0, 1, 2, 0], "kind": "pair", "split": ["part 0"] * 3 + ["part 1"]}
+        {
+            "id": ["a.0.0"] * 3 + ["b.0.0"],
+            "draw": [0, 1, 2, 0],
+            "kind": "pair",
+            "split": ["part 0"] * 3 + ["part 1"],
+        }
     )
     train = release.OutsidePart(Growing(index), held_out=1, epochs=7)
     draws = [train.at_epoch(epoch).index["draw"].tolist() for epoch in range(7)]
