@@ -107,19 +107,10 @@ class Detector:
     def shipped(cls) -> "Detector":
         """Return the detector that comes with the package `forgery-detector`.
 
-        Its files lie in `forgery`, which a logged model does not bring; so that package is looked
-        up by name, and never imported by this one.
-
         Raises:
             ModelError: the package `forgery` is not installed, or lacks a file of the detector.
         """
-        package = find_spec("forgery")
-        if package is None or not package.submodule_search_locations:
-            raise ModelError(
-                "the shipped detector comes with the package forgery-detector, which is not "
-                "installed here: pip install forgery-detector, or Detector.load(FOLDER)"
-            )
-        return cls.load(Path(package.submodule_search_locations[0]) / "shipped")
+        return cls.load(shipped_folder())
 
     def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""
@@ -202,6 +193,24 @@ class Detector:
         levels = heatmap.render(probabilities, image.width, image.height)
         png = heatmap.to_png(oriented(levels, image.orientation))
         return base64.b64encode(png).decode("ascii")
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the detector that comes with the package `forgery-detector`.
+
+    It lies in `forgery`, which a logged model does not bring; so that package is looked up by
+    name, and never imported by this one.
+
+    Raises:
+        ModelError: the package `forgery` is not installed.
+    """
+    package = find_spec("forgery")
+    if package is None or not package.submodule_search_locations:
+        raise ModelError(
+            "the shipped detector comes with the package forgery-detector, which is not "
+            "installed here: pip install forgery-detector, or Detector.load(FOLDER)"
+        )
+    return Path(package.submodule_search_locations[0]) / "shipped"
 
 
 def read_description(folder: Path) -> dict[str, Any]:

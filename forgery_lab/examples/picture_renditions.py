@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
 from forgery_lab.forgeries.pictures import Save
 from forgery_lab.processes import in_parallel
@@ -30,9 +30,6 @@ LEAST_SIDE = 100
 QUALITIES = (60, 95)
 LOSSLESS = 0.25
 UNSCALED = 0.25
-ON_PLAIN_GROUND = 0.2
-"""Share of a photograph's renditions that show a part of it on a ground of one tone, as shops and
-portraits do: few of the free photographs are like that, and they are the ones most like drawings."""
 _KERNELS = (
     Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC,
     Image.Resampling.LANCZOS,
@@ -63,17 +60,8 @@ class Rendering:
         if min(image.width, image.height) < SMALLEST_SIDE:
             return None
         rng = np.random.default_rng([self.seed, int(hashlib.sha256(data).hexdigest()[:8], 16)])
-        others = [
-            passed_on(self._shown(picture, image.pixels, rng), rng) for _ in range(self.renditions)
-        ]
+        others = [passed_on(image.pixels, rng) for _ in range(self.renditions)]
         return np.stack([_inner_statistics(one) for one in (image, *others)])
-
-    @staticmethod
-    def _shown(
-        picture: LabelledPicture, pixels: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        plain = picture.is_photograph and rng.random() < ON_PLAIN_GROUND
-        return on_plain_ground(pixels, rng) if plain else pixels
 
 
 def table(
@@ -115,24 +103,6 @@ def passed_on(pixels: np.ndarray, rng: np.random.Generator) -> DecodedImage:
         )
         pixels = np.asarray(image)
     return from_pillow(Image.fromarray(Save.drawn(rng, QUALITIES, LOSSLESS).apply(pixels)))
-
-
-def on_plain_ground(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a photograph of which a softly edged blob remains on white, or on another tone."""
-    height, width = pixels.shape[:2]
-    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    waves = sum(
-        rng.normal(0, 0.12) * np.cos(order * angle + rng.uniform(0, 7)) for order in (2, 3, 5)
-    )
-    radius = rng.uniform(0.2, 0.42) * (1 + waves)
-    across = (0.5 + radius * np.cos(angle)) * width
-    down = (0.5 + radius * np.sin(angle)) * height
-    mask = Image.new("L", (width, height))
-    ImageDraw.Draw(mask).polygon(list(zip(across, down, strict=True)), fill=255)
-    soft = mask.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 2) * max(1, width / 600))))
-    tone = int(rng.choice([255, 255, 255, 250, 0, rng.integers(256)]))
-    ground = Image.new("RGB", (width, height), (tone, tone, tone))
-    return np.asarray(Image.composite(Image.fromarray(pixels), ground, soft))
 
 
 def _drawn_size(width: int, height: int, rng: np.random.Generator) -> tuple[int, int]:

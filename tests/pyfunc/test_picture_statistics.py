@@ -10,7 +10,8 @@ from tests.conftest import encoded, picture
 
 
 def of(pixels):
-    return dict(zip(NAMES, statistics(Sample.of(from_pillow(Image.fromarray(pixels)))), strict=True))
+    found = statistics(Sample.of(from_pillow(Image.fromarray(pixels))))
+    return dict(zip(NAMES, found, strict=True))
 
 
 def drawing(width=320, height=240):
@@ -29,7 +30,8 @@ def test_they_are_finite_and_of_one_form_for_every_size(size):
     noise = np.random.default_rng(0).integers(0, 256, flat.shape, np.uint8)
     for pixels in (flat, noise):
         found = statistics(Sample.of(from_pillow(Image.fromarray(pixels))))
-        assert found.shape == (len(NAMES),) and found.dtype == np.float32
+        assert found.shape == (len(NAMES),)
+        assert found.dtype == np.float32
         assert np.isfinite(found).all()
 
 
@@ -42,7 +44,8 @@ def test_a_sample_is_of_a_fixed_size_and_spans_the_picture(size):
     assert sample.tiles.shape[1:] == (TILE, TILE)
     assert sample.grid.size <= 4 * 2**14
     for tones in (sample.tiles, sample.grid):
-        assert tones.min() <= 20 and tones.max() >= 235
+        assert tones.min() <= 20
+        assert tones.max() >= 235
 
 
 def test_the_file_around_the_pixels_does_not_count():
@@ -53,8 +56,11 @@ def test_the_file_around_the_pixels_does_not_count():
 
 def test_what_is_drawn_is_flat_sharp_and_of_few_colours():
     drawn, seen = of(drawing()), of(picture(320, 240))
-    for name in ("tiles.step.0", "tiles.contrast.none", "tiles.colours.4", "grid.tones.1",
-                 "tiles.edge.one_sided", "tiles.edge.along_axis", "tiles.tones.roughness"):  # fmt: skip
+    more = (
+        "tiles.step.0", "tiles.contrast.none", "tiles.colours.4", "grid.tones.1",
+        "tiles.edge.one_sided", "tiles.edge.along_axis", "tiles.tones.roughness",
+    )  # fmt: skip
+    for name in more:
         assert drawn[name] > seen[name], name
     for name in ("tiles.noise.50", "tiles.contrast.25", "grid.tones.entropy"):
         assert drawn[name] < seen[name], name
