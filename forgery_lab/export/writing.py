@@ -63,7 +63,8 @@ def write_detector(
 ) -> float:
     """Write a detector folder, replacing an old one whole; return what `check_export` measured.
 
-    The shipped classifier of photographs comes along, so that every detector declines alike.
+    The shipped classifier of photographs comes along where there is one, so that every detector
+    declines alike.
 
     Args:
         folder: to write; it never holds half of a detector.
@@ -98,7 +99,9 @@ def write_detector(
         complete = replace(description, training={**description.training, **measured})
         content = json.dumps(complete.to_dict(), indent=2) + "\n"
         (new / DESCRIPTION_FILE).write_text(content, "utf-8")
-        shutil.copyfile(shipped_folder() / CLASSIFIER_FILE, new / CLASSIFIER_FILE)
+        classifier = shipped_folder() / CLASSIFIER_FILE
+        if classifier.is_file():
+            shutil.copyfile(classifier, new / CLASSIFIER_FILE)
         replace_folder(folder, new, Path(scratch))
     return difference
 

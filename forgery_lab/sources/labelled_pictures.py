@@ -102,9 +102,7 @@ def _not_sealed(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _not_empty(
-    found: list[LabelledPicture], folder: Path, expected: str
-) -> list[LabelledPicture]:
+def _not_empty(found: list[LabelledPicture], folder: Path, expected: str) -> list[LabelledPicture]:
     if not found:
         raise DataError(f"{folder} holds no labelled picture; expected: {expected}")
     return found

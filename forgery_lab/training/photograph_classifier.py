@@ -110,7 +110,7 @@ def _network(
 ) -> MLPClassifier:
     network = MLPClassifier(
         (_UNITS,), alpha=_PENALTY, max_iter=_EPOCHS, tol=0.0, n_iter_no_change=_EPOCHS,
-        batch_size=256, random_state=seed,
+        batch_size=min(256, len(values)), random_state=seed,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is chosen

@@ -12,7 +12,6 @@ from forgery_lab.forgeries import scenes
 from forgery_pyfunc.detector import CLASSIFIER_FILE, Detector
 from tests.conftest import encoded, picture
 
-
 CASE = Path(__file__).resolve().parents[3] / "shared/cases/screenshot-3-called-forged-0.97.png"
 
 
