@@ -198,9 +198,9 @@ def _edges(steps: tuple[np.ndarray, np.ndarray]) -> list[float]:
         middle = step[:, :, 1:-1] >= _STRONG
         before, after = step[:, :, :-2] <= _FLAT, step[:, :, 2:] <= _FLAT
         size += middle.size
-        strong += np.count_nonzero(middle)
-        isolated += np.count_nonzero(middle & before & after)
-        one_sided += np.count_nonzero(middle & (before ^ after))
+        strong += int(np.count_nonzero(middle))
+        isolated += int(np.count_nonzero(middle & before & after))
+        one_sided += int(np.count_nonzero(middle & (before ^ after)))
     right, down = steps[0][:, :-1], steps[1][:, :, :-1]
     across, along = right >= _STRONG, down >= _STRONG
     either = np.count_nonzero(across | along)

@@ -11,12 +11,12 @@ from forgery_pyfunc.picture_statistics import NAMES
 
 
 def table(sizes, seed=0):
-    """Rows of sources {name: (is_photograph, may_teach, pictures)}; one column tells the kind."""
+    """Rows of sources {name: (is_photograph, may_teach, pictures)}; a few columns tell the kind."""
     rng = np.random.default_rng(seed)
     parts = []
     for source, (is_photograph, may_teach, count) in sizes.items():
         values = rng.normal(size=(2 * count, len(NAMES))).astype(np.float32)
-        values[:, 3] += 6 if is_photograph else -6
+        values[:, :20] += 1 if is_photograph else -1
         part = pd.DataFrame(values, columns=list(NAMES))
         first = sum(len(one) for one in parts)
         parts.append(
@@ -50,7 +50,7 @@ def rows():
 def fitted(rows):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photograph_classifier, "_MEMBERS", 2)
-        patch.setattr(photograph_classifier, "_EPOCHS", 20)
+        patch.setattr(photograph_classifier, "_EPOCHS", 100)
         return photograph_classifier.fit(rows, ["screens"], seed=1, max_declined=0.05)
 
 
