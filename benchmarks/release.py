@@ -64,9 +64,10 @@ def on_photographs(folder: Path, detector: Path) -> list[ElsewhereFigures]:
         held_out = photo["sha256"] not in seen
         for rendition, data in _renditions(Path(photo["path"])).items():
             verdict = loaded.score(data).verdict
-            row = {"origin": photo["origin"], "rendition": rendition, "verdict": verdict}
+            source = photo["source"] if photo["origin"] == "web" else "camera"
+            row = {"source": source, "rendition": rendition, "verdict": verdict}
             rows += [{**row, "which": "all"}] + [{**row, "which": "held out"}] * held_out
-    groups = pd.DataFrame(rows).groupby(["origin", "rendition", "which"])["verdict"]
+    groups = pd.DataFrame(rows).groupby(["source", "rendition", "which"])["verdict"]
     return [
         ElsewhereFigures(
             name=f"photographs ({', '.join(map(str, names))})",

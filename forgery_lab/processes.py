@@ -1,7 +1,7 @@
 """Work spread over processes, with results in order."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -25,7 +25,8 @@ def in_parallel(
     fewest: int = 2,
     progress: Progress | None = None,
     ready: Callable[[], None] | None = None,
-) -> Iterator[Result]:
+    niceness: int = 0,
+) -> Generator[Result, None, None]:
     """Yield the results in the order of the tasks.
 
     Processes are spawned, not forked, since the caller may have loaded TensorFlow.
@@ -38,6 +39,7 @@ def in_parallel(
         fewest: tasks; fewer are done here, since a process takes a second to start.
         progress: called with tasks done and tasks in all.
         ready: picklable; called once in every process, before its first task.
+        niceness: added to that of the processes; what is done here is not affected.
 
     Raises:
         DataError: a process was killed.
@@ -48,7 +50,7 @@ def in_parallel(
             ready()
         yield from _counted(map(function, tasks), len(tasks), progress)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (ready,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (ready, niceness))
     try:
         yield from _counted(pool.map(function, tasks, chunksize=chunk), len(tasks), progress)
     except BrokenProcessPool as error:
@@ -59,12 +61,13 @@ def in_parallel(
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(ready: Callable[[], None] | None) -> None:
+def _start_worker(ready: Callable[[], None] | None, niceness: int) -> None:
     """Leave a process one thread for matrix products, since threads that wait keep a core busy.
 
     With two each, two processes on two cores took twelve times as long for the same features.
     """
     threadpool_limits(1)
+    os.nice(niceness)
     if ready:
         ready()
 

@@ -3,6 +3,7 @@
 import logging
 
 from forgery_lab.forgeries.casia_folder import forge_folder
+from forgery_lab.forgeries.forging import KINDS
 from forgery_lab.progress import shown
 from steps.settings.configuration import Workspace
 from steps.settings.entities import ForgeSettings
@@ -15,7 +16,12 @@ def run(settings: ForgeSettings, workspace: Workspace) -> None:
     """Forge the photographs of a folder and say what was made and what could not be used."""
     with shown("forging", "images") as progress:
         made = forge_folder(
-            settings.input, settings.output, settings.count, settings.seed, progress=progress
+            settings.input,
+            settings.output,
+            settings.count,
+            settings.seed,
+            kinds=settings.kinds or KINDS,
+            progress=progress,
         )
     runs.log_metrics({"authentic": made.authentic, "forged": made.forged})
     runs.log_artifact(settings.output / "records.jsonl")

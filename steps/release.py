@@ -1,19 +1,20 @@
 """The detector that this project ships: from free photographs to the folder `forgery/shipped/`."""
 
+import contextlib
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
-from forgery import SHIPPED
 from forgery_lab.evaluation import model_card
 from forgery_lab.examples import feature_store
-from forgery_lab.examples.feature_store import FeatureStore
-from forgery_lab.examples.pairs import Pairs, Plan
+from forgery_lab.examples.feature_store import GrowingStore
+from forgery_lab.examples.pairs import EDITED, Pairs, Plan
 from forgery_lab.export import writing
-from forgery_lab.export.detector_folder import Description, DetectorFolder
+from forgery_lab.export.detector_folder import Description
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from forgery_lab.sources import attribution, photographs
@@ -33,15 +34,11 @@ def run(settings: ReleaseSettings, workspace: Workspace) -> None:
     output = workspace.root / settings.output
     writing.check_folder(output)
     found = find_photographs(settings, workspace)
-    store = build_features(settings, found, workspace)
-    judged = [learn(settings, store, found, settings.held_out, output, workspace)]
+    with growing_features(settings, found, workspace) as store:
+        judged = [learn(settings, store, found, settings.held_out, output, workspace)]
+        if settings.cross_fit:
+            judged += learn_others(settings, store, found, workspace)
     if settings.cross_fit:
-        for part in range(photographs.PARTS):
-            if part != settings.held_out:
-                name = f"without-part-{part}"
-                folder = workspace.path("release_work") / name
-                with runs.started(workspace, run_name=name, nested=True):
-                    judged.append(learn(settings, store, found, part, folder, workspace))
         alarms = release.cross_fitted(judged)
         runs.log_text(json.dumps(alarms, indent=1), "cross_fitted_false_alarms.json")
         logger.info("false alarms, cross-fitted: %s", alarms)
@@ -49,47 +46,54 @@ def run(settings: ReleaseSettings, workspace: Workspace) -> None:
 
 
 def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.DataFrame:
-    """Return the photographs of the given folder, or those that the shipped detector knew."""
+    """Return the photographs of the given folder, or those of the public repositories."""
     folder = settings.photos
     if folder is None:
-        with shown("fetching photographs", "bytes") as progress:
+        with shown("fetching photographs", "files") as progress:
             folder = photographs.fetch(
-                workspace.path("release_work") / "photographs", known_photographs(), progress
+                workspace.path("release_work") / "photographs", settings.most, progress
             )
-    found = photographs.find(folder)
-    for (origin, part), some in found.groupby(["origin", "part"]):
-        logger.info("part %d: %d photographs, %s", part, len(some), origin)
+    found = photographs.find(folder, settings.most)
+    for (origin, source, part), some in found.groupby(["origin", "source", "part"]):
+        logger.info("part %d: %d photographs, %s of %s", part, len(some), origin, source)
     return found
 
 
-def known_photographs() -> set[str]:
-    """Return the SHA-256 of the public sources' photographs, which the shipped detector knew.
-
-    None where it was replaced by one that learnt from others.
-    """
-    shipped = DetectorFolder(SHIPPED, "the shipped detector")
-    if shipped.description is None or shipped.description.data.licence is None:
-        return set()
-    return set() if shipped.training is None else set(shipped.training["sha256"])
-
-
-def build_features(
+@contextlib.contextmanager
+def growing_features(
     settings: ReleaseSettings, found: pd.DataFrame, workspace: Workspace
-) -> FeatureStore:
-    """Return the features of pairs and photographs, which are cached in the workspace."""
-    with shown("pairs and features", "pictures") as progress:
-        return feature_store.build(
+) -> Iterator[GrowingStore]:
+    """Compute the features of pairs and photographs beside the block; the workspace keeps them."""
+    with (
+        shown("pairs and features", "pictures") as progress,
+        feature_store.growing(
             Pairs(found, Plan(settings.seed, draws=settings.draws)),
             workspace.path("release_work") / "features",
             settings.features,
             settings.disk_budget_gb * 1e9,
             progress=progress,
-        )
+        ) as store,
+    ):
+        yield store
+
+
+def learn_others(
+    settings: ReleaseSettings, store: GrowingStore, found: pd.DataFrame, workspace: Workspace
+) -> list[Judged]:
+    """Train without each of the other parts, in runs and folders of their own."""
+    judged = []
+    for part in range(photographs.PARTS):
+        if part != settings.held_out:
+            name = f"without-part-{part}"
+            folder = workspace.path("release_work") / name
+            with runs.started(workspace, run_name=name, nested=True):
+                judged.append(learn(settings, store, found, part, folder, workspace))
+    return judged
 
 
 def learn(
     settings: ReleaseSettings,
-    store: FeatureStore,
+    store: GrowingStore,
     found: pd.DataFrame,
     held_out: int,
     folder: Path,
@@ -99,28 +103,32 @@ def learn(
 
     The checkpoint stays: what was stopped goes on, and what was finished is not trained again.
     """
-    sides = release.sides(store, held_out)
-    details = training_settings(settings, patience=settings.epochs)
-    known = known_photographs()
-    model = networks.build_for("blocks", store.channels, settings.seed, relative=True)
-    checkpoint = checkpoint_of(model, sides.train, sides.validation, details, workspace)
-    result = loop.fit(model, sides.train, sides.validation, details, checkpoint, on_epoch=log_epoch)
-    judged = release.judge(result.model, sides.held_out)
+    train = release.OutsidePart(store, held_out, settings.epochs)
+    validation = release.sides(store.first(1), held_out).validation
+    details = training_settings(settings, patience=settings.epochs, mined=EDITED)
+    model = networks.build_for(
+        "blocks", validation.channels, settings.seed, relative=True, width=settings.width
+    )
+    checkpoint = checkpoint_of(model, train, validation, details, workspace)
+    result = loop.fit(model, train, validation, details, checkpoint, on_epoch=log_epoch)
+    judged = release.judge(result.model, release.sides(store.whole(), held_out).held_out)
     figures = release.describe(judged)
     runs.log_text(json.dumps(figures, indent=1), f"held_out_{held_out}.json")
+    by_life = judged.auc_by_life()
+    runs.log_text(json.dumps(by_life, indent=1), f"held_out_{held_out}_auc_by_life.json")
     seen = release.training_manifest(found, held_out)
     description = Description(
         name=release.NAME,
         network="blocks",
-        features=store.families,
+        features=validation.families,
         calibration=judged.calibration,
         training={**asdict(details), "best_epoch": result.best_epoch, **figures},
-        data=model_card.of_release(seen["sha256"], known),
+        data=model_card.of_release(found),
         provenance=runs.git_commit(),
     )
-    samples = export_samples(sides.validation)
+    samples = export_samples(validation)
     difference = writing.write_detector(folder, result.model, samples, description, seen)
-    write_whole(folder / ATTRIBUTION_FILE, attribution.render(found, known))
+    write_whole(folder / ATTRIBUTION_FILE, attribution.render(found))
     write_whole(folder / CARD_FILE, model_card.render(Description.read(folder), None, listed=True))
     logger.info("wrote %s; ONNX and Keras differ by at most %.2g; %s", folder, difference, figures)
     return judged

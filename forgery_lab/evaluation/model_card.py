@@ -5,18 +5,18 @@ Mitchell et al., *Model Cards for Model Reporting*, FAT* 2019.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from itertools import zip_longest
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import report
 from forgery_lab.evaluation.photographs import DeclinedFigures
 from forgery_lab.evaluation.results import Evaluation
 from forgery_lab.export.detector_folder import Description, TrainingData
-from forgery_lab.sources import photographs
+from forgery_lab.sources.photograph_table import REPOSITORIES
 from forgery_lab.sources.source import Source
 
 TEMPLATE = "model_card.md.j2"
@@ -97,17 +97,21 @@ def licence_of(source: str) -> str | None:
     return LICENCES["casia"] if "casia" in parsed.public_name.lower() else None
 
 
-def of_release(seen: Collection[str], known: Collection[str]) -> TrainingData:
+def of_release(found: pd.DataFrame) -> TrainingData:
     """Return what the card says of the data of a release detector.
 
     Args:
-        seen: SHA-256 of the photographs that it learnt from.
-        known: SHA-256 of those of the public sources, whose terms are known.
+        found: the photographs that it learnt from, with `repository` and `terms`.
     """
     name = "photographs, and splices and copy-moves generated from them"
-    if not set(seen) <= set(known):
-        return TrainingData(name, len(seen))
-    terms = "; ".join(
-        f"{one.repository} at {one.commit[:12]}: {one.terms}" for one in photographs.SOURCES
-    )
-    return TrainingData(f"{name}; no CASIA", len(seen), terms)
+    if (found["terms"] == "").any():
+        return TrainingData(name, len(found))
+    parts = []
+    for key, some in found.groupby("repository"):
+        terms = ", ".join(sorted(some["terms"].unique()))
+        one = REPOSITORIES.get(str(key))
+        where = f"{one.name} at {one.commit[:12]}" if one else "further photographs"
+        parts.append(f"{where}: {terms}")
+    if not (found["repository"] == "").any():
+        name += "; no CASIA"
+    return TrainingData(name, len(found), "; ".join(parts))

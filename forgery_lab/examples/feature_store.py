@@ -5,13 +5,15 @@ shards of two arrays each, `float16[blocks, C]` features and `float16[blocks]` t
 memory-mapped. A shard that is complete is kept when the work is stopped and started again.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +36,9 @@ from forgery_pyfunc.imaging.decoding import DecodedImage, decode
 
 SHARD_EXAMPLES = 64
 """Examples per shard: what is lost, per core, when the work is stopped."""
+
+NICE = 10
+"""Added to the niceness of worker processes, so that the optimiser beside them goes first."""
 
 COLUMNS = ("id", "label", "group", "split", "draw", "width", "height")
 """What a source says of every example."""
@@ -180,22 +185,26 @@ class FeatureStore:
             DataError: the folder holds no finished store.
         """
         try:
-            description = json.loads((folder / "store.json").read_text("utf-8"))
-            index = pd.read_parquet(folder / "index.parquet")
+            return cls._of(folder, pd.read_parquet(folder / "index.parquet"))
         except (OSError, ValueError) as error:
             raise DataError(f"{folder} holds no finished features: {error}") from error
-        index["shard"] = [str(folder / name) for name in index["shard"]]
-        readable = index["error"].isna()
-        return cls(
-            index[readable].drop(columns="error").reset_index(drop=True),
-            tuple(description["families"]),
-            digest=description["digest"],
-        )
+
+    @classmethod
+    def _of(cls, folder: Path, index: pd.DataFrame) -> "FeatureStore":
+        """Return the examples of these rows of a folder's index that could be read."""
+        description = json.loads((folder / "store.json").read_text("utf-8"))
+        readable = index[index["error"].isna()].drop(columns="error").reset_index(drop=True)
+        readable["shard"] = [str(folder / name) for name in readable["shard"]]
+        return cls(readable, tuple(description["families"]), digest=description["digest"])
 
     @property
     def channels(self) -> list[str]:
         """Names of the features."""
         return channels(self.families)
+
+    def at_epoch(self, epoch: int) -> "FeatureStore":
+        """Return what an epoch of a training may read: all, whichever it is."""
+        return self
 
     def __len__(self) -> int:
         return len(self.index)
@@ -226,6 +235,94 @@ def _open_shard(path: str) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+Job = tuple[pd.DataFrame, Path]
+"""Rows of a source's table, and the shard (path without ending) that they go to."""
+
+
+@dataclass
+class GrowingStore:
+    """A store that worker processes are filling, draw by draw; see `growing`.
+
+    Attributes:
+        folder: of the store.
+        jobs: all shards with their rows, in the order of draws.
+        finished: shards, from the first on, that are on disk.
+        ended: whether nothing more is computed.
+        failure: what ended the computing before its end.
+        opened: stores of the first draws, by their number.
+    """
+
+    folder: Path
+    jobs: list[Job]
+    finished: int = 0
+    ended: bool = False
+    failure: BaseException | None = None
+    opened: dict[int, FeatureStore] = field(default_factory=dict)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def draws(self) -> int:
+        """Variants of each image, once all are there."""
+        return max(int(rows["draw"].max()) for rows, _ in self.jobs) + 1
+
+    def first(self, draws: int) -> FeatureStore:
+        """Wait for the examples of the first draws, and return them; errors as those of `build`."""
+        if draws in self.opened:
+            return self.opened[draws]
+        wanted = sum(int(rows["draw"].iloc[0]) < draws for rows, _ in self.jobs)
+        with self.changed:
+            self.changed.wait_for(lambda: self.finished >= wanted or self.ended)
+            if self.failure is not None:
+                raise self.failure
+        tables = [pd.read_parquet(f"{shard}.parquet") for _, shard in self.jobs[:wanted]]
+        index = pd.concat(tables, ignore_index=True)
+        if index["error"].notna().all():
+            raise DataError(f"none of {len(index)} images could be read: {index['error'].iloc[0]}")
+        if wanted == len(self.jobs):
+            write_whole(self.folder / "index.parquet", index.to_parquet())
+        self.opened[draws] = FeatureStore._of(self.folder, index)
+        return self.opened[draws]
+
+    def whole(self) -> FeatureStore:
+        """Wait for all examples, and return the finished store."""
+        return self.first(self.draws)
+
+    def compute(
+        self, ready: Callable[[], None], workers: int | None, progress: Progress | None
+    ) -> None:
+        """Write the shards that are missing, until all are there or `ended` is set."""
+        unfinished = [job for job in self.jobs if not _is_finished(job[1])]
+        total, left = (sum(len(rows) for rows, _ in jobs) for jobs in (self.jobs, unfinished))
+        done = total - left
+        try:
+            self._note_finished()
+            results = in_parallel(_write_in_worker, unfinished, workers, ready=ready, niceness=NICE)
+            with contextlib.closing(results):
+                for written in results:
+                    done += written
+                    self._note_finished()
+                    if progress:
+                        progress(done, total)
+                    if self.ended:
+                        return
+        except BaseException as error:  # raised again where somebody waits
+            self.failure = error
+        finally:
+            self.end()
+
+    def _note_finished(self) -> None:
+        with self.changed:
+            while self.finished < len(self.jobs) and _is_finished(self.jobs[self.finished][1]):
+                self.finished += 1
+            self.changed.notify_all()
+
+    def end(self) -> None:
+        """Begin no further shard."""
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+
 def build(
     source: ExampleSource,
     folder: Path,
@@ -252,25 +349,41 @@ def build(
         DataError: the budget or the disk is too small, the folder holds something else, or no
             image could be read.
     """
+    with growing(source, folder, families, budget_bytes, workers, progress) as store:
+        return store.whole()
+
+
+@contextlib.contextmanager
+def growing(
+    source: ExampleSource,
+    folder: Path,
+    families: Sequence[str],
+    budget_bytes: float,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[GrowingStore]:
+    """As `build`, but computing goes on beside the block, in processes that let it go first.
+
+    What is not on disk when the block ends is left for the next call.
+    """
     table = source.table().reset_index(drop=True)
     _check_room(table, families, budget_bytes, folder)
     _prepare(folder, _settings(source, families), tuple(families))
-    jobs = [
-        (table.iloc[start : start + SHARD_EXAMPLES], folder / f"shard-{number:05d}")
-        for number, start in enumerate(range(0, len(table), SHARD_EXAMPLES))
+    chunks = [
+        rows.iloc[start : start + SHARD_EXAMPLES]
+        for _, rows in table.groupby("draw", sort=True)
+        for start in range(0, len(rows), SHARD_EXAMPLES)
     ]
-    unfinished = [job for job in jobs if not _is_finished(job[1])]
-    done = len(table) - sum(len(rows) for rows, _ in unfinished)
+    jobs = [(rows, folder / f"shard-{number:05d}") for number, rows in enumerate(chunks)]
+    store = GrowingStore(folder, jobs)
     ready = partial(_start_worker, source, tuple(families))
-    for written in in_parallel(_write_in_worker, unfinished, workers, ready=ready):
-        done += written
-        if progress:
-            progress(done, len(table))
-    index = pd.concat([pd.read_parquet(f"{shard}.parquet") for _, shard in jobs], ignore_index=True)
-    if index["error"].notna().all():
-        raise DataError(f"none of {len(index)} images could be read: {index['error'].iloc[0]}")
-    write_whole(folder / "index.parquet", index.to_parquet())
-    return FeatureStore.open(folder)
+    thread = threading.Thread(target=store.compute, args=(ready, workers, progress), daemon=True)
+    thread.start()
+    try:
+        yield store
+    finally:
+        store.end()
+        thread.join()
 
 
 def failures(folder: Path) -> pd.DataFrame:
@@ -361,10 +474,6 @@ def _prepare(folder: Path, digest: str, families: tuple[str, ...]) -> None:
             old.unlink()
     description = {"digest": digest, "families": families, "channels": channels(families)}
     write_whole(note, json.dumps(description, indent=1).encode())
-
-
-Job = tuple[pd.DataFrame, Path]
-"""Rows of a source's table, and the shard (path without ending) that they go to."""
 
 
 def _is_finished(shard: Path) -> bool:

@@ -2,14 +2,16 @@
 
 Both sides of a pair have the same crop and scale, the same saves before and after, the same end.
 So nothing but the forgery tells them apart, neither headers nor the number of saves (the idea of
-protocol C). Beside them stand the photographs as they are shipped, which are authentic.
+protocol C). Beside them stand photographs as they are shipped, and edited or enlarged as a whole:
+both are authentic.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,10 @@ import pandas as pd
 from PIL import Image
 
 from forgery_lab import forgeries
-from forgery_lab.examples import saving_history
+from forgery_lab.examples import quantisation_tables, saving_history
 from forgery_lab.examples.feature_store import Example, code_digests
-from forgery_lab.examples.histories import GRID, History, history_of, read
-from forgery_lab.examples.saving_history import SavingHistory, saved
-from forgery_lab.forgeries import retouching
+from forgery_lab.examples.histories import GRID, read
+from forgery_lab.examples.saving_history import EDITED_LIVES, SavingHistory, drawn_life
 from forgery_lab.forgeries.forging import drawn_kind, forge
 from forgery_lab.forgeries.pictures import SMALLEST_SIDE, Pixels, Save, sized
 from forgery_pyfunc.imaging.decoding import decode
@@ -37,7 +38,16 @@ CRUDE = 0.5
 """Share of forgeries that are pasted with hard edges, as they are."""
 SIDES = (256, 1024)
 """Range of the longer side of the pictures, in pixels."""
+PLACES = (("camera", 18), ("clothes", 1), ("food", 1), ("web", 2))
+"""Pairs per photograph and epoch: the few camera originals, with all of their traces, give about
+two fifths; of the two large sources each photograph is taken once, of the small ones twice."""
 _DONORS = 3
+EDITED = "edited"
+"""Kind of the photographs that are edited or enlarged as a whole, which are authentic."""
+_HISTORY = 1
+"""Number of the random stream that draws the saving history, by its life first."""
+_EDITED = 1_000_000
+"""In place of the number of a pair, where a photograph is edited as a whole."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +58,19 @@ class Plan:
         seed: of everything drawn.
         draws: variants of each pair; an epoch takes one.
         sides: longer side of the pictures, in pixels, drawn evenly in logarithm.
-        places: pairs per photograph and epoch, by origin.
+        places: pairs per photograph and epoch: of "camera" originals, of each source of the web
+            that is named, and of all others of the "web".
     """
 
     seed: int
     draws: int
     sides: tuple[int, int] = SIDES
-    places: tuple[tuple[str, int], ...] = (("camera", 12), ("web", 1))
+    places: tuple[tuple[str, int], ...] = PLACES
+
+    def places_of(self, origin: str, source: str) -> int:
+        """Return the pairs per epoch of a photograph of this origin and source."""
+        places = dict(self.places)
+        return places["camera"] if origin == "camera" else places.get(source, places["web"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +86,11 @@ class Pairs:
     plan: Plan
 
     def table(self) -> pd.DataFrame:
-        """Return a row per example; `split` names the part, `kind` is "pair" or "shipped"."""
+        """Return a row per example.
+
+        `split` names the part, `kind` is "pair", "shipped" or "edited", `life` names what all files
+        of a draw go through.
+        """
         return pd.DataFrame(self._rows)
 
     def example(self, number: int) -> Example:
@@ -80,11 +100,13 @@ class Pairs:
         if row["kind"] == "shipped":
             return Example(read(Path(photo["path"])))
         geometry, history, lenders, forger = (
-            np.random.default_rng([self.plan.seed, *row["drawn_by"], stream]) for stream in range(4)
+            self._rng(row["drawn_by"], stream) for stream in range(4)
         )
-        saving = SavingHistory.drawn(self._tables, history)
-        picture = prepared(_pixels(photo["path"]), self.plan.sides, geometry)
-        picture, mask = saved(picture, saving.first), None
+        if row["kind"] == EDITED:
+            return self._edited(_pixels(photo["path"]), geometry, history)
+        saving = SavingHistory.drawn(history)
+        picture = saving.start(prepared(_pixels(photo["path"]), self.plan.sides, geometry))
+        mask = None
         if row["label"]:
             others = self._others(row["photograph"])
             kind = drawn_kind(forger, with_donors=bool(others))
@@ -92,20 +114,23 @@ class Pairs:
             crude = bool(forger.random() < CRUDE)
             forgery = forge(picture, donors, kind, forger, Save(None), crude)
             picture, mask = forgery.pixels, forgery.mask
-        if saving.edit is not None:
-            picture = retouching.edited(picture, saving.edit)
         largest = min(max(photo["width"], photo["height"]), self.plan.sides[1])
-        return saving.finish(saved(picture, saving.editor), mask, largest)
+        return saving.finish(picture, mask, largest)
 
     def settings(self) -> dict[str, Any]:
         """Return what identifies photographs and plan, and the code that forges."""
-        photographs = self.photographs[["sha256", "part"]].to_numpy().tolist()
-        code = code_digests((forgeries, saving_history, sys.modules[__name__]))
-        return {"photographs": photographs, "plan": asdict(self.plan), "code": code}
+        columns = ["sha256", "part", "origin", "source"]
+        photographs = self.photographs[columns].to_numpy().tolist()
+        modules = (forgeries, saving_history, quantisation_tables, sys.modules[__name__])
+        return {
+            "photographs": photographs,
+            "plan": asdict(self.plan),
+            "code": code_digests(modules),
+            "tables": hashlib.sha256(read(quantisation_tables.TABLE)).hexdigest(),
+        }
 
     @functools.cached_property
     def _rows(self) -> list[dict[str, Any]]:
-        places = dict(self.plan.places)
         rows: list[dict[str, Any]] = []
         for number, photo in enumerate(self.photographs.to_dict("records")):
             common = {
@@ -113,10 +138,12 @@ class Pairs:
                 "group": photo["sha256"],
                 "split": f"part {photo['part']}",
                 "origin": photo["origin"],
+                "source": photo["source"],
             }
             size = {"width": photo["width"], "height": photo["height"]}
             rows.append({**common, **size, "id": photo["sha256"], "kind": "shipped", "label": 0,
-                         "draw": 0, "drawn_by": ()})  # fmt: skip
+                         "draw": 0, "drawn_by": (), "life": "shipped"})  # fmt: skip
+            rows += self._edited_rows(common, size)
             scale = min(1.0, self.plan.sides[1] / max(size.values()))
             size = {side: int(np.ceil(length * scale)) for side, length in size.items()}
             rows += [
@@ -127,20 +154,43 @@ class Pairs:
                     "kind": "pair",
                     "label": label,
                     "draw": draw,
-                    "drawn_by": (int(photo["sha256"][:12], 16), place, draw),
+                    "drawn_by": drawn_by,
+                    "life": life,
                 }
-                for place in range(places[photo["origin"]])
+                for place in range(self.plan.places_of(photo["origin"], photo["source"]))
                 for draw in range(self.plan.draws)
+                for drawn_by in [(int(photo["sha256"][:12], 16), place, draw)]
+                for life in [drawn_life(self._rng(drawn_by, _HISTORY))]
                 for label in (0, 1)
             ]
         return rows
 
-    @functools.cached_property
-    def _tables(self) -> tuple[History, ...]:
-        """Return how the camera originals were saved."""
-        paths = self.photographs.loc[self.photographs["origin"] == "camera", "path"]
-        histories = (history_of(read(Path(path))) for path in paths)
-        return tuple(history for history in histories if history is not None)
+    def _edited_rows(
+        self, common: dict[str, Any], size: dict[str, int]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a photograph that is edited or enlarged as a whole, one per draw."""
+        scale = self.plan.sides[1] / max(size.values())
+        size = {side: int(np.ceil(length * scale)) for side, length in size.items()}
+        name = f"{common['group']}.{EDITED}"
+        for draw in range(self.plan.draws):
+            drawn_by = (int(common["group"][:12], 16), _EDITED, draw)
+            life = drawn_life(self._rng(drawn_by, _HISTORY), EDITED_LIVES)
+            yield {**common, **size, "id": name, "kind": EDITED, "label": 0, "draw": draw,
+                   "drawn_by": drawn_by, "life": life}  # fmt: skip
+
+    def _edited(
+        self, photo: Pixels, geometry: np.random.Generator, history: np.random.Generator
+    ) -> Example:
+        """Return the photograph edited or enlarged; half the time from its own pixels."""
+        saving = SavingHistory.drawn(history, EDITED_LIVES)
+        low, largest = self.plan.sides
+        high = max(low, int(largest / saving.after[0].scale))
+        if max(photo.shape[:2]) > high or geometry.random() < 0.5:
+            photo = prepared(photo, (low, high), geometry)
+        return saving.finish(photo, None, largest)
+
+    def _rng(self, drawn_by: tuple[int, ...], stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.plan.seed, *drawn_by, stream])
 
     def _others(self, host: int) -> list[str]:
         """Return other photographs of the same part, so that what is held out lends nothing."""

@@ -25,8 +25,9 @@ from forgery_pyfunc.errors import ModelError
 
 MANIFEST_COLUMNS = ("sha256", "source_ids", "group", "split")
 """Columns of a training manifest: a row per image that training or validation has seen."""
-OPTIONAL_COLUMNS = ("phash",)
-"""Written where they are known; by the perceptual hash the gate finds images that look alike."""
+OPTIONAL_COLUMNS = ("phash", "source", "terms", "author")
+"""Written where they are known: by the perceptual hash the gate finds images that look alike; the
+others say on which terms the images were used."""
 
 MEGABYTE = 2**20
 

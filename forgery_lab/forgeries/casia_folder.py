@@ -21,7 +21,14 @@ from PIL import Image
 
 from forgery_lab.errors import DataError
 from forgery_lab.files import whole_folder
-from forgery_lab.forgeries.forging import Forgery, ForgeryRecord, drawn_kind, forge
+from forgery_lab.forgeries.forging import (
+    KINDS,
+    Forgery,
+    ForgeryRecord,
+    check_kinds,
+    drawn_kind,
+    forge,
+)
 from forgery_lab.forgeries.pictures import SMALLEST_SIDE, Mask, Operation, Pixels, Save, sized
 from forgery_lab.forgeries.salience import salience
 from forgery_lab.processes import in_parallel
@@ -128,6 +135,7 @@ def forge_folder(
     count: int,
     seed: int,
     sides: tuple[int, int] = (500, 1500),
+    kinds: Sequence[str] = KINDS,
     progress: Callable[[int, int], None] | None = None,
     processes: int | None = None,
 ) -> ForgedFolder:
@@ -145,6 +153,7 @@ def forge_folder(
         count: Number of images to make, 2 to 99,999.
         seed: Any non-negative integer.
         sides: Larger photographs are reduced or cropped to a longer side in this range, in pixels.
+        kinds: Kinds of forgery to make, some of `forging.KINDS`; `forging.ODDS` among them.
         progress: Called with (images done, images in all).
         processes: Worker processes; one per core where None.
 
@@ -153,6 +162,7 @@ def forge_folder(
     """
     if not 2 <= count <= MOST:
         raise DataError(f"count: got {count}; allowed: 2 to {MOST}")
+    check_kinds(kinds)
     if not photos.is_dir():
         raise DataError(f"{photos}: there is no such folder of photographs")
     paths = sorted(p for p in photos.rglob("*") if p.is_file() and not _is_hidden(p, photos))
@@ -166,16 +176,16 @@ def forge_folder(
         records: list[AuthenticImage | ForgedImage] = []
         for part in ("Au", "Tp", "Groundtruth"):
             (partial / part).mkdir()
-        tasks = list(_groups(partial, photos, usable, count, seed, sides))
+        tasks = list(_groups(partial, photos, usable, count, seed, sides, tuple(kinds)))
         for group_records in in_parallel(_write_group, tasks, processes):
             records += group_records
             if progress:
                 progress(len(records), count)
         refused = [UnusableFile(name, reason) for name, reason in unusable]
         write_records(partial / "records.jsonl", [*records, *refused])
-    kinds = Counter(record.kind for record in records)
-    authentic = kinds.pop("authentic")
-    return ForgedFolder(authentic, kinds.total(), dict(kinds), unusable)
+    counts = Counter(record.kind for record in records)
+    authentic = counts.pop("authentic")
+    return ForgedFolder(authentic, counts.total(), dict(counts), unusable)
 
 
 def _is_hidden(path: Path, root: Path) -> bool:
@@ -257,6 +267,7 @@ class _Group:
     first_number: int
     seed: int
     sides: tuple[int, int]
+    kinds: tuple[str, ...]
 
 
 def _groups(
@@ -266,6 +277,7 @@ def _groups(
     count: int,
     seed: int,
     sides: tuple[int, int],
+    kinds: tuple[str, ...],
 ) -> Iterator[_Group]:
     each, more = divmod(count - len(usable), len(usable))
     number, served = 1, 0
@@ -275,7 +287,7 @@ def _groups(
             (photo.path, photo.serial, wanted)
             for photo, wanted in zip(photographs, forgeries, strict=True)
         )
-        yield _Group(folder, root, members, number, seed, sides)
+        yield _Group(folder, root, members, number, seed, sides, kinds)
         served += len(photographs)
         number += sum(forgeries)
 
@@ -305,7 +317,7 @@ def _write_group(group: _Group) -> list[AuthenticImage | ForgedImage]:
     for host, (path, serial, forgeries) in enumerate(group.members):
         others = [i for i in range(len(pictures)) if i != host]
         for _ in range(forgeries):
-            kind = drawn_kind(rng, with_donors=bool(others))
+            kind = drawn_kind(rng, bool(others), group.kinds)
             forgery = least_salient(pictures[host], [pictures[i] for i in others], kind, rng)
             donor = forgery.record.donor
             lender = serial if donor is None else group.members[others[donor]][1]

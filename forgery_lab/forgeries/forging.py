@@ -1,4 +1,4 @@
-"""Home-made forgeries: splices, copy-moves and removals, each with its mask and its history.
+"""Home-made forgeries of five kinds, each with its mask and its history.
 
 `forge` makes one forgery from pixels; `forgery_lab.examples.pairs` makes pairs of a photograph and
 a forgery to learn from, `casia_folder` CASIA-style data sets. The recipe (object-like masks of
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forgery_lab.errors import DataError
-from forgery_lab.forgeries.blending import paste
+from forgery_lab.forgeries.blending import cloned, paste
 from forgery_lab.forgeries.cutting import (
     COPY_SHAPES,
     CRUDE_SHAPES,
@@ -24,7 +24,9 @@ from forgery_lab.forgeries.cutting import (
     cut,
     drawn_area,
 )
-from forgery_lab.forgeries.fitting import matched_to_host, transformed
+from forgery_lab.forgeries.fitting import Geometry, matched_to_host, transformed
+from forgery_lab.forgeries.inpainting import METHODS, inpainted
+from forgery_lab.forgeries.local_retouching import retouched
 from forgery_lab.forgeries.outlines import AREAS
 from forgery_lab.forgeries.pictures import Mask, Operation, Pixels, Save, check_picture
 from forgery_lab.forgeries.placing import (
@@ -35,7 +37,18 @@ from forgery_lab.forgeries.placing import (
     mismatch_with,
 )
 
-KINDS = ("splice", "copy-move", "removal")
+ODDS = {"splice": 0.38, "copy-move": 0.3, "removal": 0.12, "inpainting": 0.1, "retouching": 0.1}
+"""The kinds of forgery, and how often `drawn_kind` draws each."""
+
+KINDS = tuple(ODDS)
+
+SEAMLESS = 0.25
+"""Share of splices that are cloned seamlessly."""
+
+_TRIES = 6
+"""Forgeries made at most until one of them changes the picture visibly."""
+_LEAST_CHANGE = 3.0
+"""Grey levels by which a forgery changes what it replaces, on average, at least."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +96,14 @@ def forge(
     Args:
         host: uint8[H, W, 3], at least 64 pixels on each side.
         donors: Pictures to take a part from; one is drawn. Only a splice needs any.
-        kind: `splice`, `copy-move` (a part of the host again elsewhere) or `removal`
-            (an object of the host covered by a neighbouring part of the host).
+        kind: `splice`, `copy-move` (a part of the host again elsewhere), `removal` (an object of
+            the host covered by a neighbouring part of the host), `inpainting` (an object's place
+            filled from its surroundings) or `retouching` (a part blurred, stamped, sharpened, or
+            changed in colour or light).
         rng: The only source of randomness: the same state gives the same forgery.
         editor_save: How the editor saved the result; drawn where None.
         crude: Paste with hard edges and mostly as it is, anywhere: no eye is fooled, but many a
-            forger works so. A removal knows no crude way.
+            forger works so. Only splices and copy-moves know a crude way.
 
     Raises:
         DataError: unknown kind, a picture of wrong type or too small, a splice without a donor.
@@ -98,29 +113,75 @@ def forge(
         raise DataError(f"kind: got {kind!r}; allowed: {', '.join(KINDS)}")
     if kind == "splice" and not donors:
         raise DataError("donors: a splice needs at least one donor, got none")
-    operations: list[Operation] = []
-    donor = None
-    if kind == "splice" and crude:
-        donor = int(rng.integers(len(donors)))
-        forged, mask = _crude(host, _with_history(donors[donor], rng, operations), rng, operations)
-    elif kind == "copy-move" and crude:
-        forged, mask = _crude(host, host, rng, operations)
-    elif kind == "splice":
-        forged, mask, donor = _splice(host, donors, rng, operations)
-    elif kind == "copy-move":
-        forged, mask = _copy_move(host, rng, operations)
-    else:
-        forged, mask = _removal(host, rng, operations)
+    for _ in range(_TRIES):
+        operations: list[Operation] = []
+        forged, mask, donor = _forged(host, donors, kind, rng, operations, crude)
+        if _is_visible(host, forged, mask):
+            break
     save = editor_save or Save.drawn(rng)
     operations.append(save.operation("editor_save"))
     record = ForgeryRecord(kind, donor, round(float(mask.mean()), 5), operations)
     return Forgery(save.apply(forged), mask, record)
 
 
-def drawn_kind(rng: np.random.Generator, with_donors: bool = True) -> str:
-    """Return one of `KINDS`: half splices where there are donors, the rest mostly copy-moves."""
-    odds = [0.5, 0.35, 0.15] if with_donors else [0.0, 0.7, 0.3]
-    return str(rng.choice(KINDS, p=odds))
+def drawn_kind(
+    rng: np.random.Generator, with_donors: bool = True, kinds: Sequence[str] = KINDS
+) -> str:
+    """Return one of `kinds` with `ODDS` among them; no splice where there are no donors.
+
+    Raises:
+        DataError: `kinds` names an unknown one, none, or only splices where there are no donors.
+    """
+    check_kinds(kinds)
+    possible = [kind for kind in KINDS if kind in kinds and (with_donors or kind != "splice")]
+    if not possible:
+        raise DataError("kinds: got splice alone, which needs a second picture as a donor")
+    odds = np.array([ODDS[kind] for kind in possible])
+    return str(rng.choice(possible, p=odds / odds.sum()))
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Raise `DataError` where there are no kinds, or one is not among `KINDS`."""
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds:
+        got = repr(unknown[0]) if unknown else "none"
+        raise DataError(f"kinds: got {got}; allowed: {', '.join(KINDS)}")
+
+
+def _forged(
+    host: Pixels,
+    donors: Sequence[Pixels],
+    kind: str,
+    rng: np.random.Generator,
+    operations: list[Operation],
+    crude: bool,
+) -> tuple[Pixels, Mask, int | None]:
+    """The forged host, the mask, and the index of the donor of a splice."""
+    if kind == "splice":
+        seamless = bool(rng.random() < SEAMLESS)
+        if seamless or not crude:
+            return _splice(host, donors, rng, operations, seamless)
+        donor = int(rng.integers(len(donors)))
+        lender = _with_history(donors[donor], rng, operations)
+        geometry = Geometry.slight(rng) if rng.random() < 0.4 else Geometry()
+        return *_crude(host, lender, geometry, rng, operations), donor
+    if kind == "copy-move" and crude:
+        return *_crude(host, host, _moved_geometry(rng), rng, operations), None
+    if kind == "copy-move":
+        return *_copy_move(host, rng, operations), None
+    if kind == "removal":
+        return *_removal(host, rng, operations), None
+    if kind == "inpainting":
+        return *_inpainting(host, rng, operations), None
+    return *retouched(host, rng, operations), None
+
+
+def _is_visible(host: Pixels, forged: Pixels, mask: Mask) -> bool:
+    """Return whether pixels changed where the mask says, by some grey levels on average."""
+    if not mask.any():
+        return False
+    change = np.abs(forged[mask].astype(np.int16) - host[mask])
+    return bool(change.mean() >= _LEAST_CHANGE)
 
 
 def _splice(
@@ -128,8 +189,10 @@ def _splice(
     donors: Sequence[Pixels],
     rng: np.random.Generator,
     operations: list[Operation],
+    seamless: bool,
 ) -> tuple[Pixels, Mask, int]:
     """Of four parts, cut from drawn donors, the one whose surroundings look more like the host."""
+    swell = int(rng.integers(1, 9)) if seamless else 0
     best: tuple[float, int, Part, list[Operation]] | None = None
     for _ in range(4):
         cutting: list[Operation] = []
@@ -141,6 +204,7 @@ def _splice(
             SPLICE_SHAPES,
             rng,
             cutting,
+            swell,
         )
         cost = mismatch_with(host, part, rng) + dullness(part)
         if best is None or cost < best[0]:
@@ -155,8 +219,11 @@ def _splice(
         operations.append(history.operation("donor_save"))
     operations += cutting
     enlargement = float(np.sqrt(host[..., 0].size / donor[..., 0].size))
-    part = transformed(part, host, rng, operations, enlargement)
+    part = transformed(part, host, Geometry.slight(rng, enlargement), operations)
     corner = best_place(host, part, rng, avoid=None)
+    if seamless:
+        forged, mask = cloned(host, part, corner, rng, operations)
+        return forged, mask, index
     part = matched_to_host(part, host, corner, rng, operations)
     forged, mask = paste(host, part, corner, rng, operations)
     return forged, mask, index
@@ -167,11 +234,30 @@ def _copy_move(
 ) -> tuple[Pixels, Mask]:
     part = cut(host, drawn_area(rng, 0.14), COPY_SHAPES, rng, operations)
     source = part.corner
-    if rng.random() < 0.5:
-        part = transformed(part, host, rng, operations, 1.0)
+    part = transformed(part, host, _moved_geometry(rng), operations)
     corner = best_place(host, part, rng, avoid=source)
     operations.append({"name": "move", "from": list(source), "to": list(corner)})
     return paste(host, part, corner, rng, operations)
+
+
+def _moved_geometry(rng: np.random.Generator) -> Geometry:
+    """Return how a copy is changed: four in ten not at all, four freely, two a little."""
+    how = rng.random()
+    if how < 0.4:
+        return Geometry()
+    return Geometry.free(rng) if how < 0.8 else Geometry.slight(rng)
+
+
+def _inpainting(
+    host: Pixels, rng: np.random.Generator, operations: list[Operation]
+) -> tuple[Pixels, Mask]:
+    """A part with a little around it, filled from its surroundings; a smaller one by diffusion."""
+    method = str(rng.choice(METHODS, p=[0.35, 0.65]))
+    area = drawn_area(rng, 0.04 if method == "diffusion" else 0.1)
+    part = cut(host, area, COPY_SHAPES, rng, operations, swell=3)
+    hole = np.zeros(host.shape[:2], np.bool_)
+    hole[box_around(part.corner, part.alpha.shape, hole.shape, grow=0)] = part.alpha > 0.5
+    return inpainted(host, hole, method, rng, operations), hole
 
 
 def _removal(
@@ -204,12 +290,15 @@ def _with_history(donor: Pixels, rng: np.random.Generator, operations: list[Oper
 
 
 def _crude(
-    host: Pixels, lender: Pixels, rng: np.random.Generator, operations: list[Operation]
+    host: Pixels,
+    lender: Pixels,
+    geometry: Geometry,
+    rng: np.random.Generator,
+    operations: list[Operation],
 ) -> tuple[Pixels, Mask]:
     """The host with a part of the lender pasted on it, hard edges and all, and the mask of it."""
     part = cut(lender, drawn_area(rng, AREAS[1]), CRUDE_SHAPES, rng, operations)
-    if rng.random() < 0.4:
-        part = transformed(part, host, rng, operations, 1.0)
+    part = transformed(part, host, geometry, operations)
     size = [min(a, b - 2) for a, b in zip(part.alpha.shape, host.shape, strict=False)]
     here = np.s_[: size[0], : size[1]]
     inside = part.alpha[here] > min(0.5, float(part.alpha[here].max()) / 2)

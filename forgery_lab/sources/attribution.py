@@ -2,77 +2,66 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 from PIL.ExifTags import Base
 
-from forgery_lab.sources import photographs
-from forgery_lab.sources.photographs import PhotoSource
+from forgery_lab.sources.photograph_table import LICENCE_PAGES, REPOSITORIES
 from forgery_pyfunc.imaging.decoding import read_metadata
 
 HEAD = """# Photographs that this detector learnt from
 
 `python -m steps release` writes this list. Forgeries for the training were made of these
 photographs; none of the photographs is part of this package. Every one is listed with its SHA-256,
-its title (the name of its file) and what the file itself says of its author.
+its title (the path of its file), its terms, and its author: whom its source names, or else what the
+file itself says.
 """
 
 
-def render(found: pd.DataFrame, known: Collection[str]) -> str:
-    """Return the list as Markdown, a section per source.
+def render(found: pd.DataFrame) -> str:
+    """Return the list as Markdown, a section per repository, and one for each source of one's own.
 
     Args:
         found: photographs, as `photographs.find` gives them.
-        known: SHA-256 of those of the public sources, whose terms are known.
     """
-    of_folder = {source.folder: source for source in photographs.SOURCES}
-    is_known = found["sha256"].isin(set(known))
     parts = [HEAD]
-    for folder, some in found[is_known].groupby("source"):
-        parts.append(_section(of_folder[str(folder)], some))
-    if not is_known.all():
+    known = found[found["terms"] != ""]
+    for (key, source), some in known.groupby(["repository", "source"]):
+        parts.append(_section(str(key), str(source), some))
+    unknown = found[found["terms"] == ""]
+    if len(unknown):
         parts.append(
             "## Other photographs\n\nTheir terms are not known to this project; ask whoever "
-            f"trained the detector.\n\n{_table(found[~is_known])}"
+            f"trained the detector.\n\n{_table(unknown)}"
         )
     return "\n".join(parts)
 
 
-def _section(source: PhotoSource, some: pd.DataFrame) -> str:
-    return (
-        f"## {source.repository}\n\n"
-        f"- Source: <{source.page}>\n"
-        f"- Authors: {source.authors}\n"
-        f"- Terms: {source.terms}{f' (<{source.licence_url}>)' if source.licence_url else ''}\n"
-        f"- Photographs: {len(some)}\n\n"
-        f"{_table(some)}"
-    )
+def _section(key: str, source: str, some: pd.DataFrame) -> str:
+    repository = REPOSITORIES.get(key)
+    lines = [f"## {repository.name if repository else source}", ""]
+    if repository:
+        lines += [f"- Source: <{repository.page}>", f"- Authors: {repository.authors}"]
+    terms = ", ".join(_terms(str(one)) for one in sorted(some["terms"].unique()))
+    lines += [f"- Terms: {terms}", f"- Photographs: {len(some)}", "", _table(some)]
+    return "\n".join(lines)
+
+
+def _terms(name: str) -> str:
+    page = LICENCE_PAGES.get(name)
+    return f"{name} (<{page}>)" if page else name
 
 
 def _table(some: pd.DataFrame) -> str:
-    rows = sorted(
-        (_title(Path(row["path"])), row) for row in some[["path", "sha256"]].to_dict("records")
-    )
     lines = [
-        f"| {title} | {_stated_author(Path(row['path']))} | {row['sha256']} |"
-        for title, row in rows
+        f"| {_cell(row['title'])} | {_cell(row['author']) or _stated_author(Path(row['path']))} "
+        f"| {row['terms'] or '–'} | {row['sha256']} |"
+        for row in some.sort_values(["title", "sha256"]).to_dict("records")
     ]
     return "\n".join(
-        [
-            "| title | author or rights, as the file states | SHA-256 |",
-            "| --- | --- | --- |",
-            *lines,
-            "",
-        ]
+        ["| title | author or rights | terms | SHA-256 |", "| --- | --- | --- | --- |", *lines, ""]
     )
-
-
-def _title(path: Path) -> str:
-    """Return the name of a file, without the digits that a fetched one begins with."""
-    return _cell(re.sub(r"^[0-9a-f]{16}_", "", path.stem))
 
 
 def _stated_author(path: Path) -> str:

@@ -14,7 +14,8 @@ plot or a diagram is a `chart`; a page or a slide is a `document`.
 Near-duplicates: pictures of one source whose perceptual hashes differ in at most 8 of 64 bits, and
 what the eye sees to be one scene (crops, bursts, edits of one file, sizes of one wallpaper). Hashes
 of clothes on a plain ground do not tell garments apart, so clothes are grouped by eye only. No
-picture is a near-duplicate of one of the 1,053 photographs of `photographs.SOURCES`.
+picture is a near-duplicate of one of the 1,053 of `first_photographs.tsv`, which the first shipped
+detectors learnt from: 53 camera originals, and 1,000 of clothes.
 
 Terms: those that the file itself, its article or its folder states count before those of the
 repository. Where somebody other than the publisher took the picture and no licence is stated, they
@@ -25,14 +26,19 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from urllib.parse import quote
 
 from forgery_lab.errors import DataError
 
-TABLE = Path(__file__).with_name("photographs.tsv")
+NAME = "photographs.tsv"
+TABLE = Path(__file__).with_name(NAME)
+FIRST_TABLE = Path(__file__).with_name("first_photographs.tsv")
+RAW_FILES = "https://raw.githubusercontent.com"
+"""Where GitHub gives a single file of a commit."""
 
 SORTINGS = (
     "photograph",
@@ -56,16 +62,31 @@ since it was scaled."""
 
 @dataclass(frozen=True)
 class Repository:
-    """A public repository on GitHub, at the commit whose files were sorted."""
+    """A public repository on GitHub, at the commit whose files were sorted.
+
+    Attributes:
+        name: OWNER/NAME.
+        commit: its 40 digits.
+        authors: of those of its pictures that name nobody.
+    """
 
     name: str
     commit: str
+    authors: str = "not stated"
 
     @property
-    def url(self) -> str:
-        """Where GitHub gives the archive of the commit."""
-        return f"https://github.com/{self.name}/archive/{self.commit}.zip"
+    def page(self) -> str:
+        """Where GitHub shows the commit."""
+        return f"https://github.com/{self.name}/tree/{self.commit}"
 
+    def url(self, path: str) -> str:
+        """Return where GitHub gives a file of the commit."""
+        return f"{RAW_FILES}/{self.name}/{self.commit}/{quote(path)}"
+
+
+_CLOTHES = (
+    "Alexey Grigorev, with Tagias.com, Patricia Goldberg, Chandana Priya and other contributors"
+)
 
 REPOSITORIES: Mapping[str, Repository] = MappingProxyType(
     {
@@ -76,10 +97,17 @@ REPOSITORIES: Mapping[str, Repository] = MappingProxyType(
             "BuddiesOfBudgie/budgie-backgrounds", "82067426f1dde366e9c9038fdbe457c2527525dd"
         ),
         "cameras": Repository(
-            "drewnoakes/metadata-extractor-images", "4beba640487802442bc9931fb01274e908102d3a"
+            "drewnoakes/metadata-extractor-images",
+            "4beba640487802442bc9931fb01274e908102d3a",
+            "contributors to Drew Noakes' metadata-extractor",
         ),
         "clothes": Repository(
-            "alexeygrigorev/clothing-dataset", "7ed86a9cc56763b6acb35e41cb35184e43a5d218"
+            "alexeygrigorev/clothing-dataset", "7ed86a9cc56763b6acb35e41cb35184e43a5d218", _CLOTHES
+        ),
+        "clothes_small": Repository(
+            "alexeygrigorev/clothing-dataset-small",
+            "11961516512414bf9f6c150a832cfd21b54a6b54",
+            _CLOTHES,
         ),
         "food": Repository("feedmejefferson/images", "cedc596c3c67957da9fee70d96e3c004b71e8240"),
         "gallery": Repository(
@@ -126,23 +154,43 @@ TERMS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(_UNCLEAR, "unclear"),
     }
 )
-"""What each of the table's terms asks for. Only the first three kinds may teach a detector."""
+"""What each of the table's terms asks for."""
+
+MAY_TEACH = ("free", "attribution", "share-alike")
+"""The kinds of terms that allow a detector to learn from a picture."""
+
+_CREATIVE_COMMONS = "https://creativecommons.org"
+LICENCE_PAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "CC0 1.0": f"{_CREATIVE_COMMONS}/publicdomain/zero/1.0/",
+        "CC BY 2.0": f"{_CREATIVE_COMMONS}/licenses/by/2.0/",
+        "CC BY 3.0 BR": f"{_CREATIVE_COMMONS}/licenses/by/3.0/br/",
+        "CC BY 4.0": f"{_CREATIVE_COMMONS}/licenses/by/4.0/",
+        "CC BY-SA 2.0": f"{_CREATIVE_COMMONS}/licenses/by-sa/2.0/",
+        "CC BY-SA 3.0": f"{_CREATIVE_COMMONS}/licenses/by-sa/3.0/",
+        "CC BY-SA 4.0": f"{_CREATIVE_COMMONS}/licenses/by-sa/4.0/",
+        "GPL 2.0": "https://www.gnu.org/licenses/old-licenses/gpl-2.0.html",
+        "LGPL 3.0": "https://www.gnu.org/licenses/lgpl-3.0.html",
+        "MIT": "https://opensource.org/license/mit",
+        "Pexels licence": "https://www.pexels.com/license/",
+    }
+)
+"""The text of those terms that may teach and have one."""
 
 
 @dataclass(frozen=True)
 class SortedPicture:
-    """A row of the table.
+    """A row of a table.
 
     Attributes:
-        source: key of `REPOSITORIES`.
-        path: of the file in that repository.
+        source: key of `REPOSITORIES`; any word in a table of one's own.
+        path: of the file in that repository, or in the folder of one's own table.
         sha1: the first 8 digits of the file's SHA-1; `laid_out_as` needs no more.
         sha256: of the file.
         sorting: one of `SORTINGS`.
         group: pictures with the same one are near-duplicates; empty where there is none.
         origin: one of `ORIGINS`.
-        make: of the camera by EXIF: its first word in small letters, one for all names of a maker
-            (eastman is kodak); empty where EXIF names none.
+        make: of the camera by EXIF, as `makes.make_of` writes it; empty where EXIF names none.
         terms: key of `TERMS`.
         author: who is to be named; empty where the repository does not say.
     """
@@ -167,12 +215,12 @@ class SortedPicture:
     @property
     def may_teach(self) -> bool:
         """Whether the terms allow that a detector learns from the picture."""
-        return TERMS[self.terms] in ("free", "attribution", "share-alike")
+        return TERMS[self.terms] in MAY_TEACH
 
 
 @functools.cache
 def sorted_pictures() -> tuple[SortedPicture, ...]:
-    """Return the rows of the table, ordered by source and path; the file is read once.
+    """Return the pictures sorted by eye, ordered by source and path; the file is read once.
 
     Raises:
         DataError: a row lacks a field, or has a value that is not allowed.
@@ -180,32 +228,76 @@ def sorted_pictures() -> tuple[SortedPicture, ...]:
     return read_table(TABLE)
 
 
+@functools.cache
+def known_pictures() -> Mapping[str, SortedPicture]:
+    """Return all pictures whose terms this project knows, by SHA-256: sorted and first ones."""
+    every = (*read_table(FIRST_TABLE), *sorted_pictures())
+    return MappingProxyType({picture.sha256: picture for picture in every})
+
+
 def read_table(path: Path) -> tuple[SortedPicture, ...]:
-    """Return the rows of such a table.
+    """Return the rows of a table of this project.
 
     Raises:
         DataError: a row lacks a field, or has a value that is not allowed.
     """
+    return tuple(
+        _checked(picture, where, {"source": REPOSITORIES}) for picture, where in _rows(path)
+    )
+
+
+def read_own_table(folder: Path) -> tuple[SortedPicture, ...]:
+    """Return the rows of the table of terms in a folder of one's own photographs.
+
+    Its columns are those of this project's table; `source` is any word, `sha1` and `sha256` may be
+    empty, and paths are relative to the folder.
+
+    Raises:
+        DataError: a row lacks a field, has a value or terms that are not allowed, or names no file.
+    """
+    return tuple(_own(folder, picture, where) for picture, where in _rows(folder / NAME))
+
+
+def _own(folder: Path, picture: SortedPicture, where: str) -> SortedPicture:
+    _checked(picture, where, {})
+    if not picture.source:
+        raise DataError(f"{where}: source is empty; expected: a word that names the collection")
+    if not (folder / picture.path).is_file():
+        raise DataError(f"{where}: {folder} has no file {picture.path}")
+    if picture.sorting == "photograph" and not picture.may_teach:
+        allowed = ", ".join(terms for terms, asks in TERMS.items() if asks in MAY_TEACH)
+        raise DataError(
+            f"{where}: the terms of {picture.path}, {picture.terms}, do not allow a detector to "
+            f"learn from it; allowed: {allowed}"
+        )
+    if TERMS[picture.terms] in ("attribution", "share-alike") and not picture.author:
+        raise DataError(f"{where}: {picture.terms} asks for an author, and {picture.path} has none")
+    return picture
+
+
+def _rows(path: Path) -> Iterator[tuple[SortedPicture, str]]:
+    """Yield every row, and where it stands."""
     names = [field.name for field in fields(SortedPicture)]
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         header = next(rows, [])
         if header != names:
-            raise DataError(f"{path.name} has columns {header}; expected: {names}")
-        return tuple(_picture(row, f"{path.name}, line {rows.line_num}") for row in rows)
+            unknown = (
+                f" (unknown: {', '.join(others)})" if (others := set(header) - {*names}) else ""
+            )
+            raise DataError(f"{path.name} has columns {header}{unknown}; expected: {names}")
+        for row in rows:
+            where = f"{path.name}, line {rows.line_num}"
+            if len(row) != len(names):
+                raise DataError(f"{where}: {len(row)} fields; expected: {len(names)}")
+            yield SortedPicture(*row), where
 
 
-def _picture(row: list[str], where: str) -> SortedPicture:
-    expected = len(fields(SortedPicture))
-    if len(row) != expected:
-        raise DataError(f"{where}: {len(row)} fields; expected: {expected}")
-    picture = SortedPicture(*row)
-    for name, allowed in (
-        ("source", REPOSITORIES),
-        ("sorting", SORTINGS),
-        ("origin", ORIGINS),
-        ("terms", TERMS),
-    ):
+def _checked(
+    picture: SortedPicture, where: str, further: Mapping[str, Collection[str]]
+) -> SortedPicture:
+    fixed = {"sorting": SORTINGS, "origin": ORIGINS, "terms": TERMS}
+    for name, allowed in (*further.items(), *fixed.items()):
         value = getattr(picture, name)
         if value not in allowed:
             raise DataError(f"{where}: {name} is {value!r}; allowed: {', '.join(allowed)}")

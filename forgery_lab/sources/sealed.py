@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from forgery_lab.sources.makes import make_of
+
 TABLE = Path(__file__).with_name("sealed.tsv")
 
 
@@ -21,8 +23,8 @@ def sealed() -> frozenset[str]:
 
 
 def sealed_makes() -> frozenset[str]:
-    """Return the sealed makes, as `photographs_of` writes them: the first word in lower case."""
-    return frozenset(make.split()[0].lower() for make in _table()["make"])
+    """Return the sealed makes, as `makes.make_of` writes them."""
+    return frozenset(map(make_of, _table()["make"]))
 
 
 @functools.lru_cache

@@ -9,11 +9,23 @@ from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.training import augmentation
 from forgery_lab.training.settings import TrainingSettings
 
+Batch = tuple[np.ndarray, dict[str, Any], dict[str, Any]]
+"""Features, targets by output, and sample weights by output."""
+
 
 class Windows:
     """Batches of one epoch: crops with flips, padded with NaN, targets and class weights.
 
-    The order, the draw taken of each image, crops and flips depend on seed and epoch alone.
+    The order, the draw taken of each image, crops and flips depend on seed and epoch alone, but
+    for images whose hardest draw is taken.
+
+    Args:
+        store: of the examples.
+        settings: of the training.
+        outputs: of the network.
+        epoch: counted from 0.
+        hardness: float[examples]; of the draws of an image the one with the highest is taken, one
+            of several equal ones at random. None: all are equal.
     """
 
     def __init__(
@@ -22,10 +34,11 @@ class Windows:
         settings: TrainingSettings,
         outputs: frozenset[str],
         epoch: int,
+        hardness: np.ndarray | None = None,
     ) -> None:
         self.store, self.settings, self.epoch = store, settings, epoch
         self.with_blocks = "blocks" in outputs
-        self.order = _epoch_order(store.index, settings.seed, epoch)
+        self.order = _epoch_order(store.index, settings.seed, epoch, hardness)
         self.mirrors = augmentation.mirrors(store.channels) if self.with_blocks else ()
         share = store.index["label"].mean()
         self.class_weight = (0.5 / (1 - share), 0.5 / share)
@@ -33,7 +46,7 @@ class Windows:
     def __len__(self) -> int:
         return batches_per_epoch(self.store, self.settings)
 
-    def __getitem__(self, batch: int) -> tuple[np.ndarray, dict[str, Any], dict[str, Any]]:
+    def __getitem__(self, batch: int) -> Batch:
         size = self.settings.batch_size
         chosen = self.order[batch * size : (batch + 1) * size]
         windows = [self._window(position) for position in chosen]
@@ -62,9 +75,14 @@ def batches_per_epoch(store: FeatureStore, settings: TrainingSettings) -> int:
     return max(store.index["id"].nunique() // settings.batch_size, 1)
 
 
-def _epoch_order(index: pd.DataFrame, seed: int, epoch: int) -> np.ndarray:
+def _epoch_order(
+    index: pd.DataFrame, seed: int, epoch: int, hardness: np.ndarray | None
+) -> np.ndarray:
     """Return the positions of one draw of every image, in the order of an epoch."""
     rng = np.random.default_rng([seed, epoch])
     shuffled = rng.permutation(len(index))
+    if hardness is not None:
+        shuffled = shuffled[np.argsort(-hardness[shuffled], kind="stable")]
     first_of_image = ~index["id"].iloc[shuffled].duplicated().to_numpy()
-    return shuffled[first_of_image]
+    chosen = shuffled[first_of_image]
+    return chosen if hardness is None else rng.permutation(chosen)

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -15,13 +17,15 @@ from forgery_lab.errors import DataError
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.training import checkpoint as checkpoints
 from forgery_lab.training import losses
-from forgery_lab.training.batches import Windows, batches_per_epoch
+from forgery_lab.training.batches import Batch, Windows, batches_per_epoch
 from forgery_lab.training.checkpoint import TrainingState
 from forgery_lab.training.settings import TrainingSettings
 from forgery_lab.training.validation import predict, validation_scores
 
 STATISTICS_EXAMPLES = 400
 """Examples from which the mean and deviation of the features are taken."""
+MINED_EXAMPLES = 600
+"""Authentic images, drawn anew for every epoch, among whose variants the hardest are looked for."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,21 @@ class TrainingResult:
     resumed_from: int
 
 
+class TrainingExamples(Protocol):
+    """Examples to learn from, maybe more in later epochs; a `FeatureStore` is one."""
+
+    def at_epoch(self, epoch: int) -> FeatureStore:
+        """Return those of an epoch, counted from 0: the same for every call."""
+        ...
+
+
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 """Called with the epoch, counted from 1, and its row of the history."""
 
 
 def fit(
     model: keras.Model,
-    train: FeatureStore,
+    train: TrainingExamples,
     validation: FeatureStore,
     settings: TrainingSettings,
     checkpoint: Path | None = None,
@@ -71,17 +83,18 @@ def fit(
     Raises:
         DataError: a class is missing, or the checkpoint is of another training.
     """
-    for name, store in (("training", train), ("validation", validation)):
+    first = train.at_epoch(0)
+    for name, store in (("training", first), ("validation", validation)):
         _check_classes(store, name)
     outputs = frozenset(model.output)
-    _compile(model, settings, batches_per_epoch(train, settings))
+    _compile(model, settings, batches_per_epoch(first, settings))
     state = TrainingState(
         digest=fingerprint(model, train, validation, settings), context=context or {}
     )
     if checkpoint and checkpoint.is_file():
         state = checkpoints.restore(checkpoint, model, state.digest)
     else:
-        standardize(model, train, settings.seed)
+        standardize(model, first, settings.seed)
         state.best = model.get_weights()
         checkpoints.save(checkpoint, model, state)
     resumed_from = len(state.history)
@@ -89,7 +102,10 @@ def fit(
         if state.since_best >= settings.patience:
             break
         start = time.monotonic()
-        mean_losses = _train_once(model, Windows(train, settings, outputs, epoch))
+        examples = train.at_epoch(epoch)
+        hardness = _hardness(model, examples, settings, epoch)
+        windows = Windows(examples, settings, outputs, epoch, hardness)
+        mean_losses = _train_once(model, windows)
         scores, weights = _validate(model, validation, settings)
         row = {
             "epoch": epoch + 1,
@@ -108,7 +124,7 @@ def fit(
 def resumable(
     checkpoint: Path,
     model: keras.Model,
-    train: FeatureStore,
+    train: TrainingExamples,
     validation: FeatureStore,
     settings: TrainingSettings,
 ) -> dict[str, str] | None:
@@ -125,19 +141,20 @@ def resumable(
 
 def fingerprint(
     model: keras.Model,
-    train: FeatureStore,
+    train: TrainingExamples,
     validation: FeatureStore,
     settings: TrainingSettings,
 ) -> str:
     """Return a digest of all that decides how a training goes."""
+    first = train.at_epoch(0)
     content = {
         "network": model.get_config(),
         "settings": asdict(settings),
-        "features": train.channels,
-        "stores": [train.digest, validation.digest],
+        "features": first.channels,
+        "stores": [first.digest, validation.digest],
         "images": [
             [list(map(str, row)) for row in store.index[["id", "draw", "label"]].to_numpy()]
-            for store in (train, validation)
+            for store in (first, validation)
         ],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
@@ -190,6 +207,21 @@ def _compile(model: keras.Model, settings: TrainingSettings, steps: int) -> None
     )
 
 
+def _hardness(
+    model: keras.Model, train: FeatureStore, settings: TrainingSettings, epoch: int
+) -> np.ndarray | None:
+    """Return how much the network takes some of the images that are mined for forged."""
+    if not settings.mined:
+        return None
+    mined = (train.index["kind"] == settings.mined) & (train.index["label"] == 0)
+    images = train.index.loc[mined, "id"].unique()
+    some = np.random.default_rng([settings.seed, epoch]).permutation(images)[:MINED_EXAMPLES]
+    chosen = np.flatnonzero(mined & train.index["id"].isin(some))
+    hardness = np.zeros(len(train))
+    hardness[chosen] = predict(model, train.select(chosen)).image
+    return hardness
+
+
 def _train_once(model: keras.Model, windows: Windows) -> dict[str, float]:
     """Take a step per batch, and return the means of the losses.
 
@@ -198,12 +230,23 @@ def _train_once(model: keras.Model, windows: Windows) -> dict[str, float]:
     history nor the weights of the best epoch.
     """
     totals: dict[str, float] = {}
-    for batch in range(len(windows)):
+    for batch in _read_ahead(windows):
         model.reset_metrics()
-        found = model.train_on_batch(*windows[batch], return_dict=True)
+        found = model.train_on_batch(*batch, return_dict=True)
         for name, value in found.items():
             totals[name] = totals.get(name, 0.0) + float(value)
     return {name: total / len(windows) for name, total in totals.items()}
+
+
+def _read_ahead(windows: Windows) -> Iterator[Batch]:
+    """Yield the batches; while the optimiser works on one, the next is made."""
+    with ThreadPoolExecutor(1) as reader:
+        upcoming = reader.submit(windows.__getitem__, 0)
+        for number in range(1, len(windows) + 1):
+            batch = upcoming.result()
+            if number < len(windows):
+                upcoming = reader.submit(windows.__getitem__, number)
+            yield batch
 
 
 def _validate(

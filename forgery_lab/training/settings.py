@@ -20,6 +20,8 @@ class TrainingSettings:
         block_weight: of the blocks' loss beside the image's.
         averaging: momentum of the running mean of the weights, which is what is validated and
             kept; 0 switches it off.
+        mined: value of the stores' column `kind`, or empty. Of each of these authentic images an
+            epoch takes the draw that the network then takes most for forged, a hard negative.
         seed: of order, draws, crops and flips.
     """
 
@@ -33,4 +35,5 @@ class TrainingSettings:
     dice: float = 0.3
     block_weight: float = 1.0
     averaging: float
+    mined: str = ""
     seed: int

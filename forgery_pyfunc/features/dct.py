@@ -6,20 +6,18 @@ frequency in zigzag order, 1 … 20; and `step.F`, the base-2 logarithm of its q
 condition under which to read them (Kwon et al., *CAT-Net*, WACV 2021; much smaller here).
 
 Levels are found by transforming the decoded luma again, which is exact but for clipped pixels and
-steps of 1. An image without luma tables (PNG, TIFF, …) gets the levels that a save at quality 95
-would give it.
+steps of 1. What the steps are of an image without a table (PNG, TIFF, …): see `quantization`.
 """
 
 import numpy as np
 
-from forgery_pyfunc.features import blocks
+from forgery_pyfunc.features import blocks, quantization
 from forgery_pyfunc.features.family import Family
 from forgery_pyfunc.imaging.decoding import DecodedImage
-from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
+from forgery_pyfunc.imaging.jpeg_header import ZIGZAG
 
 FREQUENCIES = 20
 CLIP = 5
-SAVE_QUALITY = 95
 CHANNELS = [f"{of}.{f}" for of in ("level", "step") for f in range(1, FREQUENCIES + 1)]
 
 _PLACES = ZIGZAG[1 : FREQUENCIES + 1]
@@ -27,7 +25,7 @@ _PLACES = ZIGZAG[1 : FREQUENCIES + 1]
 
 def extract(image: DecodedImage) -> np.ndarray:
     """Return float32[H // 8, W // 8, 40], the channels named in `CHANNELS`, tile by tile."""
-    steps = luma_table(image).ravel()[_PLACES].astype(np.float32)
+    steps = quantization.luma_table(image).ravel()[_PLACES].astype(np.float32)
     rows, columns = blocks.grid(image.height, image.width)
     features = np.empty((rows, columns, len(CHANNELS)), np.float32)
     features[..., FREQUENCIES:] = np.log2(steps) - 3
@@ -38,21 +36,6 @@ def extract(image: DecodedImage) -> np.ndarray:
         here = features[down, across]
         here[..., :FREQUENCIES] = levels.reshape(*here.shape[:2], -1)
     return features
-
-
-def luma_table(image: DecodedImage) -> np.ndarray:
-    """Return the file's luma quantisation table, int[8, 8]; without one, that of quality 95."""
-    if image.jpeg is not None and has_luma_table(image):
-        return image.jpeg.luma_table
-    return standard_table(SAVE_QUALITY)
-
-
-def has_luma_table(image: DecodedImage) -> bool:
-    """Return whether `luma` is a component that the file itself quantised."""
-    if image.jpeg is None or image.mode not in ("RGB", "L"):
-        return False
-    stored_as_rgb = image.jpeg.adobe_transform == 0 and "JFIF" not in image.jpeg.markers
-    return image.mode == "L" or not stored_as_rgb
 
 
 def _mirrored(channel: str, axis: int) -> tuple[str, int]:

@@ -21,7 +21,7 @@ from forgery_lab.export.detector_folder import Description
 from forgery_lab.files import write_whole
 from forgery_lab.training import loop, networks
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
-from forgery_lab.training.loop import TrainingResult
+from forgery_lab.training.loop import TrainingExamples, TrainingResult
 from forgery_lab.training.settings import TrainingSettings
 from forgery_lab.training.validation import Scores, forged_blocks, predict
 from forgery_pyfunc.calibration import Calibration
@@ -97,7 +97,7 @@ def prepare(settings: TrainSettings, workspace: Workspace) -> Task:
 
 def checkpoint_of(
     model: keras.Model,
-    train: FeatureStore,
+    train: TrainingExamples,
     validation: FeatureStore,
     settings: TrainingSettings,
     workspace: Workspace,
@@ -107,14 +107,17 @@ def checkpoint_of(
     return workspace.path("checkpoints") / f"{name}.npz"
 
 
-def training_settings(settings: LearningSettings, patience: int) -> TrainingSettings:
-    """Return how `loop.fit` shall train; `patience` in epochs."""
+def training_settings(
+    settings: LearningSettings, patience: int, mined: str = ""
+) -> TrainingSettings:
+    """Return how `loop.fit` shall train; `patience` in epochs, `mined` as there."""
     return TrainingSettings(
         epochs=settings.epochs,
         patience=patience,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         averaging=settings.averaging,
+        mined=mined,
         seed=settings.seed,
     )
 

@@ -271,6 +271,9 @@ class ForgeSettings(StepSettings):
     input: Path = Field(description="folder of photographs")
     output: Path = Field(description="folder to write; it must not exist")
     count: int = Field(200, ge=2, description="number of images to make, half of them authentic")
+    kinds: Names = Field(
+        (), description="kinds of forgery, separated by commas; by default all of them"
+    )
 
 
 class ReleaseSettings(LearningSettings):
@@ -278,11 +281,17 @@ class ReleaseSettings(LearningSettings):
 
     step: ClassVar[str] = "release"
     photos: Path | None = Field(
-        None, description="folder with photos/ and photos_web/; by default both are fetched"
+        None,
+        description="folder of photographs, with a table of their terms unless they are known; by "
+        "default they are fetched",
+    )
+    most: int = Field(
+        700, ge=1, description="photographs of one source of the web, those with the lowest SHA-256"
     )
     output: Path = Field(Path("forgery/shipped"), description="folder of the detector")
     features: Features
     draws: int = Field(ge=1, le=20, description="variants of every pair")
+    width: int = Field(ge=8, le=256, description="channels of the network's layers")
     held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
     cross_fit: bool = Field(False, description="train for every part, to count false alarms")
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")

@@ -22,9 +22,12 @@ def test_forged_photographs_can_be_audited(clone, tmp_path):
     made = tmp_path / "forged"
     said = clone.step(
         "forge", "--input", str(photos), "--output", str(made), "--count", "24",
-        "--workspace", str(tmp_path),
+        "--kinds", "copy-move, inpainting", "--workspace", str(tmp_path),
     )  # fmt: skip
     assert "12 authentic" in said
+    lines = (made / "records.jsonl").read_text().splitlines()
+    kinds = {json.loads(line)["kind"] for line in lines}
+    assert {"authentic", "copy-move"} <= kinds <= {"authentic", "copy-move", "inpainting"}
     assert len(list((made / "Tp").iterdir())) == 12
     report = tmp_path / "report"
     options = ("--data", str(made), "--workspace", str(tmp_path))

@@ -12,10 +12,9 @@ from forgery import SHIPPED
 from forgery_lab.evaluation import model_card
 from forgery_lab.export.writing import TOLERANCE
 from forgery_lab.export.writing import check_export as onnx_agreement
-from forgery_lab.sources import photographs
+from forgery_lab.sources.photograph_table import REPOSITORIES, known_pictures
 from forgery_lab.training import networks  # noqa: F401, registers its layers
 from forgery_pyfunc.detector import KERAS_FILE, NETWORK_FILE, Detector, read_description
-from steps import release
 from steps.pipeline.registration import detector_digest
 from tests.conftest import encoded, training_manifest, write_detector
 from tests.deploy.engine import listening
@@ -56,31 +55,36 @@ def test_the_keras_network_loads_and_agrees_with_the_onnx_network():
     assert onnx_agreement(network, SHIPPED / NETWORK_FILE, samples) < TOLERANCE
 
 
-def test_it_learnt_from_the_free_photographs_alone():
+def training_photographs():
+    """Return the tables' rows of what the shipped detector learnt from; all terms are known."""
     seen = pd.read_parquet(SHIPPED / "training_manifest.parquet")
-    assert len(seen) == 1053
     assert set(seen["split"]) == {"train", "validation"}
-    card = (SHIPPED / "model_card.md").read_text("utf-8")
-    assert all(source.commit[:12] in card for source in photographs.SOURCES)
+    return [known_pictures()[digest] for digest in seen["sha256"]]
+
+
+def test_it_learnt_from_the_free_photographs_alone():
+    assert all(one.may_teach for one in training_photographs())
+    frame = pd.DataFrame(
+        [{"repository": one.source, "terms": one.terms} for one in training_photographs()]
+    )
+    said = model_card.of_release(frame)
+    assert read_description(SHIPPED)["data"] == said.to_dict()
+    assert said.licence in (SHIPPED / "model_card.md").read_text("utf-8")
 
 
 def test_every_photograph_is_attributed_beside_the_network():
-    seen = pd.read_parquet(SHIPPED / "training_manifest.parquet")["sha256"]
     text = (SHIPPED / "ATTRIBUTION.md").read_text("utf-8")
-    rows = re.findall(r"^\| [^|]+ \| [^|]+ \| ([0-9a-f]{64}) \|$", text, re.MULTILINE)
-    assert sorted(rows) == sorted(seen)
-    for source in photographs.SOURCES:
-        for stated in (source.page, source.authors, source.terms):
-            assert stated in text
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \| ([0-9a-f]{64}) \|$", text, re.MULTILINE)
+    listed = {digest: (title, author, terms) for title, author, terms, digest in rows}
+    assert len(listed) == len(rows)
+    assert set(listed) == {one.sha256 for one in training_photographs()}
+    for one in training_photographs():
+        title, author, terms = listed[one.sha256]
+        assert (title, terms) == (one.path, one.terms)
+        assert author == one.author or not one.author
+        assert REPOSITORIES[one.source].page in text
+        assert REPOSITORIES[one.source].authors in text
     assert "`ATTRIBUTION.md`" in (SHIPPED / "model_card.md").read_text("utf-8")
-
-
-def test_its_photographs_are_known_until_one_of_others_replaces_it(tmp_path, monkeypatch):
-    seen = set(pd.read_parquet(SHIPPED / "training_manifest.parquet")["sha256"])
-    assert release.known_photographs() == seen
-    assert read_description(SHIPPED)["data"] == model_card.of_release(seen, seen).to_dict()
-    monkeypatch.setattr(release, "SHIPPED", write_detector(tmp_path / "own"))
-    assert release.known_photographs() == set()
 
 
 def test_it_answers_with_a_map_and_the_same_each_time():
@@ -124,5 +128,5 @@ def test_serving_shows_a_detector_that_was_pulled_to_the_gate(clone):
 
 def test_without_photographs_the_recipe_says_what_it_cannot_reach(clone):
     said = clone.step("release", expect=1, HTTPS_PROXY="http://127.0.0.1:9")
-    assert "metadata-extractor-images/archive" in said.splitlines()[-1]
+    assert "raw.githubusercontent.com" in said.splitlines()[-1]
     assert "the download failed" in said.splitlines()[-1]

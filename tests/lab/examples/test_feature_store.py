@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -142,6 +143,55 @@ def test_a_stopped_store_goes_on_where_it_was(tmp_path, monkeypatch):
     source.calls.clear()
     feature_store.build(source, tmp_path, ["residual"], GIGABYTE, 1)
     assert source.calls == []
+
+
+class TwoDraws(Pictures):
+    """Each picture twice; the second variants wait until they are asked for."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.wanted = threading.Event()
+
+    def table(self):
+        first = super().table()
+        return pd.concat([first, first.assign(draw=1)])
+
+    def example(self, number):
+        if number >= self.count:
+            assert self.wanted.wait(30)
+        return super().example(number % self.count)
+
+
+def test_the_first_draw_is_there_while_the_second_is_computed(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_store, "SHARD_EXAMPLES", 2)
+    source = TwoDraws(3)
+    with feature_store.growing(source, tmp_path, ["residual"], GIGABYTE, 1) as store:
+        first = store.first(1)
+        assert first.index["draw"].tolist() == [0, 0, 0]
+        assert store.finished == 2
+        with pytest.raises(DataError, match="no finished features"):
+            FeatureStore.open(tmp_path)
+        source.wanted.set()
+        assert store.draws == 2
+        whole = store.whole()
+    assert whole.index["draw"].tolist() == [0, 0, 0, 1, 1, 1]
+    np.testing.assert_array_equal(whole.features(1), first.features(1))
+    assert len(FeatureStore.open(tmp_path)) == 6
+
+
+def test_what_ends_the_computing_is_said_to_who_waits(tmp_path):
+    with (
+        feature_store.growing(Pictures(2, broken=(0, 1)), tmp_path, ["residual"], GIGABYTE, 1) as s,
+        pytest.raises(DataError, match="none of 2 images could be read"),
+    ):
+        s.whole()
+
+    def stop(done, total):
+        raise StoppedError
+
+    arguments = (Pictures(2), tmp_path / "other", ["residual"], GIGABYTE, 1, stop)
+    with feature_store.growing(*arguments) as store, pytest.raises(StoppedError):
+        store.first(1)
 
 
 def test_other_settings_start_anew(tmp_path):

@@ -115,7 +115,7 @@ def test_photographs_that_look_alike_lend_each_other_parts(tmp_path):
         pixels = scenes.render("nat", np.random.default_rng(number), 120, 160) // 2
         bright = pixels if number % 2 else pixels + 120
         Image.fromarray(bright).save(tmp_path / "in" / f"{number}.png")
-    forge_folder(tmp_path / "in", tmp_path / "out", count=48, seed=3, processes=2)
+    forge_folder(tmp_path / "in", tmp_path / "out", count=24, seed=3, kinds=["splice"], processes=2)
     lines = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     bright = {
@@ -154,7 +154,21 @@ def test_only_as_many_photographs_are_used_as_are_needed(photos, tmp_path):
     assert (summary.authentic, summary.forged) == (2, 2)
 
 
-def test_one_photograph_alone_gives_copy_moves_only(tmp_path):
+def test_only_the_kinds_that_are_named_are_made(photos, tmp_path):
+    kinds = ("inpainting", "retouching")
+    summary = forge_folder(
+        photos, tmp_path / "out", count=10, seed=4, sides=(96, 128), kinds=kinds, processes=1
+    )
+    assert summary.kinds.keys() <= set(kinds)
+    assert summary.forged == 5
+    lines = (tmp_path / "out" / "records.jsonl").read_text().splitlines()
+    for record in map(json.loads, lines):
+        if record["kind"] in kinds:
+            assert casia.parse(record["file"].split("/")[1]).kind == "copy-move"
+            assert record["operations"][-1]["name"] == "publish"
+
+
+def test_one_photograph_alone_gives_no_splice(tmp_path):
     (tmp_path / "in").mkdir()
     pixels = scenes.render("txt", np.random.default_rng(0), 100, 120)
     Image.fromarray(pixels).save(tmp_path / "in" / "one.png")
@@ -166,6 +180,8 @@ def test_one_photograph_alone_gives_copy_moves_only(tmp_path):
 def test_what_cannot_be_done_is_said_in_one_sentence(photos, tmp_path):
     with pytest.raises(DataError, match="count: got 1; allowed: 2 to 99999"):
         forge_folder(photos, tmp_path / "x", 1, 0)
+    with pytest.raises(DataError, match="kinds: got 'blending'; allowed: splice, copy-move, "):
+        forge_folder(photos, tmp_path / "x", 4, 0, kinds=["blending"])
     with pytest.raises(DataError, match="there is no such folder"):
         forge_folder(tmp_path / "nowhere", tmp_path / "x", 4, 0)
     (tmp_path / "void").mkdir()

@@ -83,7 +83,7 @@ def test_camera_originals_name_their_make():
 def test_a_repository_is_named_with_its_commit():
     for repository in REPOSITORIES.values():
         assert len(repository.commit) == 40
-        assert repository.url.endswith(f"{repository.name}/archive/{repository.commit}.zip")
+        assert repository.url("a b.jpg").endswith(f"{repository.commit}/a%20b.jpg")
 
 
 @pytest.mark.parametrize(

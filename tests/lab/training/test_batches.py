@@ -32,3 +32,21 @@ def test_rare_classes_weigh_as_much_as_common_ones(tmp_path):
     share = rare.index["label"].mean()
     np.testing.assert_allclose(weights[labels == 1], 0.5 / share, rtol=1e-5)
     np.testing.assert_allclose(weights[labels == 0], 0.5 / (1 - share), rtol=1e-5)
+
+
+def test_of_draws_of_unlike_hardness_the_hardest_is_taken_and_of_equal_ones_any(tmp_path):
+    store = planted(tmp_path, 30, draws=4)
+    hardness = np.zeros(len(store))
+    hard = ((store.index["draw"] == 2) & (store.index["label"] == 0)).to_numpy()
+    hardness[hard] = 1.0
+    orders = [
+        Windows(store, SETTINGS, frozenset({"image", "blocks"}), e, hardness).order for e in (0, 1)
+    ]
+    for order in orders:
+        taken = store.index.iloc[order]
+        assert taken["id"].is_unique
+        assert len(taken) == 30
+        assert set(taken.loc[taken["label"] == 0, "draw"]) == {2}
+        assert len(set(taken.loc[taken["label"] == 1, "draw"])) > 1
+        assert not taken["label"].is_monotonic_decreasing
+    assert not np.array_equal(*orders)

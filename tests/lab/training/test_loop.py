@@ -62,6 +62,29 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_batches(stores):
     assert result.history["loss"][0] == pytest.approx(np.mean(losses), rel=1e-3)
 
 
+def test_hard_negatives_are_judged_by_the_network_before_every_epoch(tmp_path, stores, monkeypatch):
+    store = planted(tmp_path, 24, draws=2)
+    kinds = np.where(store.index["group"].astype(int) < 12, "edited", "pair")
+    store = replace(store, index=store.index.assign(kind=kinds))
+    seen = []
+
+    class Watched(Windows):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            seen.append(arguments[4])
+
+    monkeypatch.setattr(loop, "Windows", Watched)
+    loop.fit(network(), store, stores[1], replace(SETTINGS, epochs=2, mined="edited"))
+    mined = ((store.index["kind"] == "edited") & (store.index["label"] == 0)).to_numpy()
+    assert mined.sum() == 12
+    untrained = network()
+    loop.standardize(untrained, store, SETTINGS.seed)
+    expected = predict(untrained, store.select(mined)).image
+    np.testing.assert_allclose(seen[0][mined], expected, rtol=1e-4)
+    assert not np.allclose(seen[1][mined], expected, rtol=1e-2)
+    assert not np.concatenate([hardness[~mined] for hardness in seen]).any()
+
+
 def test_the_network_holds_the_weights_of_its_best_epoch(trained, stores):
     again = validation_scores(predict(trained.model, stores[1]), stores[1])
     best = trained.history.iloc[trained.best_epoch - 1]
