@@ -1,9 +1,9 @@
-"""Whether the method applies to an image: whether it is a photograph with content, and one only.
+"""Whether the method applies to an image: whether it is a photograph with content.
 
 The detector reads traces of cameras, JPEG saves and editing. Drawings, screenshots, documents,
 blank images and pure noise carry none, a palette removes them, and a probability for such an image
-would mean nothing. Of 1,688 unchanged photographs and authentic CASIA images, the limits exclude
-one, which is all black.
+would mean nothing. What is blank, noise or a palette is told by facts; whether the rest is a
+photograph, by a classifier that comes with the detector. A detector without one judges all of it.
 """
 
 import math
@@ -11,16 +11,13 @@ import math
 import numpy as np
 
 from forgery_pyfunc.contract import CodedMessage
-from forgery_pyfunc.features import blocks
 from forgery_pyfunc.imaging.decoding import DecodedImage
 from forgery_pyfunc.imaging.guards import MAX_FRAMES_COUNTED
+from forgery_pyfunc.photograph_classifier import PhotographClassifier
+from forgery_pyfunc.picture_statistics import Sample, statistics
 
-MAX_UNIFORM = 0.7
-"""Share of uniform 8×8 blocks above which an image is no photograph, or a blank one."""
-MAX_BACKGROUND, BACKGROUND_TONES = 0.7, 25
-"""Share of pixels within so many neighbouring tones above which they may be a page's background."""
-MAX_STROKES, STROKE_CONTRAST = 0.2, 120
-"""Share of 8×8 blocks of such contrast above which there is writing on such a background."""
+BLANK_TONES = 3
+"""An image whose tones differ by less is blank."""
 MAX_COLOURS = 256
 """Colours that a palette can hold; grey images are not counted."""
 MIN_CORRELATION = 0.3
@@ -42,34 +39,32 @@ def note_on(image: DecodedImage) -> CodedMessage | None:
     )
 
 
-def reason_against(image: DecodedImage) -> CodedMessage | None:
+def reason_against(
+    image: DecodedImage, classifier: PhotographClassifier | None = None
+) -> CodedMessage | None:
     """Return why the method does not apply, None where it does; the code is one of `REASON_CODES`.
 
-    The image is at least 8 pixels wide and high.
+    The image is at least 32 pixels wide and high. Without a classifier, drawings, screenshots and
+    documents pass.
     """
-    rows, columns = blocks.grid(image.height, image.width)
-    luma = image.luma[: blocks.SIZE * rows, : blocks.SIZE * columns]
-    contrast = _contrast(luma)
-    uniform = float((contrast == 0).mean())
-    if uniform > MAX_UNIFORM:
+    if int(image.luma.max()) - int(image.luma.min()) < BLANK_TONES:
         return CodedMessage(
-            "not_a_photograph",
-            f"{uniform:.0%} of the image's blocks are uniform, as in "
-            "drawings, screenshots and blank images; the method applies to photographs",
+            "not_a_photograph", "the image is blank; the method applies to photographs"
         )
-    if (contrast >= STROKE_CONTRAST).mean() > MAX_STROKES and (
-        background := _background(luma)
-    ) > MAX_BACKGROUND:
-        return CodedMessage(
-            "not_a_photograph",
-            f"{background:.0%} of the image is a nearly uniform background with strokes on it, "
-            "as in documents, screenshots and drawings; the method applies to photographs",
-        )
-    if _correlation(luma) < MIN_CORRELATION:
+    sample = Sample.of(image)
+    if _correlation(sample.tiles) < MIN_CORRELATION:
         return CodedMessage(
             "noise",
             "neighbouring pixels are almost uncorrelated, so this is not a photograph",
         )
+    if classifier is not None:
+        probability = classifier.probability(statistics(sample))
+        if probability < classifier.threshold:
+            return CodedMessage(
+                "not_a_photograph",
+                "the image looks like a screenshot, drawing, chart or document (probability of "
+                f"being a photograph {probability:.2f}); the method applies to photographs",
+            )
     if image.jpeg is None and _has_palette(image.pixels):
         return CodedMessage(
             "few_colours",
@@ -77,21 +72,6 @@ def reason_against(image: DecodedImage) -> CodedMessage | None:
             "a palette removes the traces that the method reads",
         )
     return None
-
-
-def _contrast(luma: np.ndarray) -> np.ndarray:
-    """Return the contrast of each block, highest less lowest tone, uint8[rows, columns]."""
-    rows, columns = blocks.grid(*luma.shape)
-    across = luma.reshape(rows, blocks.SIZE, blocks.SIZE * columns)
-    highest = across.max(1).reshape(rows, columns, blocks.SIZE).max(2)
-    lowest = across.min(1).reshape(rows, columns, blocks.SIZE).min(2)
-    return highest - lowest
-
-
-def _background(luma: np.ndarray) -> float:
-    """Return the largest share of pixels within `BACKGROUND_TONES` neighbouring tones."""
-    shares = np.bincount(luma.ravel(), minlength=256) / luma.size
-    return float(np.convolve(shares, np.ones(BACKGROUND_TONES), "valid").max())
 
 
 def _has_palette(pixels: np.ndarray) -> bool:
@@ -103,12 +83,11 @@ def _has_palette(pixels: np.ndarray) -> bool:
     return len(np.unique(red << 16 | green << 8 | blue)) <= MAX_COLOURS
 
 
-def _correlation(luma: np.ndarray) -> float:
-    """Return the correlation of pixels with their right and lower neighbours, every fourth row."""
-    rows = luma[: len(luma) // 4 * 4 : 4].astype(np.float32)
-    below = luma[1 : len(luma) // 4 * 4 : 4].astype(np.float32)
-    deviation = rows.var()
+def _correlation(tiles: np.ndarray) -> float:
+    """Return the correlation of pixels with their right and lower neighbours, uint8[n, h, w]."""
+    levels = tiles.astype(np.float32)
+    deviation = levels.var()
     if deviation == 0:
         return 1.0
-    steps = ((rows[:, 1:] - rows[:, :-1]) ** 2).mean() + ((below - rows) ** 2).mean()
+    steps = (np.diff(levels, axis=2) ** 2).mean() + (np.diff(levels, axis=1) ** 2).mean()
     return float(1 - steps / (4 * deviation))

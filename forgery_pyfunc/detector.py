@@ -20,6 +20,7 @@ from forgery_pyfunc.errors import ImageError, ModelError
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, extract
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode, from_pillow, oriented
 from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.photograph_classifier import PhotographClassifier
 from forgery_pyfunc.request_parameters import Parameters
 
 FORMAT = 1
@@ -32,6 +33,8 @@ MANIFEST_FILE = "training_manifest.parquet"
 FIGURES_FILE = "figures.json"
 CARD_FILE = "model_card.md"
 ATTRIBUTION_FILE = "ATTRIBUTION.md"
+CLASSIFIER_FILE = "photographs.json"
+"""The classifier of photographs; a detector without it judges drawings and screenshots too."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,20 @@ class Detector:
         features: Sequence[str],
         calibration: Calibration,
         version: str,
+        classifier: PhotographClassifier | None = None,
     ) -> None:
         self.session = session
         self.features = tuple(features)
         self.calibration = calibration
         self.version = version
+        self.classifier = classifier
         self.outputs = [output.name for output in session.get_outputs()]
 
     @classmethod
     def load(cls, folder: Path | str, version: str | None = None) -> "Detector":
         """Return the detector of a folder with `detector.json` and `network.onnx`.
+
+        Where the folder holds `photographs.json` too, what is no photograph is declined.
 
         Args:
             folder: as `train` writes it.
@@ -87,30 +94,23 @@ class Detector:
                 f"{folder / NETWORK_FILE} is not a valid ONNX network: {error}"
             ) from error
         digest = hashlib.sha256(network).hexdigest()[:8]
+        classifier = folder / CLASSIFIER_FILE
         return cls(
             session,
             description["features"],
             Calibration.from_dict(description["calibration"]),
             version or f"{description['name']}-{digest}",
+            PhotographClassifier.load(classifier) if classifier.exists() else None,
         )
 
     @classmethod
     def shipped(cls) -> "Detector":
         """Return the detector that comes with the package `forgery-detector`.
 
-        Its files lie in `forgery`, which a logged model does not bring; so that package is looked
-        up by name, and never imported by this one.
-
         Raises:
             ModelError: the package `forgery` is not installed, or lacks a file of the detector.
         """
-        package = find_spec("forgery")
-        if package is None or not package.submodule_search_locations:
-            raise ModelError(
-                "the shipped detector comes with the package forgery-detector, which is not "
-                "installed here: pip install forgery-detector, or Detector.load(FOLDER)"
-            )
-        return cls.load(Path(package.submodule_search_locations[0]) / "shipped")
+        return cls.load(shipped_folder())
 
     def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""
@@ -162,7 +162,7 @@ class Detector:
             return replace(record, verdict="inconclusive", reason=str(reason))
         rows, columns = borders.inside(decoded.luma, SMALLEST_SIDE)
         inner = decoded.part(rows, columns)
-        if reason := applicability.reason_against(inner):
+        if reason := applicability.reason_against(inner, self.classifier):
             return replace(record, verdict="inconclusive", reason=str(reason))
         logits = self.logits(inner)
         probability = self.calibration.probability(logits.image, inner.width * inner.height)
@@ -193,6 +193,24 @@ class Detector:
         levels = heatmap.render(probabilities, image.width, image.height)
         png = heatmap.to_png(oriented(levels, image.orientation))
         return base64.b64encode(png).decode("ascii")
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the detector that comes with the package `forgery-detector`.
+
+    It lies in `forgery`, which a logged model does not bring; so that package is looked up by
+    name, and never imported by this one.
+
+    Raises:
+        ModelError: the package `forgery` is not installed.
+    """
+    package = find_spec("forgery")
+    if package is None or not package.submodule_search_locations:
+        raise ModelError(
+            "the shipped detector comes with the package forgery-detector, which is not "
+            "installed here: pip install forgery-detector, or Detector.load(FOLDER)"
+        )
+    return Path(package.submodule_search_locations[0]) / "shipped"
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Mitchell et al., *Model Cards for Model Reporting*, FAT* 2019.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 
 import jinja2
@@ -12,6 +13,7 @@ import pandas as pd
 
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import report
+from forgery_lab.evaluation.photographs import DeclinedFigures
 from forgery_lab.evaluation.results import Evaluation
 from forgery_lab.export.detector_folder import Description, TrainingData
 from forgery_lab.sources.photograph_table import REPOSITORIES
@@ -60,8 +62,16 @@ def render(
         listed=listed,
         columns={name: report.COLUMNS[name] for name in COLUMNS},
         where_columns=report.WHERE,
+        declined=_declined(detector),
     )
     return card.strip() + "\n"
+
+
+def _declined(detector: Description) -> list[tuple[DeclinedFigures | None, ...]]:
+    """Return what is declined by source, photographs beside others."""
+    figures = [DeclinedFigures(**one) for one in detector.photographs]
+    sides = [[one for one in figures if one.is_photograph == wanted] for wanted in (True, False)]
+    return list(zip_longest(*sides))
 
 
 def about_data(evaluation: Evaluation) -> TrainingData:

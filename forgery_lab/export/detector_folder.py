@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.detector import (
+    CLASSIFIER_FILE,
     DESCRIPTION_FILE,
     FORMAT,
     MANIFEST_FILE,
@@ -55,6 +57,8 @@ class Description:
         training: settings and figures of the training, by name.
         data: what it learnt from.
         provenance: commit, digest of the data and run, as far as known.
+        photographs: what the classifier of photographs declines, by source
+            (`evaluation.photographs.DeclinedFigures`); a file of its own says so.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Description:
     training: Mapping[str, Any] = field(default_factory=dict)
     data: TrainingData = TrainingData()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    photographs: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Description:
@@ -81,6 +86,7 @@ class Description:
             training=values.get("training", {}),
             data=TrainingData(**values.get("data", {})),
             provenance=values.get("provenance", {}),
+            photographs=_classifier_figures(folder / CLASSIFIER_FILE),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,6 +102,16 @@ class Description:
             **known,
             "provenance": dict(self.provenance),
         }
+
+
+def _classifier_figures(path: Path) -> tuple[Mapping[str, Any], ...]:
+    """Return the figures that a classifier's file brings; none where there is no such file."""
+    if not path.is_file():
+        return ()
+    try:
+        return tuple(json.loads(path.read_text("utf-8")).get("figures", ()))
+    except ValueError as error:
+        raise ModelError(f"{path} is not valid JSON: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,21 @@ def signature() -> ModelSignature:
 
 
 def input_example() -> pd.DataFrame:
-    """Return a request with one small picture made here: a bright disc on a slope of grey."""
-    y, x = np.mgrid[:96, :128]
-    levels = x + np.where((x - 80) ** 2 + (y - 40) ** 2 < 400, 90, 0)
+    """Return a request with one small picture made here, which no detector takes for a drawing.
+
+    Clouds of several scales and a little noise.
+    """
+    rng = np.random.default_rng(0)
+    height, width = 96, 128
+    levels = 128 + rng.normal(0, 3, (height, width, 3))
+    for cell in (6, 12, 24, 48):
+        coarse = rng.normal(0, 8 * cell**0.5, (height // cell + 2, width // cell + 2))
+        clouds = Image.fromarray(coarse.astype(np.float32)).resize(
+            (width, height), Image.Resampling.BICUBIC
+        )
+        levels += np.asarray(clouds)[..., np.newaxis]
     buffer = io.BytesIO()
-    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).convert("RGB").save(buffer, "PNG")
+    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
     return pd.DataFrame({"image": [buffer.getvalue()]})
 
 

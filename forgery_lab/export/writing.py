@@ -1,6 +1,7 @@
 """From a trained Keras network to the files of a detector folder."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,10 +17,12 @@ from forgery_lab.export import onnx_graph
 from forgery_lab.export.detector_folder import MANIFEST_COLUMNS, OPTIONAL_COLUMNS, Description
 from forgery_lab.files import replace_folder, write_whole
 from forgery_pyfunc.detector import (
+    CLASSIFIER_FILE,
     DESCRIPTION_FILE,
     KERAS_FILE,
     MANIFEST_FILE,
     NETWORK_FILE,
+    shipped_folder,
 )
 
 TOLERANCE = 1e-3
@@ -60,6 +63,9 @@ def write_detector(
 ) -> float:
     """Write a detector folder, replacing an old one whole; return what `check_export` measured.
 
+    The shipped classifier of photographs comes along where there is one, so that every detector
+    declines alike.
+
     Args:
         folder: to write; it never holds half of a detector.
         model: the trained network; its optimiser is not saved.
@@ -93,6 +99,9 @@ def write_detector(
         complete = replace(description, training={**description.training, **measured})
         content = json.dumps(complete.to_dict(), indent=2) + "\n"
         (new / DESCRIPTION_FILE).write_text(content, "utf-8")
+        classifier = shipped_folder() / CLASSIFIER_FILE
+        if classifier.is_file():
+            shutil.copyfile(classifier, new / CLASSIFIER_FILE)
         replace_folder(folder, new, Path(scratch))
     return difference
 

@@ -16,6 +16,7 @@ from forgery_lab.export.detector_folder import Description
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.detector import (
     CARD_FILE,
+    CLASSIFIER_FILE,
     DESCRIPTION_FILE,
     FIGURES_FILE,
     NETWORK_FILE,
@@ -91,10 +92,11 @@ def register(
 
 
 def detector_digest(folder: Path) -> str:
-    """Return the SHA-256 of the network and its description: what decides every answer."""
+    """Return the SHA-256 of network, description and classifier: what decides every answer."""
     digest = hashlib.sha256()
-    for name in (DESCRIPTION_FILE, NETWORK_FILE):
-        digest.update((folder / name).read_bytes())
+    for name in (DESCRIPTION_FILE, NETWORK_FILE, CLASSIFIER_FILE):
+        if name != CLASSIFIER_FILE or (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 
 

@@ -297,6 +297,22 @@ class ReleaseSettings(LearningSettings):
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
 
+class PhotographClassifierSettings(StepSettings):
+    """The classifier that tells photographs from screenshots, drawings and documents."""
+
+    step: ClassVar[str] = "photograph_classifier"
+    seed: Seed
+    pictures: Path = Field(description="folder of the sorted pictures, laid out per repository")
+    drawn: Path = Field(description="folder of pictures that are no photographs, with their table")
+    photos: Path = Field(description="folder with photos/ and photos_web/")
+    output: Path = Field(Path("forgery/shipped"), description="folder of the detector")
+    held_out: Names = Field(
+        ("gallery", "gb82", "mate"), description="sources that it does not learn from"
+    )
+    renditions: int = Field(2, ge=0, le=10, description="scaled and saved anew, of each picture")
+    most_of_a_source: int = Field(500, ge=10, description="photographs of one source, at most")
+
+
 class PromoteSettings(StepSettings):
     """Through the gate to a stage."""
 
@@ -397,6 +413,7 @@ SETTINGS: dict[str, type[StepSettings]] = {
         AuditSettings,
         ForgeSettings,
         ReleaseSettings,
+        PhotographClassifierSettings,
         RegisterSettings,
         PromoteSettings,
         RollbackSettings,

@@ -1,17 +1,33 @@
 import io
+import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from forgery import SHIPPED
 from forgery_lab.forgeries import scenes
-from forgery_pyfunc.detector import Detector
+from forgery_pyfunc.detector import CLASSIFIER_FILE, Detector
 from tests.conftest import encoded, picture
+
+CASE = Path(__file__).resolve().parents[3] / "shared/cases/screenshot-3-called-forged-0.97.png"
 
 
 @pytest.fixture(scope="module")
 def detector(detector_folder):
+    """One that judges drawings and screenshots too."""
     return Detector.load(detector_folder)
+
+
+@pytest.fixture(scope="module")
+def judge(detector_folder, tmp_path_factory):
+    """One that brings the shipped classifier of photographs."""
+    folder = tmp_path_factory.mktemp("judge") / "detector"
+    shutil.copytree(detector_folder, folder)
+    shutil.copy(SHIPPED / CLASSIFIER_FILE, folder)
+    return Detector.load(folder)
 
 
 def drawing():
@@ -71,12 +87,34 @@ NOISE = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
     ],
     ids=["one tone", "drawing", "screenshot", "page", "grainy page", "window of text", "noise"],
 )
-def test_what_is_no_photograph_is_inconclusive_with_the_reason(detector, pixels, code, file_format):
-    record = detector.score(encoded(pixels, file_format))
+def test_what_is_no_photograph_is_inconclusive_with_the_reason(judge, pixels, code, file_format):
+    record = judge.score(encoded(pixels, file_format))
     assert record.verdict == "inconclusive"
     assert record.reason.startswith(f"{code}: ")
     assert record.probability is None
     assert record.error is None
+
+
+@pytest.mark.parametrize("pixels", [drawing(), screenshot(), page(), window_of_text()])
+def test_without_a_classifier_drawings_and_screenshots_are_judged(detector, pixels):
+    record = detector.score(encoded(pixels))
+    assert record.reason is None
+    assert 0 <= record.probability <= 1
+
+
+@pytest.mark.parametrize("pixels", [np.full((128, 192, 3), 77, np.uint8), NOISE])
+def test_blank_images_and_noise_are_declined_without_a_classifier(detector, pixels):
+    assert detector.score(encoded(pixels)).verdict == "inconclusive"
+
+
+def test_the_reason_says_how_likely_a_photograph_was(judge):
+    reason = judge.score(encoded(screenshot(), "PNG")).reason
+    assert re.search(r"probability of being a photograph 0\.\d\d\)", reason)
+
+
+@pytest.mark.skipif(not CASE.is_file(), reason="needs ../shared/cases")
+def test_the_screenshot_that_was_called_forged_is_declined():
+    assert Detector.shipped().score(CASE).reason.startswith("not_a_photograph: ")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA", "I;16"])

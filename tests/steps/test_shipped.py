@@ -16,8 +16,9 @@ from forgery_lab.sources.photograph_table import REPOSITORIES, known_pictures
 from forgery_lab.training import networks  # noqa: F401, registers its layers
 from forgery_pyfunc.detector import KERAS_FILE, NETWORK_FILE, Detector, read_description
 from steps.pipeline.registration import detector_digest
-from tests.conftest import encoded, picture, training_manifest, write_detector
+from tests.conftest import encoded, training_manifest, write_detector
 from tests.deploy.engine import listening
+from tests.forgery.evidence.scenes import scene
 from tests.steps.conftest import make_clone
 from tests.webui.servers import free_port
 
@@ -32,7 +33,13 @@ def clone(tmp_path_factory, empty_store):
 
 def test_the_folder_is_small_and_whole():
     files = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
-    assert {"detector.json", "network.onnx", "network.keras", "model_card.md"} <= set(files)
+    assert {
+        "detector.json",
+        "network.onnx",
+        "network.keras",
+        "model_card.md",
+        "photographs.json",
+    } <= set(files)
     assert max(files.values()) < MOST_BYTES
     assert read_description(SHIPPED)["name"] == "release"
 
@@ -82,7 +89,7 @@ def test_every_photograph_is_attributed_beside_the_network():
 
 def test_it_answers_with_a_map_and_the_same_each_time():
     detector = Detector.load(SHIPPED)
-    first, second = (detector.score(encoded(picture(384, 256)), None, True) for _ in range(2))
+    first, second = (detector.score(encoded(scene(256, 384)), None, True) for _ in range(2))
     assert first == second
     assert 0 <= first.probability <= 1
     assert first.heatmap
