@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from forgery_lab.evaluation import model_card, report
@@ -142,7 +143,15 @@ def test_the_card_has_the_reports_figures_and_its_limits():
 
 
 def test_the_terms_of_photographs_are_stated_only_where_they_are_known():
-    known = model_card.of_release(["a", "b"], ["a", "b", "c"])
-    assert "CC0" in known.licence
-    assert known.images == 2
-    assert model_card.of_release(["a", "z"], ["a", "b", "c"]).licence is None
+    found = pd.DataFrame(
+        {"repository": ["clothes", "food", "food"], "terms": ["CC0 1.0", "CC BY 2.0", "CC0 1.0"]}
+    )
+    known = model_card.of_release(found)
+    assert known.images == 3
+    assert known.name.endswith("no CASIA")
+    assert "alexeygrigorev/clothing-dataset at 7ed86a9cc567: CC0 1.0; " in known.licence
+    assert known.licence.endswith(": CC BY 2.0, CC0 1.0")
+    own = model_card.of_release(found.assign(repository=["clothes", "food", ""]))
+    assert "further photographs: CC0 1.0" in own.licence
+    assert "CASIA" not in own.name
+    assert model_card.of_release(found.assign(terms=["CC0 1.0", "", "CC0 1.0"])).licence is None
