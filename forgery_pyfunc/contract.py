@@ -11,6 +11,8 @@ from forgery_pyfunc.errors import ForgeryError, ImageErrorCode, ParameterError
 
 VERSION_VARIABLE = "FORGERY_MODEL_VERSION"
 """Environment variable with which whoever starts a server names the version it serves."""
+AT_ONCE_VARIABLE = "FORGERY_IMAGES_AT_ONCE"
+"""Environment variable with how many images one process of the served model scores at once."""
 
 Verdict = Literal["authentic", "forged", "inconclusive"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from forgery_pyfunc import base64_text
 from forgery_pyfunc.contract import (
+    AT_ONCE_VARIABLE,
     RECORD_FIELDS,
     VERSION_VARIABLE,
     Record,
 )
 from forgery_pyfunc.detector import Detector
-from forgery_pyfunc.errors import ImageError, ParameterError
+from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
 from forgery_pyfunc.imaging.decoding import FORMATS
 from forgery_pyfunc.imaging.guards import read_limits
 from forgery_pyfunc.imaging.sniffing import sniff
@@ -35,9 +37,8 @@ logger = logging.getLogger(__name__)
 COLUMNS = pd.Index(RECORD_FIELDS, dtype=object)
 """Columns of an answer, made once; of objects, because pandas reads them faster than strings."""
 IMAGES_AT_ONCE = 2
-"""Per process. While one computes outside the interpreter lock another runs; a third only takes
-the lock and the caches from them: with one, two and all of eight clients' pictures at once, two
-processes on two CPUs scored 154, 149 and 134 a second."""
+"""Per process, where the environment does not say. While one computes outside the interpreter lock
+another runs; a third only takes the lock and the caches from them."""
 
 
 class ForgeryModel(PythonModel):
@@ -48,7 +49,7 @@ class ForgeryModel(PythonModel):
         folder = Path(context.artifacts["detector"])
         self.detector = Detector.load(folder, registered_version(folder))
         self.limits = read_limits(os.environ)
-        self.turns = threading.BoundedSemaphore(IMAGES_AT_ONCE)
+        self.turns = threading.BoundedSemaphore(images_at_once(os.environ))
 
     def predict(
         self,
@@ -90,6 +91,14 @@ class ForgeryModel(PythonModel):
             logger.exception("an image could not be scored")
             failure = ImageError("this image could not be scored", code="internal_error")
             return self.detector.error_record(failure)
+
+
+def images_at_once(environment: Mapping[str, str]) -> int:
+    """Return how many images are scored at once; raise `ModelError` where the setting is wrong."""
+    text = environment.get(AT_ONCE_VARIABLE) or str(IMAGES_AT_ONCE)
+    if not text.isdecimal() or int(text) == 0:
+        raise ModelError(f"{AT_ONCE_VARIABLE} is {text!r}; it must be a whole number above 0")
+    return int(text)
 
 
 def read_parameters(params: dict[str, Any] | None) -> Parameters:

@@ -7,9 +7,10 @@ import pytest
 from mlflow.pyfunc.model import PythonModelContext
 
 from forgery import SHIPPED
+from forgery_pyfunc.contract import AT_ONCE_VARIABLE
 from forgery_pyfunc.errors import ModelError
 from forgery_pyfunc.imaging.guards import Limits
-from forgery_pyfunc.model import IMAGES_AT_ONCE, ForgeryModel, read_limits
+from forgery_pyfunc.model import IMAGES_AT_ONCE, ForgeryModel, images_at_once, read_limits
 from tests.conftest import encoded, picture
 
 
@@ -25,7 +26,15 @@ def test_a_limit_that_is_no_number_stops_the_start(text):
         read_limits({"MAX_PIXELS": text})
 
 
-def test_few_images_are_scored_at_once_and_every_request_is_answered(monkeypatch):
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
+def test_a_number_of_images_at_once_that_is_none_stops_the_start(text):
+    with pytest.raises(ModelError, match="FORGERY_IMAGES_AT_ONCE is "):
+        images_at_once({AT_ONCE_VARIABLE: text})
+
+
+@pytest.mark.parametrize("setting", ["", "1", "3"])
+def test_few_images_are_scored_at_once_and_every_request_is_answered(monkeypatch, setting):
+    monkeypatch.setenv(AT_ONCE_VARIABLE, setting)
     model = ForgeryModel()
     model.load_context(PythonModelContext({"detector": str(SHIPPED)}, {}))
     lock, running, seen = threading.Lock(), 0, []
@@ -51,6 +60,6 @@ def test_few_images_are_scored_at_once_and_every_request_is_answered(monkeypatch
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(ask, [photo, b"no image"] * 8))
-    assert max(seen) == IMAGES_AT_ONCE
+    assert max(seen) == int(setting or IMAGES_AT_ONCE)
     assert len(seen) == 16
     assert [answer["verdict"].item() is None for answer in answers] == [False, True] * 8

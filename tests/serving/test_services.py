@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+from forgery_pyfunc.contract import AT_ONCE_VARIABLE
+from serving import services
 from serving.services import LOOPBACK, scoring_server
 from tests.conftest import encoded, picture
 from tests.webui.servers import free_port, process
@@ -53,3 +55,12 @@ def seconds(connection: http.client.HTTPConnection, path: str) -> float:
 
 def test_a_model_that_is_served_elsewhere_brings_the_event_loop(stand_in):
     assert "uvloop==" in (stand_in / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize(("workers", "at_once"), [(1, "2"), (3, "2"), (4, "1"), (8, "1")])
+def test_a_worker_with_a_cpu_of_its_own_scores_one_image_at_once(monkeypatch, workers, at_once):
+    monkeypatch.setattr(services, "available_cpus", lambda: 4)
+    environment = scoring_server("models/x", 5001, workers).environment
+    assert environment[AT_ONCE_VARIABLE] == at_once
+    own = {AT_ONCE_VARIABLE: "7"}
+    assert scoring_server("models/x", 5001, workers, own).environment[AT_ONCE_VARIABLE] == "7"
