@@ -1,11 +1,14 @@
 """Quantisation steps: from the file's table, or from the pixels that a save left."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from forgery import SHIPPED
+from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.features.quantization import FINE_STEP, luma_table
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
@@ -13,6 +16,10 @@ from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
 from tests.conftest import encoded
 
 SEEN = ZIGZAG[1:21]
+CASE = (
+    Path(__file__).resolve().parents[4]
+    / "shared/cases/photo-authentic-0.28-its-png-forged-0.97.jpg"
+)
 
 
 def scene(height: int = 256, width: int = 384, seed: int = 1) -> np.ndarray:
@@ -92,3 +99,12 @@ def test_a_large_image_is_read_by_a_sample_of_its_blocks():
     data = io.BytesIO()
     Image.fromarray(saved(scene(1600, 2400), 85)).save(data, "BMP")
     np.testing.assert_array_equal(steps_of(data.getvalue()), standard_table(85).ravel()[SEEN])
+
+
+@pytest.mark.skipif(not CASE.is_file(), reason="the shared cases are not here")
+def test_the_png_of_an_authentic_photograph_stays_authentic():
+    detector = Detector.load(SHIPPED)
+    photo = detector.score(CASE)
+    copy = detector.score(encoded(decode(CASE.read_bytes()).pixels, "PNG"))
+    assert photo.verdict == copy.verdict == "authentic"
+    assert copy.probability == pytest.approx(photo.probability, abs=0.05)
