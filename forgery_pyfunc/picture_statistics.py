@@ -88,9 +88,7 @@ def statistics(sample: Sample) -> np.ndarray:
     half = _halved(tiles)
     quarter = _halved(half)
     steps = [_steps(plane) for plane in (tiles, half, quarter)]
-    energies = [
-        sum(float(np.square(step, dtype=np.float32).mean()) for step in two) for two in steps
-    ]
+    energies = [_energy(two) for two in steps]
     grid_steps = _steps(sample.grid)
     found = [
         *_shares(steps[0]), *_histogram(tiles[:, ::2], sample.tile_colours[:, ::2, ::2]),
