@@ -94,9 +94,11 @@ def register(
 def detector_digest(folder: Path) -> str:
     """Return the SHA-256 of network, description and classifier: what decides every answer."""
     digest = hashlib.sha256()
-    for name in (DESCRIPTION_FILE, NETWORK_FILE, CLASSIFIER_FILE):
-        if name != CLASSIFIER_FILE or (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
+    for name in (DESCRIPTION_FILE, NETWORK_FILE):
+        digest.update((folder / name).read_bytes())
+    classifier = folder / CLASSIFIER_FILE
+    if classifier.is_file():
+        digest.update(classifier.read_bytes())
     return digest.hexdigest()
 
 
