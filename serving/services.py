@@ -36,7 +36,7 @@ def scoring_server(
         "PATH": path,
         "PYTHONPATH": "",
         "OMP_NUM_THREADS": "1",
-        AT_ONCE_VARIABLE: str(images_at_once(workers)),
+        AT_ONCE_VARIABLE: os.environ.get(AT_ONCE_VARIABLE) or str(images_at_once(workers)),
         **(environment or {}),
     }
     return Service("scoring", command, settings, ping=f"http://{LOOPBACK}:{port}/ping")

@@ -60,7 +60,10 @@ def test_a_model_that_is_served_elsewhere_brings_the_event_loop(stand_in):
 @pytest.mark.parametrize(("workers", "at_once"), [(1, "2"), (3, "2"), (4, "1"), (8, "1")])
 def test_a_worker_with_a_cpu_of_its_own_scores_one_image_at_once(monkeypatch, workers, at_once):
     monkeypatch.setattr(services, "available_cpus", lambda: 4)
+    monkeypatch.delenv(AT_ONCE_VARIABLE, raising=False)
     environment = scoring_server("models/x", 5001, workers).environment
     assert environment[AT_ONCE_VARIABLE] == at_once
     own = {AT_ONCE_VARIABLE: "7"}
     assert scoring_server("models/x", 5001, workers, own).environment[AT_ONCE_VARIABLE] == "7"
+    monkeypatch.setenv(AT_ONCE_VARIABLE, "3")
+    assert scoring_server("models/x", 5001, workers).environment[AT_ONCE_VARIABLE] == "3"
