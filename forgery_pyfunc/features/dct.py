@@ -6,12 +6,12 @@ frequency in zigzag order, 1 … 20; and `step.F`, the base-2 logarithm of its q
 condition under which to read them (Kwon et al., *CAT-Net*, WACV 2021; much smaller here).
 
 Levels are found by transforming the decoded luma again, which is exact but for clipped pixels and
-steps of 1. What the steps are of an image without a table (PNG, TIFF, …): see `quantization`.
+steps of 1. What the steps are of an image without a table (PNG, TIFF, …): see `quantisation`.
 """
 
 import numpy as np
 
-from forgery_pyfunc.features import blocks, quantization
+from forgery_pyfunc.features import blocks, quantisation
 from forgery_pyfunc.features.family import Family
 from forgery_pyfunc.imaging.decoding import DecodedImage
 from forgery_pyfunc.imaging.jpeg_header import ZIGZAG
@@ -25,7 +25,7 @@ _PLACES = ZIGZAG[1 : FREQUENCIES + 1]
 
 def extract(image: DecodedImage) -> np.ndarray:
     """Return float32[H // 8, W // 8, 40], the channels named in `CHANNELS`, tile by tile."""
-    steps = quantization.luma_table(image).ravel()[_PLACES].astype(np.float32)
+    steps = quantisation.luma_table(image).ravel()[_PLACES].astype(np.float32)
     rows, columns = blocks.grid(image.height, image.width)
     features = np.empty((rows, columns, len(CHANNELS)), np.float32)
     features[..., FREQUENCIES:] = np.log2(steps) - 3

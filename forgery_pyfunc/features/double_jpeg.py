@@ -15,14 +15,14 @@ compressed JPEG images*, DFRWS 2003). Where histograms there are so rough that a
 that grid (0.3 to 1.3; else 0.1 to 0.2, more where blocks are few), it is read on another one, and
 `moved.BAND` stays on the first. The ratio is that of Lin, He, Tang & Tang, *Fast, automatic and
 fine-grained tampered JPEG image detection via DCT coefficient analysis*, Pattern Recognition 2009,
-with no model of the earlier table. What the steps are: see `quantization`.
+with no model of the earlier table. What the steps are: see `quantisation`.
 """
 
 import functools
 
 import numpy as np
 
-from forgery_pyfunc.features import blocks, quantization
+from forgery_pyfunc.features import blocks, quantisation
 from forgery_pyfunc.features.family import Family, unchanged
 from forgery_pyfunc.imaging.decoding import DecodedImage
 from forgery_pyfunc.imaging.jpeg_header import ZIGZAG
@@ -49,7 +49,7 @@ def extract(image: DecodedImage) -> np.ndarray:
     """Return float32[H // 8, W // 8, 44], the channels named in `CHANNELS`."""
     rows, columns = blocks.grid(image.height, image.width)
     luma = image.luma[: 8 * rows, : 8 * columns]
-    steps = quantization.luma_table(image).ravel()[_PLACES].astype(np.float32)
+    steps = quantisation.luma_table(image).ravel()[_PLACES].astype(np.float32)
     here = _sizes(luma, steps)
     moved = _sizes(luma[_MOVE:-_MOVE, _MOVE:-_MOVE], steps)
     single = _histograms(moved)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forgery.evidence.views.block_grid import block_grid
-from forgery_pyfunc.features import SMALLEST_SIDE, blocks, quantization
+from forgery_pyfunc.features import SMALLEST_SIDE, blocks, quantisation
 from forgery_pyfunc.imaging.decoding import DecodedImage
 from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
 
@@ -42,7 +42,7 @@ def compressions(image: DecodedImage) -> Compressions:
     """
     if min(image.height, image.width) < SMALLEST_SIDE:
         return Compressions(None, None, None, "The image is too small to tell.")
-    if image.jpeg is None or not quantization.has_luma_table(image):
+    if image.jpeg is None or not quantisation.has_luma_table(image):
         return _without_tables(image)
     places = ZIGZAG[1:10]
     steps = image.jpeg.luma_table.ravel()[places]

@@ -6,7 +6,7 @@ from PIL import Image
 from scipy import fft
 
 from forgery_pyfunc import features
-from forgery_pyfunc.features import quantization
+from forgery_pyfunc.features import quantisation
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
@@ -63,4 +63,4 @@ def test_cmyk_jpeg_is_not_read_with_the_table_of_its_cyan():
     output = io.BytesIO()
     Image.fromarray(scene()).convert("CMYK").save(output, "JPEG", quality=40)
     values = features.extract(decode(output.getvalue()), ["dct"])
-    assert np.allclose(2 ** (values[0, 0, 20:] + 3), quantization.FINE_STEP)
+    assert np.allclose(2 ** (values[0, 0, 20:] + 3), quantisation.FINE_STEP)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from forgery import SHIPPED
 from forgery_pyfunc.detector import Detector
-from forgery_pyfunc.features.quantization import FINE_STEP, luma_table
+from forgery_pyfunc.features.quantisation import FINE_STEP, luma_table
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from forgery_pyfunc.imaging.jpeg_header import ZIGZAG, standard_table
