@@ -32,7 +32,7 @@ FRAME = (0.02, 0.12)
 
 
 @dataclass(frozen=True)
-class Geometry:
+class Straightening:
     """How a picture is turned and its perspective straightened.
 
     Attributes:
@@ -45,7 +45,7 @@ class Geometry:
     keystone: tuple[tuple[float, float], ...]
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator) -> Geometry:
+    def drawn(cls, rng: np.random.Generator) -> Straightening:
         """Return a random turn, a random keystone, or both."""
         turned, straightened = [(True, False), (False, True), (True, True)][rng.integers(3)]
         angle = float(np.deg2rad(rng.normal(0, TURN))) if turned else 0.0
@@ -68,12 +68,12 @@ class WholeEdit:
 
     Attributes:
         tones: seed of `edited`, or None.
-        geometry: how it is straightened, or None.
+        straightening: how it is straightened, or None.
         frame: what a frame adds, as a share, and its grey level; or None.
     """
 
     tones: int | None = None
-    geometry: Geometry | None = None
+    straightening: Straightening | None = None
     frame: tuple[float, int] | None = None
 
     @classmethod
@@ -81,18 +81,18 @@ class WholeEdit:
         """Return a random edit; one of the three at least."""
         toned, straightened, framed = rng.random(3) < (TONED, STRAIGHTENED, FRAMED)
         tones = int(rng.integers(2**32)) if toned or not (straightened or framed) else None
-        geometry = Geometry.drawn(rng) if straightened else None
+        straightening = Straightening.drawn(rng) if straightened else None
         level = (0, 255, int(rng.integers(256)))[rng.integers(3)]
-        return cls(tones, geometry, (float(rng.uniform(*FRAME)), level) if framed else None)
+        return cls(tones, straightening, (float(rng.uniform(*FRAME)), level) if framed else None)
 
     def apply(self, picture: Pixels, mask: Mask | None, largest: int) -> tuple[Pixels, Mask | None]:
         """Return the edited picture and the mask moved along; a frame stays within `largest`."""
         if self.tones is not None:
             picture = edited(picture, self.tones)
-        if self.geometry is not None:
-            picture = _straightened(picture, self.geometry, Image.Resampling.BICUBIC)
+        if self.straightening is not None:
+            picture = _straightened(picture, self.straightening, Image.Resampling.BICUBIC)
             if mask is not None:
-                mask = _straightened(mask, self.geometry, Image.Resampling.NEAREST)
+                mask = _straightened(mask, self.straightening, Image.Resampling.NEAREST)
         if self.frame is not None:
             height, width = picture.shape[:2]
             added = min(self.frame[0], max(largest / max(height, width) - 1, 0))
@@ -113,13 +113,13 @@ def edited(picture: Pixels, seed: int) -> Pixels:
 
 
 def _straightened(
-    picture: Pixels | Mask, geometry: Geometry, kernel: Image.Resampling
+    picture: Pixels | Mask, straightening: Straightening, kernel: Image.Resampling
 ) -> NDArray[Any]:
-    """Return what lies between the geometry's corners of the picture, as large as the picture."""
+    """Return what lies between the corners of the straightened picture, as large as it is."""
     height, width = picture.shape[:2]
     ends = [(0, 0), (width, 0), (width, height), (0, height)]
     equations: list[list[float]] = []
-    for (x, y), (u, v) in zip(ends, geometry.corners(width, height), strict=True):
+    for (x, y), (u, v) in zip(ends, straightening.corners(width, height), strict=True):
         equations.append([x, y, 1, 0, 0, 0, -u * x, -u * y, u])
         equations.append([0, 0, 0, x, y, 1, -v * x, -v * y, v])
     system = np.array(equations)

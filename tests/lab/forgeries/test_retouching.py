@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forgery_lab.forgeries import scenes
-from forgery_lab.forgeries.retouching import EDITS, Geometry, WholeEdit, edited
+from forgery_lab.forgeries.retouching import EDITS, Straightening, WholeEdit, edited
 
 PICTURE = scenes.render("nat", np.random.default_rng(2), 121, 163)
 
@@ -51,7 +51,7 @@ def test_turning_moves_picture_and_mask_alike_and_shows_nothing_from_outside():
     mask[30:60, 50:90] = True
     picture[mask] = 90
     for seed in range(30):
-        edit = WholeEdit(geometry=Geometry.drawn(np.random.default_rng(seed)))
+        edit = WholeEdit(straightening=Straightening.drawn(np.random.default_rng(seed)))
         moved, place = edit.apply(picture, mask, 140)
         assert moved.shape == picture.shape
         assert place.shape == mask.shape
@@ -76,5 +76,5 @@ def test_what_is_drawn_does_something():
     drawn = [WholeEdit.drawn(rng) for _ in range(400)]
     assert WholeEdit() not in drawn
     assert 0.87 < np.mean([one.tones is not None for one in drawn]) < 0.98
-    assert 0.13 < np.mean([one.geometry is not None for one in drawn]) < 0.27
+    assert 0.13 < np.mean([one.straightening is not None for one in drawn]) < 0.27
     assert 0.04 < np.mean([one.frame is not None for one in drawn]) < 0.13
