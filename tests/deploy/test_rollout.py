@@ -105,7 +105,7 @@ def test_a_version_that_fails_after_the_switch_is_rolled_back(
     assert status == 1
     assert "switched the front" in said
     assert f"rolled back: {serving.rsplit('/', 1)[-1].replace('sha256:', '')[:20]}" in said
-    assert load.failed(), "the broken version was never asked"
+    assert load.failed(), f"the broken version was never asked: {said}"
     assert [answer for answer in load.failed() if answer[0] > rolled_back] == []
     assert first.serving() == serving
 
