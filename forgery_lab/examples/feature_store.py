@@ -68,7 +68,7 @@ class ExampleSource(Protocol):
         """Return a row per example, with at least the columns of `COLUMNS`.
 
         `id` names the image, `draw` tells apart its variants, `label` is 0 or 1, `group` the
-        source photographs, `width` and `height` are upper bounds in pixels.
+        source photographs, `width` and `height` are about what it will have, in pixels.
         """
         ...
 
@@ -393,7 +393,7 @@ def failures(folder: Path) -> pd.DataFrame:
 
 
 def needed_bytes(table: pd.DataFrame, families: Sequence[str]) -> int:
-    """Return the bytes on disk that the features of a source's table take at most."""
+    """Return the bytes on disk that the features of a source's table take."""
     side = FAMILIES[families[0]].side  # a family of a fixed size stands alone
     if side is not None:
         cells = side**2 * len(table)

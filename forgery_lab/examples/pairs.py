@@ -38,9 +38,13 @@ CRUDE = 0.5
 """Share of forgeries that are pasted with hard edges, as they are."""
 SIDES = (256, 1024)
 """Range of the longer side of the pictures, in pixels."""
-PLACES = (("camera", 18), ("clothes", 1), ("food", 1), ("web", 2))
+PLACES = (("camera", 18), ("clothes", 1), ("food", 1), ("web", 4))
 """Pairs per photograph and epoch: the few camera originals, with all of their traces, give about
-two fifths; of the two large sources each photograph is taken once, of the small ones twice."""
+two fifths; of the two large sources each photograph is taken once, of the small ones, whose
+pictures differ most, four times."""
+USUAL_SIDE = 0.65
+"""Of the largest longer side; what pictures of this size take on disk is a little more than what
+all of them take on average."""
 _DONORS = 3
 EDITED = "edited"
 """Kind of the photographs that are edited or enlarged as a whole, which are authentic."""
@@ -88,8 +92,8 @@ class Pairs:
     def table(self) -> pd.DataFrame:
         """Return a row per example.
 
-        `split` names the part, `kind` is "pair", "shipped" or "edited", `life` names what all files
-        of a draw go through.
+        `width` and `height` are what is usual, before anything is drawn. `split` names the part,
+        `kind` is "pair", "shipped" or "edited", `life` names what all files of a draw go through.
         """
         return pd.DataFrame(self._rows)
 
@@ -144,7 +148,7 @@ class Pairs:
             rows.append({**common, **size, "id": photo["sha256"], "kind": "shipped", "label": 0,
                          "draw": 0, "drawn_by": (), "life": "shipped"})  # fmt: skip
             rows += self._edited_rows(common, size)
-            scale = min(1.0, self.plan.sides[1] / max(size.values()))
+            scale = USUAL_SIDE * min(1.0, self.plan.sides[1] / max(size.values()))
             size = {side: int(np.ceil(length * scale)) for side, length in size.items()}
             rows += [
                 {
@@ -169,7 +173,7 @@ class Pairs:
         self, common: dict[str, Any], size: dict[str, int]
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of a photograph that is edited or enlarged as a whole, one per draw."""
-        scale = self.plan.sides[1] / max(size.values())
+        scale = USUAL_SIDE * self.plan.sides[1] / max(size.values())
         size = {side: int(np.ceil(length * scale)) for side, length in size.items()}
         name = f"{common['group']}.{EDITED}"
         for draw in range(self.plan.draws):

@@ -241,9 +241,9 @@ def _copy_move(
 
 
 def _moved_geometry(rng: np.random.Generator) -> Geometry:
-    """Return how a copy is changed: four in ten not at all, four freely, two a little."""
+    """Return how a copy is changed: mostly not at all, else freely or a little."""
     how = rng.random()
-    if how < 0.4:
+    if how < 0.6:
         return Geometry()
     return Geometry.free(rng) if how < 0.8 else Geometry.slight(rng)
 

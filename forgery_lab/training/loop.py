@@ -17,7 +17,7 @@ from forgery_lab.errors import DataError
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.training import checkpoint as checkpoints
 from forgery_lab.training import losses
-from forgery_lab.training.batches import Batch, Windows, batches_per_epoch
+from forgery_lab.training.batches import Batch, Windows
 from forgery_lab.training.checkpoint import TrainingState
 from forgery_lab.training.settings import TrainingSettings
 from forgery_lab.training.validation import predict, validation_scores
@@ -87,7 +87,7 @@ def fit(
     for name, store in (("training", first), ("validation", validation)):
         _check_classes(store, name)
     outputs = frozenset(model.output)
-    _compile(model, settings, batches_per_epoch(first, settings))
+    _compile(model, settings, len(Windows(first, settings, outputs, 0)))
     state = TrainingState(
         digest=fingerprint(model, train, validation, settings), context=context or {}
     )

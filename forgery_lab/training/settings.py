@@ -15,6 +15,8 @@ class TrainingSettings:
         weight_decay: of AdamW.
         window: blocks on a side of the crops a block network is trained on; a smaller image is
             padded.
+        large_windows: share of the images larger than a window that are read through windows twice
+            as wide and high.
         positive_weight: see `losses.BlockLoss`.
         dice: see `losses.BlockLoss`.
         block_weight: of the blocks' loss beside the image's.
@@ -31,6 +33,7 @@ class TrainingSettings:
     learning_rate: float
     weight_decay: float = 4e-3
     window: int = 40
+    large_windows: float = 0.0
     positive_weight: float = 3.0
     dice: float = 0.3
     block_weight: float = 1.0

@@ -107,17 +107,14 @@ def checkpoint_of(
     return workspace.path("checkpoints") / f"{name}.npz"
 
 
-def training_settings(
-    settings: LearningSettings, patience: int, mined: str = ""
-) -> TrainingSettings:
-    """Return how `loop.fit` shall train; `patience` in epochs, `mined` as there."""
+def training_settings(settings: LearningSettings, patience: int) -> TrainingSettings:
+    """Return how `loop.fit` shall train; `patience` in epochs."""
     return TrainingSettings(
         epochs=settings.epochs,
         patience=patience,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         averaging=settings.averaging,
-        mined=mined,
         seed=settings.seed,
     )
 

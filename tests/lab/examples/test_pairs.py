@@ -162,7 +162,7 @@ def test_places_are_those_of_the_source_or_else_of_the_origin():
     plan = Plan(seed=0, draws=1)
     assert plan.places_of("camera", "cameras") == 18
     assert plan.places_of("web", "clothes") == 1
-    assert plan.places_of("web", "cameras") == plan.places_of("web", "pixls") == 2
+    assert plan.places_of("web", "cameras") == plan.places_of("web", "pixls") == 4
 
 
 def test_small_sources_of_the_web_choose_a_threshold_together():
@@ -209,6 +209,26 @@ def test_the_strictest_kind_of_photograph_chooses_the_threshold(monkeypatch):
     )
 
 
+def test_a_large_kind_of_a_source_chooses_the_threshold_where_it_is_the_strictest(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"origin": "camera", "source": "cameras", "kind": kind, "group": str(number),
+         "label": label, "pixels": 384 * 256,
+         "logit": rng.normal(3 * label + (2 if kind != "pair" else 0) * (1 - label))}
+        for kind, count in (("pair", 600), ("shipped", 40), ("edited", 10))
+        for number in range(count)
+        for label in ((0, 1) if kind == "pair" else (0,))
+    ]  # fmt: skip
+    index = pd.DataFrame(rows)
+    groups = release.authentic_groups(index)
+    assert sorted(group.sum() for group in groups) == [40, 600, 650]
+    said = SimpleNamespace(image=index["logit"].to_numpy())
+    monkeypatch.setattr(release, "predict", lambda model, store: said)
+    monkeypatch.setattr(release, "forged_blocks", lambda scores, store: [])
+    alarms = release.judge(None, Ranked(index.drop(columns="logit"))).false_alarms()
+    assert alarms["camera shipped"] == {"share": 0.025, "number": 40}
+
+
 def test_a_photograph_that_is_alone_in_its_part_lends_itself_to_no_splice(pairs):
     lonely = pairs.photographs.groupby("part").head(1).reset_index(drop=True)
     alone = Pairs(
@@ -240,6 +260,6 @@ def test_draws_are_added_over_the_epochs():
             "split": ["part 0"] * 3 + ["part 1"],
         }
     )
-    train = release.OutsidePart(Growing(index), held_out=1, epochs=7)
-    draws = [train.at_epoch(epoch).index["draw"].tolist() for epoch in range(7)]
-    assert draws == [[0]] * 3 + [[0, 1]] * 2 + [[0, 1, 2]] * 2
+    train = release.OutsidePart(Growing(index), held_out=1, epochs=12)
+    draws = [train.at_epoch(epoch).index["draw"].tolist() for epoch in range(12)]
+    assert draws == [[0]] * 2 + [[0, 1]] * 2 + [[0, 1, 2]] * 8

@@ -1,5 +1,7 @@
 """Batches of a training: one draw of every image, classes of equal weight."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from forgery_lab.training.batches import Windows
@@ -50,3 +52,18 @@ def test_of_draws_of_unlike_hardness_the_hardest_is_taken_and_of_equal_ones_any(
         assert len(set(taken.loc[taken["label"] == 1, "draw"])) > 1
         assert not taken["label"].is_monotonic_decreasing
     assert not np.array_equal(*orders)
+
+
+def test_some_images_larger_than_a_window_are_read_through_larger_ones(tmp_path):
+    store = planted(tmp_path, 96)
+    settings = replace(SETTINGS, window=12, large_windows=0.5)
+    windows = Windows(store, settings, frozenset({"image", "blocks"}), 0)
+    shapes = [windows[batch][0].shape[:3] for batch in range(len(windows))]
+    assert set(shapes) == {(8, 12, 12), (2, 24, 24)}
+    assert shapes not in (sorted(shapes), sorted(shapes, reverse=True))
+    large = [position for chosen, size in windows.batches if size == 24 for position in chosen]
+    assert 30 <= len(large) <= 60
+    read = np.concatenate([chosen for chosen, _ in windows.batches])
+    assert len(set(read)) == len(read) > 96 - 8
+    fitting = Windows(store, replace(settings, window=20), frozenset({"image", "blocks"}), 0)
+    assert {size for _, size in fitting.batches} == {20}
