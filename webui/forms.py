@@ -76,9 +76,7 @@ Threshold = Annotated[
     Field(description=CONTRACT["threshold"]["description"]),
 ]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
-NoHeatmap = Annotated[
-    Flag, AfterValidator(_refuse_heatmap), WithJsonSchema({"enum": ["false", "0", "no"]})
-]
+NoHeatmap = Annotated[Flag, AfterValidator(_refuse_heatmap), WithJsonSchema({"const": "false"})]
 Location = Annotated[
     Flag, Field(description="show where the picture was taken, if the file states it")
 ]
