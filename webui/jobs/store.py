@@ -5,6 +5,7 @@ who adds a job or clears away holds the lock of the store's file `lock` meanwhil
 """
 
 import fcntl
+import logging
 import os
 import re
 import secrets
@@ -31,6 +32,8 @@ RESULT_BYTES = 2048
 """No record is longer: it holds no map, and its file name is cut."""
 LONGEST_RETRY_SECONDS = 60.0
 """Others may delete their jobs at any time."""
+
+logger = logging.getLogger(__name__)
 
 
 class JobStoreError(ForgeryError):
@@ -154,13 +157,14 @@ class JobStore:
         return job
 
     def clear(self) -> None:
-        """Remove what has expired, and what processes that died left half done."""
+        """Remove what has expired, cannot be read, or was left half done by a process that died."""
         if not self.folder.exists():
             return
         with self._alone():
-            for kept in self._all():
-                if self._expires_at(kept) <= self.now():
-                    _remove(kept.files.folder)
+            for folder in self._folders():
+                kept = _read(folder)
+                if kept is None or self._expires_at(kept) <= self.now():
+                    _remove(folder)
             for pattern in LEFTOVERS:
                 for leftover in self.folder.glob(pattern):
                     shutil.rmtree(leftover, ignore_errors=True)
@@ -230,10 +234,12 @@ class JobStore:
     def _expires_at(self, kept: Kept) -> datetime:
         return (kept.finished_at or kept.order.created_at) + self.bounds.kept
 
-    def _all(self) -> Iterator[Kept]:
-        for folder in self.folder.iterdir() if self.folder.exists() else ():
-            if ID.fullmatch(folder.name) and (kept := _read(folder)):
-                yield kept
+    def _all(self) -> list[Kept]:
+        return [kept for folder in self._folders() if (kept := _read(folder))]
+
+    def _folders(self) -> list[Path]:
+        found = self.folder.iterdir() if self.folder.exists() else ()
+        return [folder for folder in found if ID.fullmatch(folder.name)]
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -243,11 +249,14 @@ class JobStore:
 
 
 def _read(folder: Path) -> Kept | None:
-    """Return the job in a folder; None where it is gone."""
+    """Return the job in a folder; None where it is gone, or not readable."""
     files = JobFiles(folder)
     try:
         return Kept(files, files.order(), files.finished_at())
     except FileNotFoundError:
+        return None
+    except ValueError:
+        logger.warning("a job in the store cannot be read: another version may have written it")
         return None
 
 

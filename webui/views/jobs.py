@@ -13,7 +13,8 @@ from webui.uploads import allow_larger_form, each_upload
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
 LOCATION_HEADER = {"Location": {"description": "of the job", "schema": {"type": "string"}}}
-JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+JOB_ID_SCHEMA = {"type": "string", "description": "as the answer to the upload names it"}
+JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": JOB_ID_SCHEMA}
 
 
 @blueprint.post("")
@@ -58,7 +59,7 @@ def submit_job() -> tuple[dict[str, Any], int, dict[str, str]]:
     tag="jobs",
 )
 def get_job(job_id: str) -> dict[str, Any]:
-    """Return a job's state and results; with `wait`, at its end or after so many seconds."""
+    """Return a job's state and results, at once or, with a time to wait, when it is finished."""
     return runner().find(job_id, JobQuery.read(request.args).wait).model_dump(mode="json")
 
 

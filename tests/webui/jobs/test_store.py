@@ -100,10 +100,12 @@ def test_a_job_expires_some_time_after_it_came_and_anew_after_its_end(store, clo
         store.find(late)
 
 
-def test_what_expired_or_was_left_half_done_is_cleared_away_at_the_start(tmp_path, clock):
+def test_what_expired_or_is_no_whole_job_is_cleared_away_at_the_start(tmp_path, clock):
     folder = tmp_path / "jobs"
     old = add(make(folder, clock))
     clock.advance(60)
+    unreadable = add(make(folder, clock))
+    (folder / unreadable / "order.json").write_text('{"by": "another version"}')
     (folder / f".new-{old}").mkdir()
     (folder / f".old-{old}").mkdir()
     (folder / "notes.txt").touch()  # nobody's but the user's
