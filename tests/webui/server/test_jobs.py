@@ -33,7 +33,6 @@ def service(tmp_path: Path) -> Iterator[tuple[str, psutil.Process]]:
         environment = {
             "PORT": str(port),
             "SCORING_URL": f"http://127.0.0.1:{scoring.server_port}",
-            "JOBS_DIR": str(tmp_path / "jobs"),
         }
         with process(GUNICORN, f"{url}/livez", tmp_path / "page.log", **environment) as child:
             master = psutil.Process(child.pid)
