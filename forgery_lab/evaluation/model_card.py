@@ -103,7 +103,10 @@ def of_release(found: pd.DataFrame) -> TrainingData:
     Args:
         found: the photographs that it learnt from, with `repository` and `terms`.
     """
-    name = "photographs, and splices and copy-moves generated from them"
+    name = (
+        "photographs, and splices, copy-moves, removals, inpaintings and local retouchings "
+        "generated from them"
+    )
     if (found["terms"] == "").any():
         return TrainingData(name, len(found))
     parts = []

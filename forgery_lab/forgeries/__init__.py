@@ -1,1 +1,1 @@
-"""Forgeries that this project makes: splices and copy-moves, their scenes and outlines."""
+"""Forgeries that this project makes: five kinds, their scenes and outlines."""
