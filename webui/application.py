@@ -1,20 +1,33 @@
 """The application factory."""
 
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from flask import Flask, Response
 
+from forgery.evidence.pictures import MAP_COLOURS
 from forgery.evidence.verdict import percent
+from forgery.evidence.views import VIEWS
 from webui import errors, observability
 from webui.feedback_store import Store
 from webui.observability import Metrics
+from webui.result_store import ResultStore, default_folder
 from webui.scoring.pool import Scoring
 from webui.scoring.turns import Turns, waiting_places
 from webui.server.held_uploads import HeldUploads
 from webui.server.slow_senders import Pacing
 from webui.settings import MEBIBYTE, Settings
 from webui.uploads import FormRequest
-from webui.views import analyze, feedback, health, invocations, openapi, predict, report
+from webui.views import (
+    analyze,
+    feedback,
+    health,
+    invocations,
+    openapi,
+    predict,
+    report,
+    results,
+)
 
 EVIDENCE_PATIENCE_SECONDS = 20.0
 """A large picture keeps its turn for some seconds, and a browser sends two at a time."""
@@ -48,6 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_FORM_PARTS"] = 2 * settings.max_files + 20
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.filters["percent"] = percent
+    app.jinja_env.globals |= {"evidence_views": VIEWS, "map_colours": MAP_COLOURS}
 
     metrics = Metrics()
     app.extensions["metrics"] = metrics
@@ -59,13 +73,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]
+    app.extensions["results"] = ResultStore(
+        Path(settings.results_folder) if settings.results_folder else default_folder(),
+        int(settings.results_max_mb * MEBIBYTE),
+        settings.results_minutes * 60,
+    )
     if settings.feedback_db:
         app.extensions["feedback"] = Store(
             settings.feedback_db, settings.feedback_max_mb * MEBIBYTE
         )
     observability.register(app, metrics)
     errors.register(app)
-    for room in (predict, analyze, report, feedback, invocations, health, openapi):
+    for room in (predict, results, analyze, report, feedback, invocations, health, openapi):
         app.register_blueprint(room.blueprint)
 
     @app.after_request

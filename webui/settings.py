@@ -79,6 +79,15 @@ class Settings(BaseModel):
     feedback_max_mb: float = Field(
         2048, gt=0, description="size of that file, MiB; when it is full, nothing more is saved"
     )
+    results_minutes: float = Field(
+        60, gt=0, le=10_080, description="minutes for which a result of the page is kept"
+    )
+    results_max_mb: float = Field(
+        256, gt=0, description="size of all kept results, MiB; the oldest make room for new ones"
+    )
+    results_folder: str = Field(
+        "", description="where results are kept; empty: a private folder for temporary files"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     web_threads: int = Field(
         256, ge=1, le=1024, description="requests at once; most may wait, each holds a thread"

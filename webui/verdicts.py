@@ -1,12 +1,16 @@
 """Verdict and evidence of uploads with the limits of this application: what several views share."""
 
+from collections.abc import Sequence
+
 from flask import current_app
 
-from forgery.evidence.analysis import Analysis, Evidence, analyse, gather
+from forgery.evidence.analysis import Analysis, Evidence, View, analyse, draw_view, gather
+from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY
 from forgery_pyfunc.contract import Record
 from webui.errors import ApiError
 from webui.forms import AnalyzeForm, EvidenceForm
+from webui.result_store import StoredResult
 from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import Upload
@@ -26,7 +30,11 @@ def analyse_upload(upload: Upload, form: AnalyzeForm) -> Analysis:
 
 
 def draw_analysis(
-    upload: Upload, record: Record, with_location: bool, ela_quality: int = ELA_QUALITY
+    upload: Upload,
+    record: Record,
+    with_location: bool,
+    ela_quality: int = ELA_QUALITY,
+    views: Sequence[str] = tuple(VIEWS),
 ) -> Analysis:
     """Return the analysis of an upload that was scored.
 
@@ -36,7 +44,24 @@ def draw_analysis(
     """
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
-        return analyse(upload.filename, upload.data, record, limits, with_location, ela_quality)
+        return analyse(
+            upload.filename, upload.data, record, limits, with_location, ela_quality, views
+        )
+
+
+def draw_one_view(result: StoredResult, name: str, ela_quality: int) -> View | None:
+    """Return one view of a kept picture; None where the picture is too small for it."""
+    limits = current_app.config["SETTINGS"].limits
+    with drawing().turn():
+        return draw_view(result.data, limits, name, ela_quality)
+
+
+def with_all_views(result: StoredResult, ela_quality: int) -> Analysis:
+    """Return the analysis of a kept picture with all its views."""
+    limits = current_app.config["SETTINGS"].limits
+    with drawing().turn():
+        evidence = gather(result.data, limits, tuple(VIEWS), ela_quality=ela_quality)
+    return result.analysis.model_copy(update={"evidence": evidence})
 
 
 def draw_evidence(upload: Upload, form: EvidenceForm) -> Evidence:

@@ -134,6 +134,22 @@ def gather(
     )
 
 
+def draw_view(data: bytes, limits: Limits, name: str, ela_quality: int) -> View | None:
+    """Return one view of an encoded image, None where the image is too small for it.
+
+    Args:
+        data: the encoded image.
+        limits: of size.
+        name: of `VIEWS`.
+        ela_quality: quality of the save behind the error levels, 1 to 100.
+
+    Raises:
+        ImageError: the bytes cannot be read as an image.
+    """
+    picture = Picture(decode(data, limits), ela_quality)
+    return next((encoded(name, drawing) for name, drawing in drawings(picture, [name])), None)
+
+
 def drawings(picture: Picture, views: Iterable[str]) -> Iterator[tuple[str, Drawing]]:
     """Yield those of the named `VIEWS` for which a picture is large enough, with their names."""
     for name in views:

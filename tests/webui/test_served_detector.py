@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import numpy as np
 import pytest
@@ -73,10 +74,12 @@ def test_page_analysis_and_report_agree(web):
     for said in (
         analysis["headline"], analysis["meaning"], analysis["sha256"],
         analysis["heat_overlay"], analysis["mask_overlay"],
-        *(view["image"] for view in analysis["evidence"]["views"]),
         "30 % to 70 %: no decision", analysis["record"]["model_version"],
     ):  # fmt: skip
         assert said in page
+    address = re.search(r'href="(/results/[^"?]+)"', page)[1]
+    for view in analysis["evidence"]["views"]:
+        assert view["image"] in web.get(f"{address}/views/{view['name']}").text
     assert web.post("/v1/report", data=form((PHOTO, "a.jpg"))).data.startswith(b"%PDF-")
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 
-from forgery.evidence.analysis import Analysis
+from forgery.evidence.analysis import Analysis, View
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
 from webui.errors import STATUS_OF_CODE, wants_html
@@ -13,6 +13,7 @@ from webui.errors import answer as error_answer
 from webui.forms import PredictForm
 from webui.openapi import UPLOAD_ERRORS, describe
 from webui.records import FileRecord, Predictions
+from webui.result_store import StoredResult, result_store
 from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
 from webui.verdicts import draw_analysis
@@ -63,6 +64,8 @@ class Card:
 
     record: FileRecord
     analysis: Analysis | None
+    kept: StoredResult | None = None
+    view: View | None = None
 
 
 def draw_cards(uploads: list[Upload], records: list[FileRecord], with_location: bool) -> list[Card]:
@@ -76,7 +79,8 @@ def draw_cards(uploads: list[Upload], records: list[FileRecord], with_location: 
 def draw_card(upload: Upload, record: FileRecord, with_location: bool) -> Card:
     """Return the card of a file that has been scored; an error concerns this file alone."""
     try:
-        return Card(record, draw_analysis(upload, record, with_location))
+        analysis = draw_analysis(upload, record, with_location, views=())
+        return Card(record, analysis, result_store().add(upload.data, analysis))
     except ForgeryError as error:
         reason = CodedMessage.of(error)
     except Exception:

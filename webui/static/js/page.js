@@ -45,6 +45,12 @@ function refresh() {
   document.getElementById("analyse").disabled = !items.some((item) => item.waiting);
 }
 
+function removed(article) {
+  article.remove();
+  input.focus();
+  say(`${article.dataset.name} has been deleted from the server.`);
+}
+
 function say(text) {
   status.textContent = text;
 }
@@ -56,7 +62,7 @@ async function send(item, batch = newBatch()) {
   try {
     const article = await item.send();
     place(article, item.number, batch);
-    enliven(article, item.file);
+    enliven(article, item.file, removed);
     remember(article);
     say(`${item.file.name}: ${article.dataset.verdict}`);
     items.splice(items.indexOf(item), 1);
