@@ -57,6 +57,22 @@ def analysis(identifier: str) -> Response:
     return attached(answer, f"{report_name(found).removesuffix('.pdf')}.json")
 
 
+@blueprint.get("/compare")
+def compare() -> str:
+    """Show two results side by side, with the view that the address names."""
+    form = ViewForm.read(request.args)
+    identifiers = request.args.getlist("result")
+    if len(identifiers) != 2:
+        message = f"Choose two results to compare; {len(identifiers)} were chosen."
+        raise ApiError("bad_parameter", message)
+    results = [find(identifier) for identifier in identifiers]
+    cards = [
+        to_card(kept, draw_named_view(kept, form.view, form.ela_quality) if form.view else None)
+        for kept in results
+    ]
+    return render_template("compare.html", cards=cards, identifiers=identifiers, name=form.view)
+
+
 @blueprint.post("/results/<identifier>/delete")
 def delete(identifier: str) -> Answer:
     """Delete a result before its time."""

@@ -136,3 +136,23 @@ def test_without_room_the_verdict_is_shown_all_the_same(web):
 def test_a_programs_pictures_are_not_kept(web):
     assert web.post("/predict", data={"file": (io.BytesIO(PHOTO), "a.jpg")}).status_code == 200
     assert list(web.application.extensions["results"].folder.iterdir()) == []
+
+
+def test_two_results_are_shown_side_by_side(web):
+    first, second = (keep(web).rpartition("/")[2] for _ in range(2))
+    query = {"result": [first, second], "view": "noise"}
+    page = web.get("/compare", query_string=query, headers=BROWSER).text
+    assert page.count("No signs of forgery") == 2
+    assert page.count('class="view view-noise"') == 2
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_other_numbers_than_two_are_not_compared(web, number):
+    answer = web.get("/compare", query_string={"result": ["x"] * number})
+    assert answer.status_code == 400
+    assert f"{number} were chosen" in answer.json["error"]["message"]
+
+
+def test_what_is_not_kept_is_not_compared(web):
+    kept = keep(web).rpartition("/")[2]
+    assert web.get("/compare", query_string={"result": [kept, "x"]}).status_code == 404

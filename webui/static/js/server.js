@@ -14,7 +14,7 @@ export function post(path, form, accept, { started, sent } = {}) {
       resolve({ status: request.status, body: request.response }),
     );
     request.addEventListener("error", () => reject(failure(0)));
-    request.addEventListener("abort", () => reject(failure(0, "Cancelled.")));
+    request.addEventListener("abort", () => reject(Object.assign(failure(0, "Cancelled."), { cancelled: true })));
     started?.(request);
     request.send(form);
   });
