@@ -83,7 +83,7 @@ class Settings(BaseModel):
         60, gt=0, le=10_080, description="minutes for which a result of the page is kept"
     )
     results_max_mb: float = Field(
-        256, gt=0, description="size of all kept results, MiB; the oldest make room for new ones"
+        512, gt=0, description="size of all kept results, MiB; the oldest make room for new ones"
     )
     results_folder: str = Field(
         "", description="where results are kept; empty: a private folder for temporary files"
