@@ -1,7 +1,7 @@
 """The application factory."""
 
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from flask import Flask, Response
 
@@ -10,19 +10,22 @@ from forgery.evidence.verdict import percent
 from forgery.evidence.views import VIEWS
 from webui import errors, observability
 from webui.feedback_store import Store
+from webui.jobs.runner import Runner
+from webui.jobs.store import Bounds, JobStore
 from webui.observability import Metrics
-from webui.result_store import ResultStore, default_folder
+from webui.result_store import ResultStore
 from webui.scoring.pool import Scoring
 from webui.scoring.turns import Turns, waiting_places
 from webui.server.held_uploads import HeldUploads
 from webui.server.slow_senders import Pacing
 from webui.settings import MEBIBYTE, Settings
-from webui.uploads import FormRequest
+from webui.uploads import FormRequest, form_parts
 from webui.views import (
     analyze,
     feedback,
     health,
     invocations,
+    jobs,
     openapi,
     predict,
     report,
@@ -58,7 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["VERSION"] = application_version()
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
-    app.config["MAX_FORM_PARTS"] = 2 * settings.max_files + 20
+    app.config["MAX_FORM_PARTS"] = form_parts(settings.max_files)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.filters["percent"] = percent
     app.jinja_env.globals |= {"evidence_views": VIEWS, "map_colours": MAP_COLOURS}
@@ -74,17 +77,26 @@ def create_app(settings: Settings | None = None) -> Flask:
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]
     app.extensions["results"] = ResultStore(
-        Path(settings.results_folder) if settings.results_folder else default_folder(),
+        settings.results_folder,
         int(settings.results_max_mb * MEBIBYTE),
-        settings.results_minutes * 60,
+        settings.results_keep_seconds,
     )
     if settings.feedback_db:
         app.extensions["feedback"] = Store(
             settings.feedback_db, settings.feedback_max_mb * MEBIBYTE
         )
+    if settings.jobs_max:
+        bounds = Bounds(
+            settings.jobs_max,
+            int(settings.jobs_max_mb * MEBIBYTE),
+            timedelta(seconds=settings.jobs_keep_seconds),
+        )
+        store = JobStore(settings.jobs_folder, bounds)
+        app.extensions["jobs"] = Runner(store, scoring, settings.jobs_concurrency)
     observability.register(app, metrics)
     errors.register(app)
-    for room in (predict, results, analyze, report, feedback, invocations, health, openapi):
+    rooms = (predict, results, analyze, report, jobs, feedback, invocations, health, openapi)
+    for room in rooms:
         app.register_blueprint(room.blueprint)
 
     @app.after_request

@@ -8,12 +8,11 @@ import logging
 import os
 import re
 import secrets
-import stat
-import tempfile
 import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,19 +20,13 @@ from pathlib import Path
 from flask import current_app
 
 from forgery.evidence.analysis import Analysis
-from forgery_pyfunc.errors import ForgeryError
+from webui.private_folder import FolderError, open_private_folder
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{22}")
 SUFFIX = ".zip"
 PICTURE, ANALYSIS = "picture", "analysis.json"
 
 logger = logging.getLogger(__name__)
-
-
-class ResultStoreError(ForgeryError):
-    """The folder of results cannot be used."""
-
-    code = "no_room"
 
 
 @dataclass(frozen=True)
@@ -54,25 +47,19 @@ class ResultStore:
     """A private folder of results; safe to use from threads and from several processes."""
 
     def __init__(self, folder: Path, max_bytes: int, seconds: float) -> None:
-        """Open or create the folder, and delete what is too old.
+        """Name the folder, which the first result creates; delete what is too old in it.
 
         Raises:
-            ResultStoreError: the folder cannot be made, or belongs to somebody else.
+            FolderError: the folder belongs to somebody else, or is none.
         """
         self.folder = folder
         self.max_bytes = max_bytes
         self.seconds = seconds
         self.lock = threading.Lock()
         self.timer: threading.Timer | None = None
-        try:
-            folder.mkdir(0o700, parents=True, exist_ok=True)
-            facts = folder.lstat()
-            if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
-                raise PermissionError("it is not a folder of this user")
-            folder.chmod(0o700)
-        except OSError as error:
-            raise ResultStoreError(f"RESULTS_FOLDER is {str(folder)!r}: {error}") from error
-        self.sweep()
+        if os.path.lexists(folder):
+            open_private_folder(folder, "RESULTS_DIR")
+            self.sweep()
 
     def add(self, data: bytes, analysis: Analysis) -> StoredResult | None:
         """Keep a result and return it, or None where there is no room for it.
@@ -85,6 +72,7 @@ class ResultStore:
         analysis = analysis.model_copy(update={"evidence": evidence})
         part = self.folder / f"{identifier}.part"
         try:
+            open_private_folder(self.folder, "RESULTS_DIR")
             with zipfile.ZipFile(part, "x") as archive:
                 archive.writestr(PICTURE, data)
                 archive.writestr(ANALYSIS, analysis.model_dump_json())
@@ -93,9 +81,10 @@ class ResultStore:
                 return None
             self._make_room(part.stat().st_size)
             part.rename(self._file(identifier))
-        except OSError:
+        except (OSError, FolderError):
             logger.exception("a result could not be kept")
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
             return None
         self._sweep_later()
         return StoredResult(identifier, self._end(time.time()), data, analysis)
@@ -154,7 +143,7 @@ class ResultStore:
                 self.timer.start()
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for path in self.folder.iterdir():
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
             try:
                 yield path, path.stat()
             except FileNotFoundError:
@@ -165,11 +154,6 @@ class ResultStore:
 
     def _end(self, made: float) -> datetime:
         return datetime.fromtimestamp(made + self.seconds, UTC)
-
-
-def default_folder() -> Path:
-    """Return the folder of this user in the system's folder for temporary files."""
-    return Path(tempfile.gettempdir()) / f"forgery-results-{os.getuid()}"
 
 
 def result_store() -> ResultStore:

@@ -9,7 +9,8 @@ from forgery.evidence.analysis import Analysis, analyse
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.guards import Limits
 from tests.webui.pictures import picture
-from webui.result_store import ResultStore, ResultStoreError
+from webui.private_folder import FolderError
+from webui.result_store import ResultStore
 
 PHOTO = picture(20)
 
@@ -95,10 +96,10 @@ def test_a_result_can_be_deleted_and_odd_names_find_nothing(tmp_path, analysis):
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
     (tmp_path / "results").write_text("a file")
-    with pytest.raises(ResultStoreError, match="RESULTS_FOLDER"):
+    with pytest.raises(FolderError, match="RESULTS_DIR"):
         open_store(tmp_path)
     (tmp_path / "results").unlink()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "results").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ResultStoreError, match="RESULTS_FOLDER"):
+    with pytest.raises(FolderError, match="RESULTS_DIR"):
         open_store(tmp_path)

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +22,13 @@ PHOTO = encoded((picture() * 0.9 + 95).clip(0, 255).astype(np.uint8))
 
 
 @pytest.fixture
-def web(scoring_server: str) -> FlaskClient:
-    settings = Settings(scoring_url=scoring_server, max_upload_mb=1, max_pixels=2_000_000)
+def web(scoring_server: str, tmp_path: Path) -> FlaskClient:
+    settings = Settings(
+        scoring_url=scoring_server,
+        max_upload_mb=1,
+        max_pixels=2_000_000,
+        results_dir=str(tmp_path / "results"),
+    )
     return create_app(settings).test_client()
 
 

@@ -1,7 +1,5 @@
 """`GET /results/…`: results of the page that are still kept, with all that is drawn on demand."""
 
-from dataclasses import asdict
-
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
@@ -10,7 +8,7 @@ from forgery.evidence.views import VIEWS
 from forgery.report.pdf import draw, report_name
 from webui.errors import ApiError
 from webui.forms import ViewForm
-from webui.records import FileRecord
+from webui.records import of_file
 from webui.result_store import StoredResult, result_store
 from webui.scoring.turns import drawing
 from webui.verdicts import draw_one_view, with_all_views
@@ -95,7 +93,7 @@ def find(identifier: str) -> StoredResult:
 
 def gone() -> ApiError:
     """Return the error for a result that is not kept, or not any more."""
-    minutes = current_app.config["SETTINGS"].results_minutes
+    minutes = current_app.config["SETTINGS"].results_keep_seconds / 60
     message = (
         f"There is no such result. Results are kept for {minutes:g} minutes, or less where others "
         "need the room. Analyse the picture again."
@@ -115,8 +113,7 @@ def draw_named_view(kept: StoredResult, name: str, ela_quality: int) -> View:
 def to_card(kept: StoredResult, view: View | None = None) -> Card:
     """Return what the page shows of a result."""
     analysis = kept.analysis
-    record = FileRecord(filename=analysis.filename, **asdict(analysis.record))
-    return Card(record, analysis, kept, view)
+    return Card(of_file(analysis.filename, analysis.record), analysis, kept, view)
 
 
 def attached(answer: Response, name: str) -> Response:

@@ -39,8 +39,7 @@ def browser() -> Iterator[Browser]:
 def start_page(port: int, scoring_url: str, log: Path, **settings: str):
     """The application under gunicorn, as production runs it."""
     command = [sys.executable, "-m", "gunicorn", "-c", "python:webui.server.gunicorn_settings"]
-    results = {"RESULTS_FOLDER": str(log.parent / "results")}
-    environment = {"PORT": str(port), "SCORING_URL": scoring_url, **results, **settings}
+    environment = {"PORT": str(port), "SCORING_URL": scoring_url, **settings}
     target = "webui.application:create_app()"
     return process([*command, target], f"http://127.0.0.1:{port}/livez", log, **environment)
 
