@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import current_app
+from pydantic import ValidationError
 
 from forgery.evidence.analysis import Analysis
 from webui.private_folder import FolderError, open_private_folder
@@ -79,8 +80,9 @@ class ResultStore:
             if part.stat().st_size > self.max_bytes:
                 part.unlink()
                 return None
-            self._make_room(part.stat().st_size)
-            part.rename(self._file(identifier))
+            with self.lock:  # else two results could make room for one
+                self._make_room(part.stat().st_size)
+                part.rename(self._file(identifier))
         except (OSError, FolderError):
             logger.exception("a result could not be kept")
             with suppress(OSError):
@@ -101,8 +103,12 @@ class ResultStore:
             return None
         if made + self.seconds <= time.time():
             return None
-        until = self._end(made)
-        return StoredResult(identifier, until, data, Analysis.model_validate_json(text))
+        try:
+            analysis = Analysis.model_validate_json(text)
+        except ValidationError:
+            logger.warning("a result that another version wrote cannot be read")
+            return None
+        return StoredResult(identifier, self._end(made), data, analysis)
 
     def remove(self, identifier: str) -> bool:
         """Delete a result; return whether there was one."""
@@ -116,12 +122,12 @@ class ResultStore:
 
     def sweep(self) -> None:
         """Delete what is too old, and what a process left unfinished."""
+        with self.lock:
+            self.timer = None
         oldest = time.time() - self.seconds
         for path, facts in self._files():
             if facts.st_mtime <= oldest:
                 path.unlink(missing_ok=True)
-        with self.lock:
-            self.timer = None
         if next(self._files(), None):
             self._sweep_later()
 

@@ -1,6 +1,7 @@
 import os
 import stat
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,15 @@ def test_a_result_can_be_deleted_and_odd_names_find_nothing(tmp_path, analysis):
     for odd in ("", "../../etc/passwd", name[:-1], f"{name}/"):
         assert store.get(odd) is None
         assert not store.remove(odd)
+
+
+def test_a_result_that_another_version_wrote_is_not_shown(tmp_path, analysis):
+    store = open_store(tmp_path)
+    name = store.add(PHOTO, analysis).identifier
+    with zipfile.ZipFile(store.folder / f"{name}.zip", "w") as archive:
+        archive.writestr("picture", PHOTO)
+        archive.writestr("analysis.json", "{}")
+    assert store.get(name) is None
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
