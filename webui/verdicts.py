@@ -1,10 +1,20 @@
 """Verdict and evidence of uploads with the limits of this application: what several views share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
-from flask import current_app
+from flask import Flask, current_app
 
-from forgery.evidence.analysis import Analysis, Evidence, View, analyse, draw_view, gather
+from forgery.evidence.analysis import (
+    Analysis,
+    Evidence,
+    View,
+    analyse,
+    conclude,
+    draw_view,
+    gather,
+)
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY
 from forgery_pyfunc.contract import Record
@@ -34,7 +44,6 @@ def draw_analysis(
     record: Record,
     with_location: bool,
     ela_quality: int = ELA_QUALITY,
-    views: Sequence[str] = tuple(VIEWS),
 ) -> Analysis:
     """Return the analysis of an upload that was scored.
 
@@ -44,9 +53,35 @@ def draw_analysis(
     """
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
-        return analyse(
-            upload.filename, upload.data, record, limits, with_location, ela_quality, views
-        )
+        return analyse(upload.filename, upload.data, record, limits, with_location, ela_quality)
+
+
+def draw_maps(upload: Upload, record: Record, evidence: Evidence) -> Analysis:
+    """Return the analysis of an upload whose evidence is there; raises as `draw_analysis`."""
+    with drawing().turn():
+        return conclude(upload.filename, upload.data, record, evidence)
+
+
+@contextmanager
+def gathering(
+    uploads: Sequence[Upload], with_location: bool
+) -> Iterator[list[Future[Evidence] | None]]:
+    """Gather picture and file facts of the uploads in another thread, without any view.
+
+    What needs no verdict is done while the scoring server works. What was not begun when the block
+    ends is given up.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def gather_one(data: bytes) -> Evidence:
+        with app.app_context(), drawing().turn():
+            return gather(data, app.config["SETTINGS"].limits, (), with_location)
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield [None if file.refusal else pool.submit(gather_one, file.data) for file in uploads]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def draw_one_view(result: StoredResult, name: str, ela_quality: int) -> View | None:

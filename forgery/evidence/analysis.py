@@ -66,7 +66,6 @@ def analyse(
     limits: Limits,
     with_location: bool = False,
     ela_quality: int = ELA_QUALITY,
-    views: Sequence[str] = tuple(VIEWS),
 ) -> Analysis:
     """Return verdict and evidence for an encoded image that has been scored.
 
@@ -77,11 +76,16 @@ def analyse(
         limits: of size.
         with_location: whether to tell where the picture was taken.
         ela_quality: quality of the save behind the error levels.
-        views: names of `VIEWS`; all by default.
 
     Raises:
         ImageError: the bytes cannot be read as an image.
     """
+    evidence = gather(data, limits, tuple(VIEWS), with_location, ela_quality)
+    return conclude(filename, data, record, evidence)
+
+
+def conclude(filename: str, data: bytes, record: Record, evidence: Evidence) -> Analysis:
+    """Return the analysis of an encoded image from its record and its evidence."""
     levels = map_levels(record)
     headline, meaning = in_words(record)
     return Analysis(
@@ -94,7 +98,7 @@ def analyse(
         heat_overlay=None if levels is None else pictures.data_uri(pictures.heat_overlay(levels)),
         mask_overlay=None if levels is None else pictures.data_uri(pictures.mask_overlay(levels)),
         map_highest=None if levels is None else float(levels.max()) / 255,
-        evidence=gather(data, limits, views, with_location, ela_quality),
+        evidence=evidence,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forgery.evidence.analysis import Analysis, analyse
+from forgery.evidence.analysis import Analysis, conclude, gather
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.guards import Limits
 from tests.webui.pictures import picture
@@ -19,7 +19,7 @@ PHOTO = picture(20)
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
     record = Record(verdict="authentic", probability=0.1)
-    return analyse("a.jpg", PHOTO, record, Limits(), views=())
+    return conclude("a.jpg", PHOTO, record, gather(PHOTO, Limits(), ()))
 
 
 def open_store(folder: Path, max_bytes: int = 10**6, seconds: float = 60) -> ResultStore:
