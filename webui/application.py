@@ -5,19 +5,32 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
+from forgery.evidence.pictures import MAP_COLOURS
 from forgery.evidence.verdict import percent
+from forgery.evidence.views import VIEWS
 from webui import errors, observability
 from webui.feedback_store import Store
 from webui.jobs.runner import Runner
 from webui.jobs.store import Bounds, JobStore
 from webui.observability import Metrics
+from webui.result_store import ResultStore
 from webui.scoring.pool import Scoring
 from webui.scoring.turns import Turns, waiting_places
 from webui.server.held_uploads import HeldUploads
 from webui.server.slow_senders import Pacing
 from webui.settings import MEBIBYTE, Settings
 from webui.uploads import FormRequest, form_parts
-from webui.views import analyze, feedback, health, invocations, jobs, openapi, predict, report
+from webui.views import (
+    analyze,
+    feedback,
+    health,
+    invocations,
+    jobs,
+    openapi,
+    predict,
+    report,
+    results,
+)
 
 EVIDENCE_PATIENCE_SECONDS = 20.0
 """A large picture keeps its turn for some seconds, and a browser sends two at a time."""
@@ -51,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_FORM_PARTS"] = form_parts(settings.max_files)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.filters["percent"] = percent
+    app.jinja_env.globals |= {"evidence_views": VIEWS, "map_colours": MAP_COLOURS}
 
     metrics = Metrics()
     app.extensions["metrics"] = metrics
@@ -62,6 +76,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]
+    app.extensions["results"] = ResultStore(
+        settings.results_folder,
+        int(settings.results_max_mb * MEBIBYTE),
+        settings.results_keep_seconds,
+    )
     if settings.feedback_db:
         app.extensions["feedback"] = Store(
             settings.feedback_db, settings.feedback_max_mb * MEBIBYTE
@@ -76,7 +95,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.extensions["jobs"] = Runner(store, scoring, settings.jobs_concurrency)
     observability.register(app, metrics)
     errors.register(app)
-    for room in (predict, analyze, report, jobs, feedback, invocations, health, openapi):
+    rooms = (predict, results, analyze, report, jobs, feedback, invocations, health, openapi)
+    for room in rooms:
         app.register_blueprint(room.blueprint)
 
     @app.after_request

@@ -56,6 +56,12 @@ def _read_views(text: str) -> list[str]:
     return [name for name in dict.fromkeys(text.split(",")) if name] or list(VIEWS)
 
 
+def _check_view(name: str) -> str:
+    if name not in VIEWS:
+        raise ValueError(f"allowed: {', '.join(VIEWS)}")
+    return name
+
+
 def _refuse_heatmap(wanted: bool) -> bool:
     if wanted:
         raise ValueError("a job has no maps; send the pictures of interest to /predict")
@@ -88,6 +94,7 @@ Views = Annotated[
     BeforeValidator(_read_views),
     WithJsonSchema({"type": "string", "pattern": f"^({VIEW})?(,({VIEW})?)*$"}),
 ]
+ViewName = Annotated[str, AfterValidator(_check_view)]
 Consent = Annotated[Flag, WithJsonSchema({"const": "true"})]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Rectangle = Annotated[tuple[Fraction, Fraction, Fraction, Fraction], AfterValidator(_check_box)]
@@ -191,6 +198,13 @@ class EvidenceForm(Form):
         description=f"any of {', '.join(VIEWS)}, separated by commas; all by default",
     )
     location: Location = False
+    ela_quality: ElaQuality = ELA_QUALITY
+
+
+class ViewForm(Form):
+    """What may be chosen of a kept result: in the addresses of its page, views and reports."""
+
+    view: ViewName = ""
     ela_quality: ElaQuality = ELA_QUALITY
 
 

@@ -132,12 +132,14 @@ def register(app: Flask, metrics: Metrics) -> None:
         if code := g.get("error_code"):
             metrics.errors.labels(code).inc()
             g.facts["error"] = code
+        rule = request.url_rule  # who knows the name of a result may see it: the log has none
+        path = rule.rule if rule and request.view_args else request.path
         quiet = endpoint in QUIET and response.status_code < 400
         logger.log(
             logging.DEBUG if quiet else logging.INFO,
             "%s %s %d",
             request.method,
-            request.path[:200],
+            path[:200],
             response.status_code,
             extra={
                 "facts": {

@@ -85,6 +85,15 @@ class Settings(BaseModel):
     feedback_max_mb: float = Field(
         2048, gt=0, description="size of that file, MiB; when it is full, nothing more is saved"
     )
+    results_dir: str = Field(
+        "", description="folder of the page's results; empty: as that of the jobs"
+    )
+    results_max_mb: float = Field(
+        512, gt=0, description="size of all kept results, MiB; the oldest make room for new ones"
+    )
+    results_keep_seconds: float = Field(
+        3600, gt=0, le=604_800, description="how long a result of the page is kept"
+    )
     jobs_dir: str = Field(
         "", description="folder of the jobs; empty: one per user and port among temporary files"
     )
@@ -172,8 +181,16 @@ class Settings(BaseModel):
     @property
     def jobs_folder(self) -> Path:
         """Where the jobs are; the port tells the services of one user apart."""
-        private = Path(tempfile.gettempdir(), f"forgery-jobs-{os.getuid()}-{self.port}")
-        return Path(self.jobs_dir).absolute() if self.jobs_dir else private
+        return self._private_folder(self.jobs_dir, "jobs")
+
+    @property
+    def results_folder(self) -> Path:
+        """Where the results of the page are; as `jobs_folder`."""
+        return self._private_folder(self.results_dir, "results")
+
+    def _private_folder(self, given: str, content: str) -> Path:
+        private = Path(tempfile.gettempdir(), f"forgery-{content}-{os.getuid()}-{self.port}")
+        return Path(given).absolute() if given else private
 
     @property
     def max_held_bytes(self) -> int:

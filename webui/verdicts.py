@@ -1,12 +1,26 @@
 """Verdict and evidence of uploads with the limits of this application: what several views share."""
 
-from flask import current_app
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
-from forgery.evidence.analysis import Analysis, Evidence, analyse, gather
+from flask import Flask, current_app
+
+from forgery.evidence.analysis import (
+    Analysis,
+    Evidence,
+    View,
+    analyse,
+    conclude,
+    draw_view,
+    gather,
+)
+from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY
 from forgery_pyfunc.contract import Record
 from webui.errors import ApiError
 from webui.forms import AnalyzeForm, EvidenceForm
+from webui.result_store import StoredResult
 from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import Upload
@@ -26,7 +40,10 @@ def analyse_upload(upload: Upload, form: AnalyzeForm) -> Analysis:
 
 
 def draw_analysis(
-    upload: Upload, record: Record, with_location: bool, ela_quality: int = ELA_QUALITY
+    upload: Upload,
+    record: Record,
+    with_location: bool,
+    ela_quality: int = ELA_QUALITY,
 ) -> Analysis:
     """Return the analysis of an upload that was scored.
 
@@ -37,6 +54,49 @@ def draw_analysis(
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
         return analyse(upload.filename, upload.data, record, limits, with_location, ela_quality)
+
+
+def draw_maps(upload: Upload, record: Record, evidence: Evidence) -> Analysis:
+    """Return the analysis of an upload whose evidence is there; raises as `draw_analysis`."""
+    with drawing().turn():
+        return conclude(upload.filename, upload.data, record, evidence)
+
+
+@contextmanager
+def gathering(
+    uploads: Sequence[Upload], with_location: bool
+) -> Iterator[list[Future[Evidence] | None]]:
+    """Gather picture and file facts of the uploads in another thread, without any view.
+
+    What needs no verdict is done while the scoring server works. What was not begun when the block
+    ends is given up.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def gather_one(data: bytes) -> Evidence:
+        with app.app_context(), drawing().turn():
+            return gather(data, app.config["SETTINGS"].limits, (), with_location)
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield [None if file.refusal else pool.submit(gather_one, file.data) for file in uploads]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def draw_one_view(result: StoredResult, name: str, ela_quality: int) -> View | None:
+    """Return one view of a kept picture; None where the picture is too small for it."""
+    limits = current_app.config["SETTINGS"].limits
+    with drawing().turn():
+        return draw_view(result.data, limits, name, ela_quality)
+
+
+def with_all_views(result: StoredResult, ela_quality: int) -> Analysis:
+    """Return the analysis of a kept picture with all its views."""
+    limits = current_app.config["SETTINGS"].limits
+    with drawing().turn():
+        evidence = gather(result.data, limits, tuple(VIEWS), ela_quality=ela_quality)
+    return result.analysis.model_copy(update={"evidence": evidence})
 
 
 def draw_evidence(upload: Upload, form: EvidenceForm) -> Evidence:

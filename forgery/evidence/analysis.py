@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from forgery.evidence import pictures
 from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
-from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, in_words
+from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, MAP_SCALE, in_words
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY, Drawing, Picture
 from forgery_pyfunc.contract import Record
@@ -47,7 +48,13 @@ class Analysis(BaseModel):
     heat_overlay: str | None = Field(
         description="data URI, transparent PNG to lay over the picture"
     )
-    mask_overlay: str | None = Field(description="data URI, transparent PNG of evidence ≥ 0.5")
+    mask_overlay: str | None = Field(
+        description="data URI, transparent PNG of where the map's scale is at one half or more"
+    )
+    map_highest: float | None = Field(
+        None, ge=0, le=1, description="the highest place of the map, on its scale"
+    )
+    map_scale: str = MAP_SCALE
     evidence: Evidence
     limits_of_the_method: str = LIMITS_OF_THE_METHOD
 
@@ -73,7 +80,13 @@ def analyse(
     Raises:
         ImageError: the bytes cannot be read as an image.
     """
-    levels = pictures.decode_levels(record.heatmap) if record.heatmap else None
+    evidence = gather(data, limits, tuple(VIEWS), with_location, ela_quality)
+    return conclude(filename, data, record, evidence)
+
+
+def conclude(filename: str, data: bytes, record: Record, evidence: Evidence) -> Analysis:
+    """Return the analysis of an encoded image from its record and its evidence."""
+    levels = map_levels(record)
     headline, meaning = in_words(record)
     return Analysis(
         filename=filename,
@@ -84,8 +97,17 @@ def analyse(
         meaning=meaning,
         heat_overlay=None if levels is None else pictures.data_uri(pictures.heat_overlay(levels)),
         mask_overlay=None if levels is None else pictures.data_uri(pictures.mask_overlay(levels)),
-        evidence=gather(data, limits, tuple(VIEWS), with_location, ela_quality),
+        map_highest=None if levels is None else float(levels.max()) / 255,
+        evidence=evidence,
     )
+
+
+def map_levels(record: Record) -> np.ndarray | None:
+    """Return the map of a record on the common scale, uint8[h, w], None where it has none."""
+    if not record.heatmap:
+        return None
+    probability = 1.0 if record.probability is None else record.probability
+    return pictures.on_common_scale(pictures.decode_levels(record.heatmap), probability)
 
 
 def gather(
@@ -114,6 +136,22 @@ def gather(
         views=[encoded(name, drawing) for name, drawing in drawings(picture, views)],
         facts=read_file_facts(data, image, with_location),
     )
+
+
+def draw_view(data: bytes, limits: Limits, name: str, ela_quality: int) -> View | None:
+    """Return one view of an encoded image, None where the image is too small for it.
+
+    Args:
+        data: the encoded image.
+        limits: of size.
+        name: of `VIEWS`.
+        ela_quality: quality of the save behind the error levels, 1 to 100.
+
+    Raises:
+        ImageError: the bytes cannot be read as an image.
+    """
+    picture = Picture(decode(data, limits), ela_quality)
+    return next((encoded(name, drawing) for name, drawing in drawings(picture, [name])), None)
 
 
 def drawings(picture: Picture, views: Iterable[str]) -> Iterator[tuple[str, Drawing]]:

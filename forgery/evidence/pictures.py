@@ -14,18 +14,17 @@ MAX_SIDE = 1280
 """Pixels: larger pictures are reduced to this for display; all analysis uses the full size."""
 
 MASK_LEVEL = 128
-"""Evidence from which a pixel belongs to the mask: the fixed value 0.5 of the evaluation."""
+"""Level of the common scale from which a pixel belongs to the mask: one half."""
 
-_HEAT = np.array(  # level 0 … 255 → red, green, blue, opacity; anchors in between are interpolated
-    [
-        (0, 255, 214, 80, 0),
-        (64, 255, 190, 60, 40),
-        (128, 255, 120, 30, 140),
-        (192, 232, 48, 60, 200),
-        (255, 176, 0, 96, 230),
-    ],
-    float,
+MAP_COLOURS = (
+    (0, 255, 214, 80, 0),
+    (30, 255, 214, 80, 0),
+    (45, 255, 190, 60, 60),
+    (60, 255, 120, 30, 140),
+    (80, 232, 48, 60, 200),
+    (100, 176, 0, 96, 230),
 )
+"""Percent of the common scale → red, green, blue, opacity, 0 to 255; interpolated in between."""
 
 
 def to_jpeg(pixels: np.ndarray) -> bytes:
@@ -33,15 +32,30 @@ def to_jpeg(pixels: np.ndarray) -> bytes:
     return encode(np.asarray(_reduced(Image.fromarray(pixels))), quality=88)
 
 
+def on_common_scale(levels: np.ndarray, probability: float) -> np.ndarray:
+    """Return uint8[h, w], levels that mean the same in the maps of all pictures.
+
+    A heat map says where within a picture the evidence is; times the probability that the picture
+    was altered, the map of one without signs stays low everywhere.
+
+    Args:
+        levels: uint8[H, W], a record's heat map; more than 1280 pixels on a side are reduced.
+        probability: of the same record.
+    """
+    table = np.rint(np.arange(256) * probability).astype(np.uint8)
+    return table[np.asarray(_reduced(Image.fromarray(levels)))]
+
+
 def heat_overlay(levels: np.ndarray) -> bytes:
-    """Return a transparent PNG that lays evidence uint8[H, W] in warm colours over a picture."""
-    steps = np.arange(256)
-    palette = [np.interp(steps, _HEAT[:, 0], _HEAT[:, channel]) for channel in range(1, 5)]
+    """Return a transparent PNG that lays levels of the common scale over a picture, as colours."""
+    anchors = np.array(MAP_COLOURS, float)
+    steps = np.linspace(0, 100, 256)
+    palette = [np.interp(steps, anchors[:, 0], anchors[:, channel]) for channel in range(1, 5)]
     return _paletted(levels, np.stack(palette, axis=1).astype(np.uint8))
 
 
 def mask_overlay(levels: np.ndarray) -> bytes:
-    """Return a transparent PNG that covers where evidence uint8[H, W] is 0.5 or more."""
+    """Return a transparent PNG that covers where the common scale is at one half or more."""
     palette = np.zeros((256, 4), np.uint8)
     palette[MASK_LEVEL:] = (226, 32, 88, 190)
     return _paletted(levels, palette)

@@ -13,6 +13,12 @@ LIMITS_OF_THE_METHOD = (
     "calibrated for equal numbers of forged and honest pictures."
 )
 
+MAP_SCALE = (
+    "The map has one scale for all pictures: the probability that the picture has been altered, "
+    "times the evidence at each place. Below 30 % a place stays uncoloured; the mask covers places "
+    "from 50 % on."
+)
+
 
 def in_words(record: Record) -> tuple[str, str]:
     """Return the verdict of a record as a headline, and a sentence on what it means."""

@@ -9,9 +9,16 @@ from typing import Any
 from PIL import Image
 
 from forgery.evidence import pictures
-from forgery.evidence.analysis import drawings, explanation
+from forgery.evidence.analysis import drawings, explanation, map_levels
 from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
-from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, in_words, on_one_line, percent, remark
+from forgery.evidence.verdict import (
+    LIMITS_OF_THE_METHOD,
+    MAP_SCALE,
+    in_words,
+    on_one_line,
+    percent,
+    remark,
+)
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import Picture
 from forgery_pyfunc.contract import Record
@@ -20,7 +27,6 @@ from forgery_pyfunc.imaging.guards import Limits
 
 TEXT_FILE = "verdict.txt"
 HEAT_TITLE = "Heat map"
-HEAT_EXPLANATION = "Warm colours where the detector suspects an alteration."
 
 
 @dataclass(frozen=True)
@@ -104,10 +110,11 @@ def explain(
     picture = Picture(image)
     files: dict[str, tuple[str, str]] = {}
     images: dict[str, Image.Image] = {}
-    if record.heatmap:
-        overlay = pictures.heat_overlay(pictures.decode_levels(record.heatmap))
+    levels = map_levels(record)
+    if levels is not None:
+        overlay = pictures.heat_overlay(levels)
         upright = Image.fromarray(picture.upright(image.pixels))
-        files["heatmap.png"] = (HEAT_TITLE, HEAT_EXPLANATION)
+        files["heatmap.png"] = (HEAT_TITLE, MAP_SCALE)
         images["heatmap.png"] = pictures.laid_over(upright, overlay)
     for name, drawing in drawings(picture, VIEWS):
         files[f"{name}.png"] = (VIEWS[name].title, explanation(name, drawing))

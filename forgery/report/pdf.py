@@ -131,14 +131,15 @@ def _maps(analysis: Analysis) -> list[Flowable]:
     picture = _load(analysis.evidence.picture).convert("RGB")
     columns: Columns = [("The picture", picture)]
     for caption, overlay in (
-        ("Heat map: warm colours suggest an alteration", analysis.heat_overlay),
-        ("Mask: alteration more likely than not", analysis.mask_overlay),
+        ("Heat map: coloured from 30 % of its scale on", analysis.heat_overlay),
+        ("Mask: from 50 % of the scale on", analysis.mask_overlay),
     ):
         if overlay:
             columns.append((caption, laid_over(picture, _decoded(overlay))))
     if len(columns) == 1:
         columns.append(("This model does not provide a map.", None))
-    return [_pictures(columns)]
+        return [_pictures(columns)]
+    return [_pictures(columns), _text(analysis.map_scale, SMALL)]
 
 
 def _views(analysis: Analysis) -> list[Flowable]:

@@ -73,6 +73,23 @@ def extract(image: DecodedImage) -> np.ndarray:
     return features
 
 
+def grid_steps(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the channels `grid.column.K` and `grid.row.K` alone, float32[H // 8, W // 8, 8] each.
+
+    Args:
+        luma: uint8[H, W].
+    """
+    rows, columns = blocks.grid(*luma.shape)
+    padded = np.pad(luma[: 8 * rows, : 8 * columns], _HALO, mode="reflect")
+    of_columns, of_rows = np.empty((2, rows, columns, blocks.SIZE), np.float32)
+    for down, across in blocks.tiles(rows, columns):
+        inside = blocks.in_pixels(down, 0, 2 * _HALO), blocks.in_pixels(across, 0, 2 * _HALO)
+        around = padded[inside].astype(np.int16)
+        steps = _grid(_second(around, 1), _second(around, 0))
+        of_columns[down, across], of_rows[down, across] = steps
+    return of_columns, of_rows
+
+
 def _tile(around: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Return float32[h, w, 74] of luma int16[8h + 4, 8w + 4], with a margin, and of its pixels."""
     rows, columns = blocks.grid(*pixels.shape[:2])
@@ -150,12 +167,17 @@ def _noise_and_grid(around: np.ndarray) -> list[np.ndarray]:
         *_moments([both[1:-1, 1:-1]], 4),
         *_moments([_kv(both)], 12),
     ]
-    steps_across = np.abs(horizontal - across[2:-2, :-2]).astype(np.float32)
-    steps_down = np.abs(vertical - down[:-2, 2:-2]).astype(np.float32)
+    return [np.stack(noise, 2), *_grid(across, down)]
+
+
+def _grid(across: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the eight column and the eight row channels of the grid from second differences."""
+    steps_across = np.abs(across[2:-2, 1:-1] - across[2:-2, :-2]).astype(np.float32)
+    steps_down = np.abs(down[1:-1, 2:-2] - down[:-2, 2:-2]).astype(np.float32)
     rows, columns = blocks.grid(*steps_down.shape)
     column_steps = blocks.column_sums(steps_across).reshape(rows, columns, 8)
     row_steps = blocks.row_sums(steps_down).reshape(rows, 8, columns).transpose(0, 2, 1)
-    return [np.stack(noise, 2), _against_mean(column_steps), _against_mean(row_steps)]
+    return _against_mean(column_steps), _against_mean(row_steps)
 
 
 def _second(plane: np.ndarray, axis: int) -> np.ndarray:

@@ -45,8 +45,9 @@ def scoring_server(stand_in: Path, scoring_log: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def settings(scoring_server: str) -> Settings:
+def settings(scoring_server: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(
+        results_dir=str(tmp_path_factory.mktemp("settings") / "results"),
         scoring_url=scoring_server,
         max_upload_mb=1,
         max_request_mb=4,

@@ -25,11 +25,12 @@ def process(
     command: list[str], ready: str, log: Path, **environment: str
 ) -> Iterator[subprocess.Popen]:
     """A server process that is up once `ready` answers 200; its group is ended on leaving."""
+    folders = {"JOBS_DIR": str(log.parent / "jobs"), "RESULTS_DIR": str(log.parent / "results")}
     with log.open("wb") as output:
         child = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | {"JOBS_DIR": str(log.parent / "jobs")} | environment,
+            env=os.environ | folders | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +22,13 @@ PHOTO = encoded((picture() * 0.9 + 95).clip(0, 255).astype(np.uint8))
 
 
 @pytest.fixture
-def web(scoring_server: str) -> FlaskClient:
-    settings = Settings(scoring_url=scoring_server, max_upload_mb=1, max_pixels=2_000_000)
+def web(scoring_server: str, tmp_path: Path) -> FlaskClient:
+    settings = Settings(
+        scoring_url=scoring_server,
+        max_upload_mb=1,
+        max_pixels=2_000_000,
+        results_dir=str(tmp_path / "results"),
+    )
     return create_app(settings).test_client()
 
 
@@ -73,10 +80,12 @@ def test_page_analysis_and_report_agree(web):
     for said in (
         analysis["headline"], analysis["meaning"], analysis["sha256"],
         analysis["heat_overlay"], analysis["mask_overlay"],
-        *(view["image"] for view in analysis["evidence"]["views"]),
         "30 % to 70 %: no decision", analysis["record"]["model_version"],
     ):  # fmt: skip
         assert said in page
+    address = re.search(r'href="(/results/[^"?]+)"', page)[1]
+    for view in analysis["evidence"]["views"]:
+        assert view["image"] in web.get(f"{address}/views/{view['name']}").text
     assert web.post("/v1/report", data=form((PHOTO, "a.jpg"))).data.startswith(b"%PDF-")
 
 

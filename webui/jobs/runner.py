@@ -47,7 +47,7 @@ class Runner:
         """Work on whatever is unfinished, for as long as the process lives; once is enough.
 
         Raises:
-            JobStoreError: the folder cannot be used.
+            FolderError: the folder cannot be used.
         """
         with self.lock:
             if self.started:

@@ -6,11 +6,9 @@ who adds a job or clears away holds the lock of the store's file `lock` meanwhil
 
 import fcntl
 import logging
-import os
 import re
 import secrets
 import shutil
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.errors import ForgeryError
 from webui.errors import ApiError
 from webui.jobs.files import JobFiles
 from webui.jobs.job import Job, Order, Status
+from webui.private_folder import open_private_folder
 from webui.records import of_file
 from webui.uploads import Upload, disk_may_be_full
 
@@ -34,12 +32,6 @@ LONGEST_RETRY_SECONDS = 60.0
 """Others may delete their jobs at any time."""
 
 logger = logging.getLogger(__name__)
-
-
-class JobStoreError(ForgeryError):
-    """The folder of the jobs cannot be used."""
-
-    code = "bad_setting"
 
 
 @dataclass(frozen=True)
@@ -81,17 +73,9 @@ class JobStore:
         """Create the folder, for its owner's eyes only, and clear away what is left of old jobs.
 
         Raises:
-            JobStoreError: it cannot be created, or belongs to somebody else.
+            FolderError: it cannot be created, or belongs to somebody else.
         """
-        try:
-            self.folder.mkdir(0o700, parents=True, exist_ok=True)
-            status = self.folder.lstat()
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-                raise JobStoreError(f"JOBS_DIR: {self.folder} must be a folder of this user's own")
-            self.folder.chmod(0o700)
-        except OSError as error:
-            message = f"JOBS_DIR: {self.folder} cannot be used: {error.strerror}"
-            raise JobStoreError(message) from error
+        open_private_folder(self.folder, "JOBS_DIR")
         self.clear()
 
     def check_room(self) -> None:

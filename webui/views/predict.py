@@ -1,11 +1,12 @@
 """`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
 
 import logging
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 
-from forgery.evidence.analysis import Analysis
+from forgery.evidence.analysis import Analysis, Evidence, View
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
 from webui.errors import STATUS_OF_CODE, wants_html
@@ -13,9 +14,10 @@ from webui.errors import answer as error_answer
 from webui.forms import PredictForm
 from webui.openapi import UPLOAD_ERRORS, describe
 from webui.records import FileRecord, Predictions, of_file
+from webui.result_store import StoredResult, result_store
 from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
-from webui.verdicts import draw_analysis
+from webui.verdicts import draw_maps, gathering
 
 blueprint = Blueprint("predict", __name__)
 
@@ -41,9 +43,11 @@ def predict() -> Response | str | tuple[Response | str, int]:
     uploads = read_uploads()
     form = PredictForm.read(request.values)
     html = wants_html()
-    records = score_uploads(uploads, form.threshold, html or form.heatmap)
-    cards = draw_cards(uploads, records, form.location) if html else []
-    records = [card.record for card in cards] or records
+    if html:
+        cards = draw_cards(uploads, form)
+        records = [card.record for card in cards]
+    else:
+        records = score_uploads(uploads, form.threshold, form.heatmap)
     status = 200
     if all(record.error for record in records):
         status = STATUS_OF_CODE.get(records[0].error_code or "", 422)
@@ -63,20 +67,25 @@ class Card:
 
     record: FileRecord
     analysis: Analysis | None
+    kept: StoredResult | None = None
+    view: View | None = None
 
 
-def draw_cards(uploads: list[Upload], records: list[FileRecord], with_location: bool) -> list[Card]:
+def draw_cards(uploads: list[Upload], form: PredictForm) -> list[Card]:
     """Return verdict and evidence for every file, or why there is none."""
-    return [
-        Card(record, None) if record.error else draw_card(upload, record, with_location)
-        for upload, record in zip(uploads, records, strict=True)
-    ]
+    with gathering(uploads, form.location) as evidence:
+        records = score_uploads(uploads, form.threshold, heatmap=True)
+        return [
+            Card(record, None) if record.error or not found else draw_card(upload, record, found)
+            for upload, record, found in zip(uploads, records, evidence, strict=True)
+        ]
 
 
-def draw_card(upload: Upload, record: FileRecord, with_location: bool) -> Card:
+def draw_card(upload: Upload, record: FileRecord, evidence: Future[Evidence]) -> Card:
     """Return the card of a file that has been scored; an error concerns this file alone."""
     try:
-        return Card(record, draw_analysis(upload, record, with_location))
+        analysis = draw_maps(upload, record, evidence.result())
+        return Card(record, analysis, result_store().add(upload.data, analysis))
     except ForgeryError as error:
         reason = CodedMessage.of(error)
     except Exception:

@@ -40,9 +40,7 @@ def block_grid(image: DecodedImage) -> BlockGrid:
         nothing = np.zeros(8, np.float32)
         empty = np.zeros((rows, columns), np.uint8)
         return BlockGrid(nothing, nothing, None, empty, "The image is too small to tell.")
-    steps = residual.extract(image)
-    of_columns = steps[..., [residual.CHANNELS.index(f"grid.column.{k}") for k in range(8)]]
-    of_rows = steps[..., [residual.CHANNELS.index(f"grid.row.{k}") for k in range(8)]]
+    of_columns, of_rows = residual.grid_steps(image.luma)
     row_strength, column_strength = of_rows.mean((0, 1)), of_columns.mean((0, 1))
     if not (_stands_out(row_strength) and _stands_out(column_strength)):
         empty = np.zeros((rows, columns), np.uint8)

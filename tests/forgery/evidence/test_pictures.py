@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from forgery.evidence.pictures import decode_levels, stretched
+from forgery.evidence.pictures import (
+    decode_levels,
+    heat_overlay,
+    mask_overlay,
+    on_common_scale,
+    stretched,
+)
 from tests.webui.pictures import encode
 
 
@@ -27,3 +33,19 @@ def test_a_map_may_be_larger_than_pillows_own_limit(monkeypatch):
     with pytest.raises(Image.DecompressionBombError):
         Image.open(io.BytesIO(base64.b64decode(png)))
     assert decode_levels(png).tolist() == [[7] * 20] * 30
+
+
+def test_the_map_of_a_picture_without_signs_stays_without_colours():
+    levels = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
+    calm = on_common_scale(levels, 0.15)
+    assert opacities(heat_overlay(calm)).max() == opacities(mask_overlay(calm)).max() == 0
+    forged = on_common_scale(levels, 0.9)
+    assert forged[0, 255] == round(0.9 * 255)
+    heat, mask = opacities(heat_overlay(forged)), opacities(mask_overlay(forged))
+    assert heat[0, :84].max() == 0 < heat[0, 90]  # 30 % is a third of 90 %
+    assert (np.diff(heat[0].astype(int)) >= 0).all()
+    assert np.array_equal(mask[0] > 0, forged[0] >= 128)
+
+
+def opacities(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))[..., 3]

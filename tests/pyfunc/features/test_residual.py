@@ -146,3 +146,12 @@ def _png(pixels: np.ndarray) -> bytes:
     output = io.BytesIO()
     Image.fromarray(pixels).save(output, "PNG")
     return output.getvalue()
+
+
+def test_the_steps_of_the_grid_alone_are_those_of_the_family():
+    image = decode(encode(scene(200, 264), quality=80))
+    features_of_all = residual.extract(image)
+    start = residual.CHANNELS.index("grid.column.0")
+    of_columns, of_rows = residual.grid_steps(image.luma)
+    assert np.array_equal(of_columns, features_of_all[..., start : start + 8])
+    assert np.array_equal(of_rows, features_of_all[..., start + 8 : start + 16])

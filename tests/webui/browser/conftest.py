@@ -108,6 +108,14 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         pixels = pixels * level if level < 1 else 255 - (255 - pixels) * 0.35
         made[name] = folder / f"{name}.jpg"
         made[name].write_bytes(encode(pixels.astype(np.uint8), quality=88))
+    many = folder / "many"
+    (many / "inner").mkdir(parents=True)
+    for number in range(3):
+        (many / f"night-{number}.jpg").write_bytes(made["night"].read_bytes())
+        (many / "inner" / f"noon-{number}.jpg").write_bytes(made["noon"].read_bytes())
+    (many / "page.png").write_text("<!doctype html>")
+    (many / "list.txt").write_text("no picture by its name")
+    made["many"] = many
     made["notes"] = folder / "notes.png"
     made["notes"].write_text("<!doctype html><p>not a picture</p>")
     made["large"] = folder / "large.jpg"

@@ -81,8 +81,9 @@ def test_map_mask_views_zoom_and_facts(page, pictures, shots):
     assert card.locator(".stage").evaluate("e => e.scrollWidth > 2.5 * e.clientWidth")
     card.get_by_label("Zoom").fill("100")
     for name, view in VIEWS.items():
-        card.get_by_text(view.title, exact=True).click()
-        assert shown(card, f".view-{name}")
+        card.get_by_role("link", name=view.title).click()
+        expect(card.locator(f".view-{name}")).to_be_visible()
+        expect(card.locator(".view:visible")).to_have_count(1)
         assert not shown(card, ".mask")
         expect(card.locator(f".explain-{name}")).to_be_visible()
         card.locator(".viewer").screenshot(path=shots / f"{page.size}-4-{name}.png")
@@ -96,22 +97,25 @@ def test_map_mask_views_zoom_and_facts(page, pictures, shots):
 
 def test_the_quality_slider_draws_the_error_levels_anew(desktop, pictures):
     card = analyse(desktop, pictures["noon"])
-    card.get_by_text("Error levels", exact=True).click()
+    card.get_by_role("link", name="Error levels").click()
     view = card.locator(".view-ela")
     before = view.get_attribute("src")
     card.get_by_label("Save quality").fill("60")
     expect(card.locator(".ela-quality output")).to_have_text("60")
     expect(view).not_to_have_attribute("src", before)
+    expect(card.get_by_role("link", name="PDF report")).to_have_attribute(
+        "href", re.compile("ela_quality=60")
+    )
 
 
 def test_reports_are_downloaded(desktop, pictures):
     card = analyse(desktop, pictures["noon"])
     with desktop.expect_download() as download:
-        card.get_by_role("button", name="PDF report").click()
+        card.get_by_role("link", name="PDF report").click()
     assert download.value.suggested_filename == "noon-report.pdf"
     assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
     with desktop.expect_download() as download:
-        card.get_by_role("button", name="JSON").click()
+        card.get_by_role("link", name="JSON").click()
     analysis = json.loads(Path(download.value.path()).read_text())
     assert analysis["headline"] == "Signs of forgery"
 
@@ -224,9 +228,10 @@ def test_the_keyboard_is_enough(desktop, pictures):
     desktop.get_by_role("button", name="Analyse").focus()
     desktop.keyboard.press("Enter")
     card = desktop.locator("article.result")
-    card.locator("[value=picture]").focus()
-    desktop.keyboard.press("ArrowRight")
-    assert shown(card, ".view-ela")
+    card.get_by_role("link", name="Picture").focus()
+    desktop.keyboard.press("Tab")
+    desktop.keyboard.press("Enter")
+    expect(card.locator(".view-ela")).to_be_visible()
     card.locator(".stage").focus()
     expect(card.locator(".stage")).to_be_focused()
     card.get_by_text("File facts").focus()
@@ -244,9 +249,12 @@ def test_without_javascript_the_plain_form_works(browser, site, pictures, shots)
     expect(cards).to_have_count(2)
     expect(cards.first.locator(".verdict")).to_have_text("Signs of forgery")
     expect(cards.nth(1)).to_contain_text("not a picture")
-    cards.first.get_by_text("Noise", exact=True).click()
-    expect(cards.first.locator(".view-noise")).to_be_visible()
     page.screenshot(path=shots / "no-javascript.png", full_page=True)
+    cards.first.get_by_role("link", name="Noise").click()
+    expect(page.locator(".view-noise")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="PDF report").click()
+    assert download.value.suggested_filename == "noon-report.pdf"
     page.goto(site)
     page.set_input_files("#file", pictures["notes"])
     page.get_by_role("button", name="Analyse").click()

@@ -11,7 +11,8 @@ from tests.webui.servers import ROOT
 from webui.errors import ApiError
 from webui.jobs.claim import claimed
 from webui.jobs.files import JobFiles
-from webui.jobs.store import RESULT_BYTES, Bounds, JobStore, JobStoreError
+from webui.jobs.store import RESULT_BYTES, Bounds, JobStore
+from webui.private_folder import FolderError
 from webui.records import of_file
 from webui.uploads import Upload
 
@@ -170,7 +171,7 @@ def test_a_folder_that_cannot_be_used_is_an_error_that_names_it(tmp_path, clock)
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("file", "file/jobs", "link"):
-        with pytest.raises(JobStoreError, match=f"JOBS_DIR: {tmp_path / name} "):
+        with pytest.raises(FolderError, match=f"JOBS_DIR: {tmp_path / name} "):
             make(tmp_path / name, clock).open()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from forgery.evidence.analysis import analyse
+from forgery.evidence.analysis import conclude
 from forgery_pyfunc.errors import ImageError
 from tests.webui.pictures import BROWSER, encode, form, picture
 from webui.uploads import plain_name
@@ -180,9 +180,9 @@ def test_a_picture_without_evidence_never_spoils_the_page_of_the_others(web, mon
     def fail_once(filename, *rest):
         if filename == "bad.jpg":
             raise error
-        return analyse(filename, *rest)
+        return conclude(filename, *rest)
 
-    monkeypatch.setattr("webui.verdicts.analyse", fail_once)
+    monkeypatch.setattr("webui.verdicts.conclude", fail_once)
     files = [(DARK, "bad.jpg"), (BRIGHT, "good.png")]
     answer = web.post("/predict", data=form(*files), headers=BROWSER)
     assert answer.status_code == 200

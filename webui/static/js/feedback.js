@@ -36,7 +36,7 @@ function wireMarking(article, form) {
   const marking = () => form.elements.opinion.value === "where";
   form.addEventListener("change", () => {
     stage.classList.toggle("marking", marking());
-    if (marking()) article.querySelector(".viewer [value=picture]").checked = true;
+    if (marking()) article.querySelector(".views [data-view=picture]")?.click();
   });
 
   const place = (event) => {

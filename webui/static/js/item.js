@@ -4,8 +4,9 @@ import { failure, post } from "./server.js";
 const template = document.getElementById("queue-item");
 
 export class Item {
-  constructor(file, maxBytes, { removed, retried }) {
+  constructor(file, path, maxBytes, { removed, retried }) {
     this.file = file;
+    this.path = path; // below the folder that was chosen
     this.waiting = true;
     this.number = 0; // position among the chosen pictures
     this.wanted = null; // the batch in which it is to be sent
@@ -15,7 +16,7 @@ export class Item {
     this.note = this.element.querySelector(".item-note");
     this.button = this.element.querySelector(".item-remove");
     this.retry = this.element.querySelector(".item-retry");
-    this.element.querySelector(".item-name").textContent = file.name;
+    this.element.querySelector(".item-name").textContent = path;
     this.preview();
     this.button.setAttribute("aria-label", `Remove ${file.name}`);
     this.button.addEventListener("click", () => {

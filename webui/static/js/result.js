@@ -1,8 +1,8 @@
-// What a result card can do beyond showing itself: opacity, zoom, ELA quality, reports, feedback.
+// What a result card can do beyond showing itself: views, opacity, zoom, ELA quality, feedback.
 import { enlivenFeedback } from "./feedback.js";
-import { postForFile, postForJson, save } from "./server.js";
+import { getPart, postForNothing } from "./server.js";
 
-export function enliven(article, file) {
+export function enliven(article, file, deleted) {
   const layers = article.querySelector(".layers");
   wire(article, ".opacity", (value) => {
     for (const overlay of layers.querySelectorAll(".overlay")) overlay.style.opacity = value / 100;
@@ -11,18 +11,12 @@ export function enliven(article, file) {
     layers.style.width = `${value}%`;
     output.textContent = `${value} %`;
   });
-  wireElaQuality(article, file);
-  const form = () => formWith(file, { ela_quality: article.querySelector(".quality").value });
-  const stem = file.name.replace(/\.[^.]*$/, "") || "picture";
-  wireButton(article, ".save-pdf", () =>
-    postForFile("/v1/report", form(), `${stem}-report.pdf`),
-  );
-  wireButton(article, ".save-json", async () => {
-    const analysis = await postForJson("/v1/analyze", form());
-    const text = JSON.stringify(analysis, null, 2);
-    save(new Blob([text], { type: "application/json" }), `${stem}-report.json`);
-  });
-  enlivenFeedback(article, file);
+  for (const time of article.querySelectorAll(".delete time")) {
+    time.textContent = new Date(time.dateTime).toLocaleTimeString([], { timeStyle: "short" });
+  }
+  wireViews(article);
+  wireDelete(article, deleted);
+  if (file) enlivenFeedback(article, file);
 }
 
 function wire(article, selector, act) {
@@ -33,46 +27,69 @@ function wire(article, selector, act) {
   act(Number(slider.value), output);
 }
 
-function wireElaQuality(article, file) {
-  const slider = article.querySelector(".quality");
-  const image = article.querySelector(".view-ela");
-  const output = slider.parentElement.querySelector("output");
-  slider.addEventListener("input", () => (output.textContent = slider.value));
-  slider.addEventListener("change", async () => {
-    const asked = slider.value;
-    output.textContent = `${asked} …`;
-    const form = formWith(file, { views: "ela", ela_quality: asked });
-    try {
-      const evidence = await postForJson("/v1/evidence", form);
-      if (slider.value !== asked) return; // a later choice is on its way
-      image.src = evidence.views[0].image;
-      output.textContent = asked;
-    } catch (error) {
-      output.textContent = error.message;
-    }
-  });
-}
+// A view is drawn when it is asked for first; error levels anew for another quality of the save.
+function wireViews(article) {
+  const viewer = article.querySelector(".viewer");
+  const links = [...viewer.querySelectorAll(".views a")];
+  const quality = viewer.querySelector(".quality");
 
-function wireButton(article, selector, act) {
-  const button = article.querySelector(selector);
-  const label = button.textContent;
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    button.textContent = "One moment…";
+  const show = (name) => {
+    viewer.dataset.view = name;
+    for (const link of links) {
+      if (link.dataset.view === name) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+    for (const part of viewer.querySelectorAll(".view, p.explanation")) {
+      part.hidden = !part.matches(`.view-${name}, .explain-${name}`);
+    }
+  };
+  const fetchView = async (link, address) => {
+    const status = viewer.querySelector(".view-status");
+    status.textContent = "Drawing…";
+    viewer.setAttribute("aria-busy", "true");
     try {
-      await act();
-      button.textContent = label;
+      const part = await getPart(address);
+      for (const old of viewer.querySelectorAll(`.view-${link.dataset.view}, .explain-${link.dataset.view}`)) old.remove();
+      viewer.querySelector(".layers").append(...part.querySelectorAll("img"));
+      status.before(...part.querySelectorAll("p"));
+      status.textContent = "";
     } catch (error) {
-      button.textContent = `${label}: ${error.message}`;
+      status.textContent = error.message;
     } finally {
-      button.disabled = false;
+      viewer.removeAttribute("aria-busy");
+      show(viewer.dataset.view);
+    }
+  };
+
+  for (const link of links) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // into another tab or window
+      event.preventDefault();
+      show(link.dataset.view);
+      if (link.dataset.part && !viewer.querySelector(`.explain-${link.dataset.view}`)) fetchView(link, link.dataset.part);
+    });
+  }
+  if (!quality) return;
+  const output = quality.parentElement.querySelector("output");
+  quality.addEventListener("input", () => (output.textContent = quality.value));
+  quality.addEventListener("change", () => {
+    const link = links.find((other) => other.dataset.view === "ela");
+    fetchView(link, `${link.dataset.part}?ela_quality=${quality.value}`);
+    for (const report of article.querySelectorAll(".save-pdf, .save-json")) {
+      report.search = `?ela_quality=${quality.value}`;
     }
   });
 }
 
-export function formWith(file, fields = {}) {
-  const form = new FormData();
-  form.append("file", file, file.name);
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  return form;
+function wireDelete(article, deleted) {
+  const form = article.querySelector(".delete");
+  form?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await postForNothing(form.action);
+      deleted(article);
+    } catch (error) {
+      form.querySelector(".hint").textContent = error.message;
+    }
+  });
 }

@@ -14,7 +14,7 @@ export function post(path, form, accept, { started, sent } = {}) {
       resolve({ status: request.status, body: request.response }),
     );
     request.addEventListener("error", () => reject(failure(0)));
-    request.addEventListener("abort", () => reject(failure(0, "Cancelled.")));
+    request.addEventListener("abort", () => reject(Object.assign(failure(0, "Cancelled."), { cancelled: true })));
     started?.(request);
     request.send(form);
   });
@@ -31,10 +31,6 @@ export async function postForJson(path, form) {
   return read(await postSoundly(path, form));
 }
 
-export async function postForFile(path, form, name) {
-  save((await postSoundly(path, form)).body, name);
-}
-
 async function postSoundly(path, form) {
   const answer = await post(path, form, "application/json");
   if (answer.status === 200) return answer;
@@ -48,6 +44,29 @@ async function read(answer) {
     return JSON.parse(await answer.body.text());
   } catch {
     throw failure(answer.status, `The server's answer is malformed (HTTP ${answer.status}).`);
+  }
+}
+
+// A piece of a page, as elements.
+export async function getPart(address) {
+  const answer = await fetchSoundly(address, { headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (answer.ok) return document.importNode(page.body, true);
+  throw failure(answer.status, page.querySelector(".error")?.textContent);
+}
+
+export async function postForNothing(address) {
+  const answer = await fetchSoundly(address, { method: "POST", headers: { Accept: "application/json" }, redirect: "manual" });
+  if (answer.type === "opaqueredirect" || answer.ok) return;
+  const body = await answer.json().catch(() => ({}));
+  throw failure(answer.status, body.error?.message);
+}
+
+async function fetchSoundly(address, options) {
+  try {
+    return await fetch(address, options);
+  } catch {
+    throw failure(0);
   }
 }
 
