@@ -45,7 +45,8 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
     say(summary)
     removed = sum(summary.counts.get(code, 0) for code in REASONS)
     runs.log_metrics({"frozen.taken_out": removed})
-    logger.info("%d images overlap with the frozen test set and were removed", removed)
+    if removed:
+        logger.info("%d images overlap with the frozen test set and were removed", removed)
 
 
 def log(summary: IngestSummary, workspace: Workspace, source: str) -> None:

@@ -105,7 +105,10 @@ class Judgement:
     @property
     def reason(self) -> str:
         """One sentence."""
-        return "; ".join(self.refusals) or "it is not worse, and meets every limit"
+        if self.refusals:
+            return "; ".join(self.refusals)
+        alone = "it is sound, and there was none to compare it with"
+        return "it is not worse, and meets every limit" if self.lines else alone
 
     def table(self) -> str:
         """Return the comparison as text, a line per figure."""
