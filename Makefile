@@ -24,8 +24,11 @@ DOCKER ?= $(firstword $(wildcard /usr/bin/docker) docker)
 # Where the code comes from, if that is an address; without the login that may be in it.
 SOURCE = $(shell git remote get-url origin 2>/dev/null | sed -n '/:/{s,//[^/@]*@,//,;p}')
 PIP_SECRET := $(addprefix --secret id=pip$(shell echo ,)src=,$(wildcard /etc/pip.conf))
-# What dvc says of a stage that it does not run, and at its end; the steps speak for themselves.
+# What DVC says of a stage that it does not run, and at its end; the steps speak for themselves.
 DVC_SAYS := ^(Stage |Data and pipelines|Ran experiment|Experiment results)
+OF_DVC = $(if $(IS_QUIET),| { grep --line-buffered -E "$(DVC_SAYS)" || true; })
+# uv lists some 400 packages.
+OF_UV = $(if $(IS_QUIET),2>&1 | sed -u '/^ [-+~] /d')
 SCRIPTS := .ci/run requirements/compile.sh deploy/server-setup deploy/rollout-through-ssm
 
 # Written by `make dagshub`; what the environment says counts more.
@@ -80,8 +83,7 @@ $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	  "none of these is such: $(or $(PYTHON),$(CANDIDATES)). Name another with PYTHON=" >&2; exit 1
 	@echo "Installing the locked dependencies into $(VENV), with $$($(VENV)/bin/python --version); this takes some minutes …"
 	$(QUIET)$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
-	$(QUIET)VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --compile-bytecode --require-hashes -r requirements/dev.lock \
-	  $(if $(IS_QUIET),2>&1 | sed -u '/^ [-+~] /d')
+	$(QUIET)VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --compile-bytecode --require-hashes -r requirements/dev.lock $(OF_UV)
 	$(QUIET)VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
@@ -93,8 +95,7 @@ pipeline: export MLFLOW_LOGGING_LEVEL ?= $(if $(IS_QUIET),WARNING,INFO)
 run: pipeline serve ## the whole pipeline on the embedded data, then the web page on http://127.0.0.1:$PORT; VERBOSE=1 says more
 
 pipeline: $(READY) ## dvc repro, register and promote; DATASET=path takes a CASIA-style folder
-	$(QUIET)dvc $(if $(DATASET),exp run -S ingest.source=$(abspath $(DATASET)),repro) \
-	  $(if $(IS_QUIET),| { grep --line-buffered -E "$(DVC_SAYS)" || true; })
+	$(QUIET)dvc $(if $(DATASET),exp run -S ingest.source=$(abspath $(DATASET)),repro) $(OF_DVC)
 	$(QUIET)python -m steps register
 	$(QUIET)python -m steps promote || test $$? -eq 3
 

@@ -14,7 +14,7 @@ from steps.errors import SettingsError, exit_status
 from steps.settings.configuration import ConfigurationManager, entity_of
 from steps.tracking import runs
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("steps")
 
 WORKSPACE = "workspace"
 

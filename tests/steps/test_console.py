@@ -59,3 +59,40 @@ def test_verbose_brings_all_back_and_a_users_own_level_stays(said):
     assert "steps.train: detail" in lines
     assert "hint of mlflow" in lines
     assert "{'UVICORN_ACCESS_LOG': 'true', 'LOG_LEVEL': 'ERROR'}" in said["verbose"].stdout
+
+
+def commands(*arguments):
+    """The commands that `make` would start."""
+    made = ["make", "--dry-run", "--old-file=.venv/.installed", *arguments]
+    environment = {k: v for k, v in os.environ.items() if k not in ("VERBOSE", "MAKEFLAGS")}
+    return subprocess.run(
+        made, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dvc"),
+    [((), "dvc repro"), (("DATASET=/data/casia",), "dvc exp run -S ingest.source=/data/casia")],
+)
+def test_make_leaves_out_what_dvc_says_of_the_stages_that_it_runs(arguments, dvc):
+    quiet = commands("pipeline", *arguments)
+    assert f"{dvc} | {{ grep" in quiet
+    verbose = commands("pipeline", "VERBOSE=1", *arguments)
+    assert dvc in verbose
+    assert "grep" not in verbose
+    assert commands("pipeline", "VERBOSE=0", *arguments) == quiet
+
+
+def test_a_stage_that_dvc_does_not_run_is_named_and_a_failure_stays_one():
+    makefile = (PROJECT_ROOT / "Makefile").read_text("utf-8")
+    pattern = next(
+        line for line in makefile.splitlines() if line.startswith("DVC_SAYS := ")
+    ).removeprefix("DVC_SAYS := ")
+    says = "Running stage 'train':\n> mlflow run .\nStage 'ingest' didn't change, skipping\n"
+    script = f'(printf "$1"; exit 7) | {{ grep -E "{pattern}" || true; }}'
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", script, "-", says],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "Stage 'ingest' didn't change, skipping\n"
+    assert done.returncode == 7
