@@ -36,8 +36,6 @@ def scoring_server(
         "PATH": path,
         "PYTHONPATH": "",
         "OMP_NUM_THREADS": "1",
-        # The page logs every request; what is left here are the supervisor's own questions.
-        "UVICORN_ACCESS_LOG": os.environ.get("UVICORN_ACCESS_LOG", "false"),
         AT_ONCE_VARIABLE: os.environ.get(AT_ONCE_VARIABLE) or str(images_at_once(workers)),
         **(environment or {}),
     }

@@ -15,9 +15,10 @@ QUIET = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "UVICORN_LOG_LEVEL": "warning",
+    "UVICORN_ACCESS_LOG": "false",  # of the scoring server: mostly what supervisor and page ask it
     "LOG_LEVEL": "WARNING",  # of the page
 }
-VERBOSE = {"UVICORN_ACCESS_LOG": "true"}
+"""The environment of libraries and services, which write to the same terminal."""
 
 
 def is_verbose() -> bool:
@@ -28,13 +29,13 @@ def is_verbose() -> bool:
 def configure(step: str) -> None:
     """Set up logs and warnings of this process, and by the environment those of its children."""
     verbose = is_verbose()
-    for name, value in (VERBOSE if verbose else QUIET).items():
-        os.environ.setdefault(name, value)
     for name in OWN:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
         return
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.WARNING, format=f"{step.replace('%', '%%')}: %(message)s")
     logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
     for category in (UserWarning, FutureWarning):  # hints about schemas, sources and versions

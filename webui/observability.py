@@ -133,8 +133,10 @@ def register(app: Flask, metrics: Metrics) -> None:
             metrics.errors.labels(code).inc()
             g.facts["error"] = code
         quiet = endpoint in QUIET and response.status_code < 400
+        failed = endpoint not in QUIET and response.status_code >= 500
+        level = logging.DEBUG if quiet else logging.WARNING if failed else logging.INFO
         logger.log(
-            logging.DEBUG if quiet else logging.INFO,
+            level,
             "%s %s %d",
             request.method,
             request.path[:200],

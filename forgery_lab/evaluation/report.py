@@ -194,8 +194,14 @@ def in_words(evaluation: Evaluation) -> list[Sentence]:
         _control_in_words(evaluation),
         _textures_in_words(evaluation),
         _where_in_words(evaluation),
-        *(_elsewhere_in_words(other) for other in evaluation.elsewhere),
+        *elsewhere_in_words(evaluation),
     ]
+    return [one for one in sentences if one]
+
+
+def elsewhere_in_words(evaluation: Evaluation) -> list[Sentence]:
+    """Return what the figures of other data sets say (protocol E)."""
+    sentences = [_elsewhere_in_words(other) for other in evaluation.elsewhere]
     return [one for one in sentences if one]
 
 

@@ -241,10 +241,12 @@ def log(evaluation: Evaluation, workspace: Workspace) -> None:
             runs.log_metrics({f"E.{other.name}.false_positive_rate": rate})
     runs.log_artifacts(workspace.path("evaluation"), "evaluation")
     logger.info("%s", report.learnt(evaluation))
+    asked_for = [one.text for one in report.elsewhere_in_words(evaluation)]
+    for text in (*asked_for, *evaluation.notes):
+        logger.info("%s", text)
     for sentence in report.in_words(evaluation):
-        logger.debug("%s", sentence.text)
+        if sentence.text not in asked_for:
+            logger.debug("%s", sentence.text)
     for left_out in evaluation.left_out:
         logger.debug("protocol %s is left out: %s", left_out.protocol, left_out.reason)
-    for note in evaluation.notes:
-        logger.debug("%s", note)
     logger.info("the report is %s", workspace.path("evaluation") / report.PAGE)

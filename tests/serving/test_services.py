@@ -57,13 +57,6 @@ def test_a_model_that_is_served_elsewhere_brings_the_event_loop(stand_in):
     assert "uvloop==" in (stand_in / "requirements.txt").read_text()
 
 
-def test_the_supervisors_own_questions_are_no_lines_unless_they_are_asked_for(monkeypatch):
-    monkeypatch.delenv("UVICORN_ACCESS_LOG", raising=False)
-    assert scoring_server("models/x", 5001, 1).environment["UVICORN_ACCESS_LOG"] == "false"
-    monkeypatch.setenv("UVICORN_ACCESS_LOG", "true")
-    assert scoring_server("models/x", 5001, 1).environment["UVICORN_ACCESS_LOG"] == "true"
-
-
 @pytest.mark.parametrize(("workers", "at_once"), [(1, "2"), (3, "2"), (4, "1"), (8, "1")])
 def test_a_worker_with_a_cpu_of_its_own_scores_one_image_at_once(monkeypatch, workers, at_once):
     monkeypatch.setattr(services, "available_cpus", lambda: 4)

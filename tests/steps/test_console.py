@@ -49,7 +49,7 @@ def test_own_sentences_and_warnings_are_said_and_hints_of_libraries_are_not(said
     assert "detail" not in lines
     assert "hint of mlflow" not in lines
     assert "hint of steps.train" in lines
-    assert "{'UVICORN_ACCESS_LOG': None, 'LOG_LEVEL': 'WARNING'}" in said["quiet"].stdout
+    assert "{'UVICORN_ACCESS_LOG': 'false', 'LOG_LEVEL': 'WARNING'}" in said["quiet"].stdout
 
 
 def test_verbose_brings_all_back_and_a_users_own_level_stays(said):
@@ -58,7 +58,7 @@ def test_verbose_brings_all_back_and_a_users_own_level_stays(said):
         assert f"info of {name}" in lines
     assert "steps.train: detail" in lines
     assert "hint of mlflow" in lines
-    assert "{'UVICORN_ACCESS_LOG': 'true', 'LOG_LEVEL': 'ERROR'}" in said["verbose"].stdout
+    assert "{'UVICORN_ACCESS_LOG': None, 'LOG_LEVEL': 'ERROR'}" in said["verbose"].stdout
 
 
 def commands(*arguments):
