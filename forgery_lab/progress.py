@@ -32,6 +32,8 @@ def shown(title: str, unit: str) -> Iterator[Progress]:
             show(done, total)
 
         yield progress
+    if not last:
+        return
     seconds = time.monotonic() - began
     level = logging.INFO if seconds >= WORTH_SHOWING else logging.DEBUG
     logger.log(level, "%s: %s %s in %s", title, f"{last:,}", unit, duration(seconds))

@@ -1,4 +1,4 @@
-"""A picture of forgeries that a model found: each with its mask, its heat map and the verdict."""
+"""A picture of the forgeries that a model is surest of: each with mask, heat map and verdict."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def figure(found: Sequence[ShownImage]) -> Figure:
         left.set_title(f"{one.kind}, the forged region outlined", fontsize=10)
         if one.heatmap is not None:
             right.imshow(plots.overlay(one.picture, one.heatmap))
-        right.set_title(f"called {one.verdict}, probability {one.probability:.2f}", fontsize=10)
+        right.set_title(f"verdict {one.verdict}, probability {one.probability:.2f}", fontsize=10)
         for axes in (left, right):
             axes.set_axis_off()
     return drawn

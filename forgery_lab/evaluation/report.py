@@ -229,9 +229,11 @@ def learnt(evaluation: Evaluation) -> str:
     auc = one.auc if one else None
     if one is None or auc is None or auc.value is None:
         return "The test images give no honest figure for this model."
+    is_chance = auc.low is not None and auc.low <= 0.5
+    bound = ", which may be chance" if is_chance else ""
     return (
-        f"On {one.images} test images of sources that it never saw, the model tells forged from "
-        f"authentic with an AUC of {figure(auc.value)} ({interval(auc)}; 0.5 is chance); at "
+        f"On {one.images} test images whose sources it never saw, the model tells forged from "
+        f"authentic with an AUC of {figure(auc.value)} ({interval(auc)}{bound}); at "
         f"probability 0.5 it finds {percent(_value(one, 'recall_at_half'))} of the forgeries (F1 "
         f"{figure(_value(one, 'f1_at_half'))}), at t_hi, where an alarm is meant to be rarely "
         f"false, {percent(_value(one, 'recall'))}."

@@ -27,7 +27,7 @@ def summary(workspace: Workspace, served: str, url: str) -> str:
     """
     facts = {
         **trained_here(workspace),
-        "Page and API": f"{url} answers with {served}; Ctrl-C stops it.",
+        "Page and API": f"{url}, answered by {served}; Ctrl-C stops both.",
         "Try next": "Drop a photograph on the page. In another terminal, `make ui` shows runs, "
         f"models and reports; `curl -F file=@photo.jpg {url}/predict` asks the API; "
         "`make pipeline DATASET=path/to/casia` trains on your own images.",
@@ -55,7 +55,8 @@ def trained_here(workspace: Workspace) -> dict[str, str]:
         facts["Learnt"] = report.learnt(evaluation)
         picture = workspace.path("evaluation") / finds.PICTURE
         if picture.is_file():
-            facts["Found"] = f"Some of the forgeries it found: {os.path.relpath(picture)}"
+            shows = "shows forgeries that it is surest of, each with its heat map and verdict."
+            facts["Found"] = f"{os.path.relpath(picture)} {shows}"
     registry = Registry(workspace.registered_model)
     version = registry.by_digest(registration.detector_digest(detector))
     if version is not None:

@@ -39,7 +39,7 @@ def test_the_champion_is_served_and_a_killed_server_comes_back(
     store = store | {"READY_CACHE_SECONDS": "60"}  # longer than this test takes
     with process(command, f"{url}/readyz", log, **store) as supervisor:
         wait_until(
-            lambda: f"{url} answers with forgery-detector/1" in log.read_text(), "its address"
+            lambda: f"{url}, answered by forgery-detector/1" in log.read_text(), "its address"
         )
         answer = requests.post(f"{url}/invocations", json=body, timeout=30).json()
         assert answer["predictions"][0]["model_version"] == "forgery-detector/1"

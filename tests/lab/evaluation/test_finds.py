@@ -28,7 +28,7 @@ def test_three_finds_are_shown_each_with_map_and_verdict(tmp_path):
         assert picture.height > picture.width / 2
     drawn = finds.figure([FIND, replace(FIND, mask=None, heatmap=None, kind="copy-move")])
     titles = [axes.get_title() for axes in drawn.axes]
-    assert titles[1] == titles[3] == "called forged, probability 0.93"
+    assert titles[1] == titles[3] == "verdict forged, probability 0.93"
     assert titles[2].startswith("copy-move")
     assert [len(axes.images) for axes in drawn.axes] == [1, 1, 1, 0]
 

@@ -40,7 +40,7 @@ def flat(text):
 
 def test_a_start_without_a_training_says_where_the_page_is_and_what_to_try(workspace):
     said = outcome.summary(workspace, "forgery-detector/1", URL)
-    assert f"{URL} answers with forgery-detector/1" in flat(said)
+    assert f"{URL}, answered by forgery-detector/1" in flat(said)
     assert "make ui" in said
     assert "The gate" not in said
     assert "Learnt" not in said
