@@ -106,7 +106,8 @@ def test_without_protocol_c_the_report_says_that_there_is_no_honest_figure():
 
 def test_writing_gives_page_json_and_curves(tmp_path):
     found = evaluation()
-    report.write(tmp_path, found, ShownImages(worst=[picture()]))
+    report.write(tmp_path, found, ShownImages(worst=[picture()], best=[picture()]))
+    assert (tmp_path / "finds.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "figures.json").read_text())["notes"] == found.notes
     assert (tmp_path / "C_roc.csv").read_text().startswith("fpr,tpr")
     assert (tmp_path / "report.html").stat().st_size < 2_000_000
@@ -116,6 +117,7 @@ def test_writing_gives_page_json_and_curves(tmp_path):
 def test_curves_of_an_evaluation_before_do_not_stay(tmp_path):
     report.write(tmp_path, evaluation())
     report.write(tmp_path, evaluation(protocols={"B": figures_of(3)}))
+    assert not (tmp_path / "finds.png").exists()
     assert (tmp_path / "B_roc.csv").is_file()
     assert not list(tmp_path.glob("C_*.csv"))
 
