@@ -45,6 +45,14 @@ def test_an_unknown_total_is_not_made_up(caplog, monkeypatch):
     assert caplog.messages == ["unpacking: 3 files"]
 
 
+def test_a_terminal_gets_a_bar_of_long_work(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "WORTH_SHOWING", 0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress.shown("reading", "files") as report:
+        report(3, 6)
+    assert "reading" in capsys.readouterr().err
+
+
 def test_a_terminal_gets_no_bar_of_short_work(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with progress.shown("reading", "files") as report:
