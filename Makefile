@@ -2,12 +2,18 @@
 # 3.12 or 3.13, make and git, and do the rest themselves.
 
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 # The supported Pythons, newest first. PYTHON= names another interpreter than `make` would take.
 SUPPORTED := 3.13 3.12 3.11
 PYTHON ?=
 VENV := .venv
 READY := $(VENV)/.installed
 PORT ?= 8080
+# VERBOSE=1 shows the commands, and all that uv, DVC, MLflow, TensorFlow and the servers say.
+VERBOSE ?=
+export VERBOSE
+IS_QUIET := $(if $(filter-out 0,$(VERBOSE)),,yes)
+QUIET := $(if $(IS_QUIET),@)
 FOLLOW ?=
 REPO ?=
 SCORING_PORT ?= 5001
@@ -18,6 +24,11 @@ DOCKER ?= $(firstword $(wildcard /usr/bin/docker) docker)
 # Where the code comes from, if that is an address; without the login that may be in it.
 SOURCE = $(shell git remote get-url origin 2>/dev/null | sed -n '/:/{s,//[^/@]*@,//,;p}')
 PIP_SECRET := $(addprefix --secret id=pip$(shell echo ,)src=,$(wildcard /etc/pip.conf))
+# What DVC says of a stage that it does not run, and at its end; the steps speak for themselves.
+DVC_SAYS := ^(Stage |Data and pipelines|Ran experiment|Experiment results)
+OF_DVC = $(if $(IS_QUIET),| { grep --line-buffered -E "$(DVC_SAYS)" || true; })
+# uv lists some 400 packages.
+OF_UV = $(if $(IS_QUIET),2>&1 | sed -u '/^ [-+~] /d')
 SCRIPTS := .ci/run requirements/compile.sh deploy/server-setup deploy/rollout-through-ssm
 
 # Written by `make dagshub`; what the environment says counts more.
@@ -38,7 +49,7 @@ export MLFLOW_EXPERIMENT_NAME ?= forgery-detector
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 # MLflow's servers would each start nine processes for jobs that nothing here uses.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION ?= false
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= $(if $(IS_QUIET),2,0)
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 # Material for MkDocs prints at every build that it is maintained until May 2027 (then: Zensical).
 export NO_MKDOCS_2_WARNING ?= 1
@@ -70,28 +81,26 @@ $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	done; \
 	echo "Supported are Python $(SUPPORTED), with the venv module (Debian: apt-get install python3-venv);" \
 	  "none of these is such: $(or $(PYTHON),$(CANDIDATES)). Name another with PYTHON=" >&2; exit 1
-	@echo "Installing the locked dependencies into $(VENV), with $$($(VENV)/bin/python --version) …"
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --compile-bytecode --require-hashes -r requirements/dev.lock
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
+	@echo "Installing the locked dependencies into $(VENV), with $$($(VENV)/bin/python --version); this takes some minutes …"
+	$(QUIET)$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	$(QUIET)VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --compile-bytecode --require-hashes -r requirements/dev.lock $(OF_UV)
+	$(QUIET)VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
 # Steps start many times: modules stay compiled, also where the environment says not to keep them.
 pipeline serve: export PYTHONDONTWRITEBYTECODE :=
+# `mlflow run`, which DVC starts, says how it calls each step.
+pipeline: export MLFLOW_LOGGING_LEVEL ?= $(if $(IS_QUIET),WARNING,INFO)
 
-run: pipeline serve ## the whole pipeline on the embedded data, then the web page on http://127.0.0.1:$PORT
+run: pipeline serve ## the whole pipeline on the embedded data, then the web page on http://127.0.0.1:$PORT; VERBOSE=1 says more
 
 pipeline: $(READY) ## dvc repro, register and promote; DATASET=path takes a CASIA-style folder
-ifeq ($(DATASET),)
-	dvc repro
-else
-	dvc exp run -S ingest.source=$(abspath $(DATASET))
-endif
-	python -m steps register
-	python -m steps promote || test $$? -eq 3
+	$(QUIET)dvc $(if $(DATASET),exp run -S ingest.source=$(abspath $(DATASET)),repro) $(OF_DVC)
+	$(QUIET)python -m steps register
+	$(QUIET)python -m steps promote || test $$? -eq 3
 
 serve: $(READY) ## scoring server and page for the champion; MODEL_URI=models:/… serves another; FOLLOW=true follows the registry
-	python -m steps serve --model "$(MODEL_URI)" --follow "$(FOLLOW)" --port $(PORT) --scoring_port $(SCORING_PORT)
+	$(QUIET)python -m steps serve --model "$(MODEL_URI)" --follow "$(FOLLOW)" --port $(PORT) --scoring_port $(SCORING_PORT)
 
 dagshub: $(READY) ## tracking and DVC remote of a DagsHub repository: REPO=USER/NAME
 	@python -m steps.operations.dagshub "$(REPO)"

@@ -35,7 +35,10 @@ from steps.settings.entities import EvaluateSettings
 REPORT = Path("reports/release.json")
 SEED = 0
 """Of histories and resamples."""
-SHOWN = ("auc", "tpr_at_5_fpr", "recall", "specificity", "ece", "ece_corrected", "coverage")
+SHOWN = (
+    "auc", "tpr_at_5_fpr", *metrics.DECISIONS, *(f"{name}_at_half" for name in metrics.DECISIONS),
+    "specificity", "ece", "ece_corrected", "coverage",
+)  # fmt: skip
 
 
 def on_casia(detector: Path, data: Path, options: Options) -> Evaluation:

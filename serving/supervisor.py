@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from urllib.parse import urlsplit
@@ -161,6 +161,18 @@ class Supervisor:
         self.beside.append(old)
         self.services = [new if service is old else service for service in self.services]
         self.beside.remove(new)
+
+    def once_ready(self, url: str, act: Callable[[], object]) -> None:
+        """Call a function, from a thread, when an http URL first answers 200."""
+
+        def wait() -> None:
+            while not self.stopping:
+                if answers(url):
+                    act()
+                    return
+                time.sleep(0.2)
+
+        threading.Thread(target=wait, daemon=True).start()
 
     def start_beside(self, service: Service) -> None:
         """Start a service that the caller supervises; it is stopped with the others."""

@@ -4,21 +4,25 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from mlflow.exceptions import MlflowException
 
 from forgery_pyfunc.errors import ForgeryError
+from steps import console
 from steps.errors import SettingsError, exit_status
 from steps.settings.configuration import ConfigurationManager, entity_of
 from steps.tracking import runs
+
+logger = logging.getLogger("steps")
 
 WORKSPACE = "workspace"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the step and return its exit status; print one sentence where it fails."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     step = arguments[0] if arguments else ""
+    console.configure(step)
     try:
         run_step(step, read_options(arguments[1:]))
     except ForgeryError as error:
@@ -33,6 +37,7 @@ def run_step(step: str, options: dict[str, str]) -> None:
     workspace = manager.workspace(options.pop(WORKSPACE, None))
     settings = manager.settings(entity_of(step), options)
     module = importlib.import_module(f"steps.{step}")
+    logger.info("%s", first_sentence(module))
     try:
         runs.configure(manager.config.experiment)
         unfinished = getattr(module, "unfinished_run", None)
@@ -40,6 +45,11 @@ def run_step(step: str, options: dict[str, str]) -> None:
             module.run(settings, workspace)
     except (MlflowException, OSError) as error:
         raise runs.translated(error) from error
+
+
+def first_sentence(module: ModuleType) -> str:
+    """Return what a step's module says that it does."""
+    return (module.__doc__ or "").partition("\n")[0].removesuffix(".")
 
 
 def read_options(arguments: Sequence[str]) -> dict[str, str]:

@@ -25,7 +25,9 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
     """Fetch the images, look at every one, write the manifest and report what was wrong."""
     is_store = settings.source == "feedback"
     source = Source.parse(f"feedback:{feedback_store()}" if is_store else settings.source)
-    with shown(f"fetching {source.public_name}", "parts") as progress:
+    is_demo = source.kind == "demo"
+    title = "drawing the demo" if is_demo else f"fetching {source.public_name}"
+    with shown(title, "images" if is_demo else "parts") as progress:
         root = fetch(
             source,
             workspace.path("raw"),
@@ -45,7 +47,8 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
     say(summary)
     removed = sum(summary.counts.get(code, 0) for code in REASONS)
     runs.log_metrics({"frozen.taken_out": removed})
-    logger.info("%d images overlap with the frozen test set and were removed", removed)
+    if removed:
+        logger.info("%d images overlap with the frozen test set and were removed", removed)
 
 
 def log(summary: IngestSummary, workspace: Workspace, source: str) -> None:

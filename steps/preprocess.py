@@ -52,7 +52,8 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
     runs.log_artifact(report)
     for imbalance in found.report.beyond_tolerance():
         logger.warning("the split is not balanced: %s", imbalance)
-    for side, count in found.frame["split"].value_counts().items():
-        runs.log_metrics({f"images.{side}": count})
-        logger.info("%s: %d images", side, count)
+    counts = found.frame["split"].value_counts()
+    runs.log_metrics({f"images.{side}": count for side, count in counts.items()})
+    sides = ", ".join(f"{count} {side}" for side, count in counts.items())
+    logger.info("split by %s: %s", settings.split, sides)
     return found.frame

@@ -17,7 +17,7 @@ from serving.pointer import write_pointer
 from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
 from serving.supervisor import Service, Supervisor
 from steps.errors import SettingsError, first_line
-from steps.pipeline import promotion, registration
+from steps.pipeline import outcome, promotion, registration
 from steps.registry.model_registry import Registry, resolve
 from steps.settings.configuration import Workspace, feedback_store
 from steps.settings.entities import PromoteSettings, ServeSettings
@@ -46,7 +46,10 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
         supervisor = Supervisor([scoring, page])
         if settings.follow:
             follower(settings, workspace, supervisor, version, pointer).start()
-        logger.info("serving %s on http://%s:%d", version or uri, LOOPBACK, settings.port)
+        url = f"http://{LOOPBACK}:{settings.port}"
+        said = outcome.summary(workspace, version or uri, url)
+        supervisor.once_ready(f"{url}/readyz", lambda: print(said, flush=True))
+        logger.info("starting the scoring server with %s, and the page", version or uri)
         if supervisor.run():
             raise ForgeryError("a service kept failing; the lines above give the reason")
 

@@ -135,8 +135,10 @@ def register(app: Flask, metrics: Metrics) -> None:
         rule = request.url_rule  # who knows the name of a result may see it: the log has none
         path = rule.rule if rule and request.view_args else request.path
         quiet = endpoint in QUIET and response.status_code < 400
+        failed = endpoint not in QUIET and response.status_code >= 500
+        level = logging.DEBUG if quiet else logging.WARNING if failed else logging.INFO
         logger.log(
-            logging.DEBUG if quiet else logging.INFO,
+            level,
             "%s %s %d",
             request.method,
             path[:200],

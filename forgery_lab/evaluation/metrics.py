@@ -25,6 +25,8 @@ from forgery_lab.evaluation.results import (
 )
 
 MAX_FALSE_POSITIVE_RATE = 0.05
+HALF = 0.5
+"""The probability of the decision that takes no threshold of the model's."""
 CALIBRATION_BINS = 10
 CONFIDENCE = 0.95
 
@@ -37,6 +39,10 @@ METRICS = (
     "recall",
     "specificity",
     "f1",
+    "accuracy_at_half",
+    "precision_at_half",
+    "recall_at_half",
+    "f1_at_half",
     "tpr_at_5_fpr",
     "brier",
     "ece",
@@ -44,13 +50,17 @@ METRICS = (
     "coverage",
     "risk_when_decided",
 )
-"""Decisions are forced at t_hi; `coverage` and `risk_when_decided` leave the grey band out.
+"""Decisions are forced at t_hi, those of the names in `…_at_half` at probability 0.5; `coverage`
+and `risk_when_decided` leave the grey band out.
 
 `brier` and both calibration errors give the two classes equal weight, as the probabilities are
 calibrated for equal priors. `ece` is the mean absolute gap over ten bins of equal mass, biased
 upwards in small sets; `ece_corrected` is the root mean square gap less the part that chance
 alone gives (Kumar, Liang, Ma, *Verified Uncertainty Calibration*, NeurIPS 2019).
 """
+
+DECISIONS = ("accuracy", "precision", "recall", "f1")
+"""Those that are reported at both decisions: under these names at t_hi, and `…_at_half`."""
 
 _WITHOUT_INTERVAL = {"ece"}
 _RESAMPLES_AT_ONCE = 200
@@ -159,10 +169,21 @@ def _ranking(ranked: ScoredImages, weights: np.ndarray) -> dict[str, np.ndarray]
 
 def _decisions(ranked: ScoredImages, weights: np.ndarray) -> dict[str, np.ndarray]:
     label, forged, decided = ranked.label, ranked.forged, ranked.decided
+    at_half = _forced(label, ranked.probability >= HALF, weights)
+    kept = weights @ decided
+    return {
+        **_forced(label, forged, weights),
+        **{f"{name}_at_half": at_half[name] for name in DECISIONS},
+        "coverage": kept / weights.sum(1),
+        "risk_when_decided": weights @ (decided & (label != forged)) / kept,
+    }
+
+
+def _forced(label: np.ndarray, forged: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the metrics of one forced decision per image, each float[R]."""
     tp, fp = weights @ (label & forged), weights @ (~label & forged)
     fn, tn = weights @ (label & ~forged), weights @ (~label & ~forged)
     recall, specificity = tp / (tp + fn), tn / (tn + fp)
-    kept = weights @ decided
     return {
         "accuracy": (tp + tn) / (tp + tn + fp + fn),
         "balanced_accuracy": (recall + specificity) / 2,
@@ -170,8 +191,6 @@ def _decisions(ranked: ScoredImages, weights: np.ndarray) -> dict[str, np.ndarra
         "recall": recall,
         "specificity": specificity,
         "f1": 2 * tp / (2 * tp + fp + fn),
-        "coverage": kept / weights.sum(1),
-        "risk_when_decided": weights @ (decided & (label != forged)) / kept,
     }
 
 
@@ -369,7 +388,7 @@ def risk_coverage(scores: ScoredImages) -> Curve:
 
     Decided at one half, most certain first (El-Yaniv and Wiener, JMLR 2010).
     """
-    wrong = (scores.probability >= 0.5) != scores.label
+    wrong = (scores.probability >= HALF) != scores.label
     order = np.argsort(-np.abs(scores.probability - 0.5), kind="stable")
     number = np.arange(1, len(scores) + 1)
     return {

@@ -20,7 +20,7 @@ from forgery_lab.sources.photograph_table import REPOSITORIES
 from forgery_lab.sources.source import Source
 
 TEMPLATE = "model_card.md.j2"
-COLUMNS = ("auc", "tpr_at_5_fpr", "balanced_accuracy", "precision", "recall", "coverage")
+COLUMNS = ("auc", "tpr_at_5_fpr", "balanced_accuracy", "coverage")
 
 LICENCES = {
     "casia": "CASIA/NLPR: research and teaching only, not for redistribution (Dong, Wang, Tan, "
@@ -61,6 +61,7 @@ def render(
         data=data or detector.data,
         listed=listed,
         columns={name: report.COLUMNS[name] for name in COLUMNS},
+        decisions=report.DECISIONS,
         where_columns=report.WHERE,
         declined=_declined(detector),
     )

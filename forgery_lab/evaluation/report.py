@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from forgery_lab.evaluation import baselines, conditions, plots, results
+from forgery_lab.evaluation import baselines, conditions, finds, metrics, plots, results
 from forgery_lab.evaluation.mistakes import ShownImage, ShownImages
 from forgery_lab.evaluation.results import (
     ConditionFigures,
@@ -31,14 +31,16 @@ COLUMNS = {
     "auc": "AUC",
     "tpr_at_5_fpr": "TPR at 5 % FPR",
     "balanced_accuracy": "Balanced accuracy",
-    "accuracy": "Accuracy",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
     "brier": "Brier",
     "ece_corrected": "Calibration error",
     "coverage": "Coverage",
 }
+TITLES = {"accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1"}
+DECISIONS = {
+    "at 0.5": {f"{name}_at_half": TITLES[name] for name in metrics.DECISIONS},
+    "at t_hi": {name: TITLES[name] for name in metrics.DECISIONS},
+}
+"""The metrics of each decision, by its name: at probability 0.5 and at the upper threshold."""
 WHERE = {
     "auc": "AUC",
     "f1": "F1 at 0.5",
@@ -68,7 +70,9 @@ class Sentence:
 
 
 def write(folder: Path, evaluation: Evaluation, images: ShownImages | None = None) -> None:
-    """Write report.html, figures.json and a CSV per curve (such as C_roc.csv) into `folder`.
+    """Write report.html, finds.png, figures.json and a CSV per curve into `folder`.
+
+    The curves are named like C_roc.csv; finds.png shows up to three forgeries that were found.
 
     Args:
         folder: made where it is missing.
@@ -81,6 +85,7 @@ def write(folder: Path, evaluation: Evaluation, images: ShownImages | None = Non
         old.unlink()
     for name, table in curves(evaluation).items():
         write_whole(folder / f"{name}.csv", table.to_csv(index=False))
+    finds.write(folder / finds.PICTURE, images.best if images else [])
 
 
 def render(evaluation: Evaluation, images: ShownImages) -> str:
@@ -96,6 +101,7 @@ def render(evaluation: Evaluation, images: ShownImages) -> str:
         headline=conditions.C,
         by_kind=protocols.get(conditions.C, protocols.get(conditions.A)),
         columns=COLUMNS,
+        decisions=DECISIONS,
         where_columns=WHERE,
         last_baseline=baselines.LAST,
         plots=plots.of_evaluation(evaluation),
@@ -182,13 +188,20 @@ def in_words(evaluation: Evaluation) -> list[Sentence]:
     """Return what the figures say."""
     sentences = [
         _headline_in_words(evaluation),
+        _decisions_in_words(evaluation),
         _baseline_in_words(evaluation),
         _gap_in_words(evaluation),
         _control_in_words(evaluation),
         _textures_in_words(evaluation),
         _where_in_words(evaluation),
-        *(_elsewhere_in_words(other) for other in evaluation.elsewhere),
+        *elsewhere_in_words(evaluation),
     ]
+    return [one for one in sentences if one]
+
+
+def elsewhere_in_words(evaluation: Evaluation) -> list[Sentence]:
+    """Return what the figures of other data sets say (protocol E)."""
+    sentences = [_elsewhere_in_words(other) for other in evaluation.elsewhere]
     return [one for one in sentences if one]
 
 
@@ -208,6 +221,40 @@ def _headline_in_words(evaluation: Evaluation) -> Sentence:
     if auc.low is not None and auc.low <= 0.5:
         return Sentence(f"{text} That cannot be distinguished from chance.", "bad")
     return Sentence(text)
+
+
+def learnt(evaluation: Evaluation) -> str:
+    """Return in one sentence what the model can do, for a reader who knows no protocol."""
+    one = evaluation.protocols.get(conditions.C)
+    auc = one.auc if one else None
+    if one is None or auc is None or auc.value is None:
+        return "The test images give no honest figure for this model."
+    is_chance = auc.low is not None and auc.low <= 0.5
+    bound = ", which may be chance" if is_chance else ""
+    return (
+        f"On {one.images} test images whose sources it never saw, the model tells forged from "
+        f"authentic with an AUC of {figure(auc.value)} ({interval(auc)}{bound}); at "
+        f"probability 0.5 it finds {percent(_value(one, 'recall_at_half'))} of the forgeries (F1 "
+        f"{figure(_value(one, 'f1_at_half'))}), at t_hi, where an alarm is meant to be rarely "
+        f"false, {percent(_value(one, 'recall'))}."
+    )
+
+
+def _value(figures: ConditionFigures, name: str) -> float | None:
+    estimate = figures.metrics.get(name)
+    return estimate.value if estimate else None
+
+
+def _decisions_in_words(evaluation: Evaluation) -> Sentence | None:
+    one = evaluation.protocols.get(conditions.C)
+    if one is None or "f1_at_half" not in one.metrics:
+        return None
+    sides = [
+        ", ".join(f"{title} {figure(_value(one, name))}" for name, title in names.items())
+        + f" {where}"
+        for where, names in DECISIONS.items()
+    ]
+    return Sentence(f"Every image decided, under C: {'; '.join(sides)}.")
 
 
 def _baseline_in_words(evaluation: Evaluation) -> Sentence | None:
@@ -324,9 +371,14 @@ def values(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
 
 
 def values_of(figures: ConditionFigures) -> dict[str, float | None]:
-    """Return the values of the metrics and the counts of the decisions of one condition."""
+    """Return the values of the metrics and the counts of the decisions of one condition.
+
+    What is decided at t_hi has two names, such as `recall` and `recall_at_t_hi`.
+    """
     counts = figures.confusion.to_dict() if figures.confusion else {}
-    return {**{name: estimate.value for name, estimate in figures.metrics.items()}, **counts}
+    found = {name: estimate.value for name, estimate in figures.metrics.items()}
+    at_t_hi = {f"{name}_at_t_hi": found[name] for name in metrics.DECISIONS if name in found}
+    return {**found, **at_t_hi, **counts}
 
 
 def curves(evaluation: Evaluation) -> dict[str, pd.DataFrame]:

@@ -65,13 +65,23 @@ class PromotionLimits:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the comparison; a refusal is a sentence, or None where the limit is met."""
+    """One line of the comparison; a refusal is a sentence, or None where the limit is met.
+
+    Without a limit, it is there to be known. `name` is that of its figures, such as
+    `champion.recall_at_half`; by default it follows from `what`.
+    """
 
     what: str
     champion: float
     challenger: float
-    limit: str
+    limit: str = ""
     refusal: str | None = None
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the name of the line's figures."""
+        return self.name or self.what.replace(" ", "_").replace(",", "")
 
 
 @dataclass(frozen=True)
@@ -95,13 +105,16 @@ class Judgement:
     @property
     def reason(self) -> str:
         """One sentence."""
-        return "; ".join(self.refusals) or "it is not worse, and meets every limit"
+        if self.refusals:
+            return "; ".join(self.refusals)
+        alone = "it is sound, and there was none to compare it with"
+        return "it is not worse, and meets every limit" if self.lines else alone
 
     def table(self) -> str:
         """Return the comparison as text, a line per figure."""
         head = f"{'':24}{'champion':>12}{'challenger':>12}  limit"
         rows = [
-            f"{one.what:24}{one.champion:12.3f}{one.challenger:12.3f}  {one.limit}"
+            f"{one.what:24}{one.champion:12.3f}{one.challenger:12.3f}  {one.limit}".rstrip()
             + (": EXCEEDED" if one.refusal else "")
             for one in self.lines
         ]
@@ -292,13 +305,14 @@ def compare(
         _calibration(draws, limits.calibration_error, seed),
         _latency(seconds, limits.latency_ratio),
         _size(megabytes, limits.megabytes),
+        *_decisions(draws),
     )
     low, high = _number(difference.low), _number(difference.high)
     basis = (
         f"{len(common)} images of {sources} source photographs under protocol {CONDITION.name}; "
         f"difference of AUC {_number(difference.value):+.3f}, 95 % {low:+.3f} … {high:+.3f}"
     )
-    values = {f"{who}.{line.what.replace(' ', '_').replace(',', '')}": getattr(line, who)
+    values = {f"{who}.{line.key}": getattr(line, who)
               for line in lines for who in ("champion", "challenger")}  # fmt: skip
     values.update({"images": len(common), "sources": sources})
     values.update({"difference.low": low, "difference.high": high})
@@ -315,6 +329,21 @@ def _missed(count: int, of: int) -> Line:
             f"({share:.1%}); the limit is {MOST_UNSCORED:.0%}"
         )
     return Line("not scored", 0.0, share, f"at most {MOST_UNSCORED:g}", refusal)
+
+
+def _decisions(draws: Sequence[Sequence[ScoredImages]]) -> list[Line]:
+    """Return accuracy, precision, recall and F1 at probability 0.5 and at t_hi, for information."""
+    measured = [[metrics.measure(one) for one in model] for model in draws]
+    lines = []
+    for where, suffix in (("0.5", "_at_half"), ("t_hi", "")):
+        for name in metrics.DECISIONS:
+            champion, challenger = (
+                float(np.mean([one[name + suffix] for one in model])) for model in measured
+            )
+            what = f"{'F1' if name == 'f1' else name} at {where}"
+            key = f"{name}{suffix or '_at_t_hi'}"
+            lines.append(Line(what, champion, challenger, name=key))
+    return lines
 
 
 def _auc(draws: Sequence[Sequence[ScoredImages]], difference: Difference, margin: float) -> Line:

@@ -231,7 +231,7 @@ def write_card(evaluation: Evaluation, model: DetectorFolder, workspace: Workspa
 
 
 def log(evaluation: Evaluation, workspace: Workspace) -> None:
-    """Log figures to the run, and say in words what they mean and what was left out."""
+    """Log figures to the run; say what the model learnt, and where the report tells the rest."""
     for condition, figures in report.values(evaluation).items():
         known = {f"{condition}.{name}": value for name, value in figures.items()}
         runs.log_metrics({name: value for name, value in known.items() if value is not None})
@@ -240,10 +240,13 @@ def log(evaluation: Evaluation, workspace: Workspace) -> None:
         if rate is not None:
             runs.log_metrics({f"E.{other.name}.false_positive_rate": rate})
     runs.log_artifacts(workspace.path("evaluation"), "evaluation")
+    logger.info("%s", report.learnt(evaluation))
+    asked_for = [one.text for one in report.elsewhere_in_words(evaluation)]
+    for text in (*asked_for, *evaluation.notes):
+        logger.info("%s", text)
     for sentence in report.in_words(evaluation):
-        logger.info("%s", sentence.text)
+        if sentence.text not in asked_for:
+            logger.debug("%s", sentence.text)
     for left_out in evaluation.left_out:
-        logger.info("protocol %s is left out: %s", left_out.protocol, left_out.reason)
-    for note in evaluation.notes:
-        logger.info("%s", note)
+        logger.debug("protocol %s is left out: %s", left_out.protocol, left_out.reason)
     logger.info("the report is %s", workspace.path("evaluation") / report.PAGE)

@@ -16,5 +16,5 @@ def ensure(source: str, digest: str, workspace: Workspace) -> FrozenSet:
         workspace: to keep it in.
     """
     place = Source.parse(source, PROJECT_ROOT)
-    with shown("the frozen test set", "images") as progress:
+    with shown("reading the frozen test set", "images") as progress:
         return frozen_set.ensure(workspace.path("frozen"), place, digest, progress)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -145,10 +146,16 @@ def judge(
                 challenger, other, frozen, limits(settings), settings.seed, settings.draws, progress
             )
     if champion is None and judgement.passed:
-        scores = {key: value for key, value in version.tags.items() if key.startswith("metric.")}
-        known = ", ".join(f"{key} {value}" for key, value in sorted(scores.items())) or "unknown"
+        known = ", ".join(headline(version.tags)) or "unknown"
         logger.warning("there is no champion to compare with; scores of this version: %s", known)
     return judgement
+
+
+def headline(tags: Mapping[str, str]) -> list[str]:
+    """Return the figures of a version that a person asks for first, such as "C.auc 0.77"."""
+    names = ("auc", "accuracy", "precision", "recall", "f1")
+    found = {name: tags.get(f"metric.C.{name}") for name in names}
+    return [f"C.{name} {float(value):.2f}" for name, value in found.items() if value]
 
 
 def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> DetectorFolder:

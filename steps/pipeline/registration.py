@@ -67,6 +67,7 @@ def ensure_champion(gate: PromoteSettings, workspace: Workspace) -> None:
     version = registry.by_digest(detector_digest(SHIPPED))
     if registry.by_alias(CHAMPION) or len(registry.versions()) > (version is not None):
         return
+    logger.info("the registry is new: the shipped detector goes through the gate first")
     with runs.started(workspace, run_name="register the shipped detector", nested=True):
         version = version or register(SHIPPED, registry, workspace)
         try:

@@ -19,6 +19,7 @@ from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.export import writing
 from forgery_lab.export.detector_folder import Description
 from forgery_lab.files import write_whole
+from forgery_lab.progress import shown
 from forgery_lab.training import loop, networks
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
 from forgery_lab.training.loop import TrainingExamples, TrainingResult
@@ -49,15 +50,21 @@ class Task:
 def train(settings: TrainSettings, workspace: Workspace) -> None:
     """Train, calibrate and export a network; a training that was killed is continued."""
     task = prepare(settings, workspace)
-    result = loop.fit(
-        task.model,
-        task.train,
-        task.validation,
-        task.settings,
-        checkpoint=task.checkpoint,
-        context={"run_id": runs.current_run().info.run_id},
-        on_epoch=log_epoch,
-    )
+    with shown("training", "epochs") as progress:
+
+        def on_epoch(epoch: int, row: Mapping[str, float]) -> None:
+            log_epoch(epoch, row)
+            progress(epoch, settings.epochs)
+
+        result = loop.fit(
+            task.model,
+            task.train,
+            task.validation,
+            task.settings,
+            checkpoint=task.checkpoint,
+            context={"run_id": runs.current_run().info.run_id},
+            on_epoch=on_epoch,
+        )
     write_report(result, workspace)
     write_detector(settings, task, result, workspace)
     task.checkpoint.unlink()
@@ -120,10 +127,10 @@ def training_settings(settings: LearningSettings, patience: int) -> TrainingSett
 
 
 def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
-    """Log and say how an epoch went."""
+    """Log how an epoch went, and tell it to whoever listens to details."""
     figures = {name: value for name, value in row.items() if name != "epoch"}
     runs.log_metrics(figures, step=epoch)
-    logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+    logger.debug("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
 
 
 def write_report(result: TrainingResult, workspace: Workspace) -> None:
@@ -175,7 +182,9 @@ def write_detector(
     runs.log_metrics({"onnx_max_difference": difference})
     runs.log_params({"parameters": result.model.count_params()})
     runs.log_artifacts(folder, "detector")
-    logger.info("wrote %s; ONNX and Keras differ by at most %.2g", folder, difference)
+    auc = result.history["val_auc"].iloc[result.best_epoch - 1]
+    logger.info("epoch %d was best: AUC %.2f on validation images", result.best_epoch, auc)
+    logger.debug("wrote %s; ONNX and Keras differ by at most %.2g", folder, difference)
 
 
 def export_samples(validation: FeatureStore) -> list[np.ndarray]:

@@ -1,16 +1,20 @@
 """The supervisor with real processes: killed, hanging, failing again and again, told to stop."""
 
 import contextlib
+import http.server
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from serving.services import LOOPBACK
+from serving.supervisor import Supervisor
 from tests.deploy.engine import ROOT, alive, child_of, wait_until
 from tests.webui.servers import free_port
 
@@ -104,6 +108,37 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+def test_what_waits_for_an_answer_is_done_once_and_not_while_it_stops() -> None:
+    done = threading.Event()
+    with http.server.HTTPServer((LOOPBACK, 0), Answering) as server:
+        supervisor = Supervisor([])
+        url = f"http://{LOOPBACK}:{server.server_port}/readyz"
+        supervisor.once_ready(url, done.set)
+        for _ in range(2):  # the first answer is that it is not ready
+            assert not done.is_set()
+            server.handle_request()
+        assert done.wait(10)
+        stopped = Supervisor([])
+        stopped.stopping = True
+        done.clear()
+        stopped.once_ready(url, done.set)
+        assert not done.wait(0.3)
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """Is ready from the second question on."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        Answering.asked += 1
+        self.send_response(200 if self.asked > 1 else 503)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def test_a_killed_service_is_started_again_and_the_other_left_alone(supervise) -> None:

@@ -48,7 +48,8 @@ def test_a_bad_source_is_refused_in_one_sentence(clone, tmp_path, case):
         options = ["--checksum", "0" * 64]
     url = "http://127.0.0.1:9/data.zip" if case == "dead url" else str(source)
     workspace = tmp_path / "workspace"
-    said = clone.step("ingest", "--source", url, *options, "--workspace", str(workspace), expect=1)
+    arguments = ("--source", url, *options, "--workspace", str(workspace))
+    said = clone.step("ingest", *arguments, expect=1, VERBOSE="1")  # logs have no such beginning
     assert "Traceback" not in said
     assert [line for line in said.splitlines() if line.startswith("ingest: ")]
     assert not (workspace / "data/manifest.parquet").exists()

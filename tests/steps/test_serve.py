@@ -20,7 +20,11 @@ COMMAND = [sys.executable, "-m", "steps", "serve"]
 @pytest.fixture
 def store(champion_store: str, tmp_path: Path) -> dict[str, str]:
     """The environment that leads to a registry with one champion, and keeps feedback apart."""
-    return {"MLFLOW_TRACKING_URI": champion_store, "FEEDBACK_DB": str(tmp_path / "feedback.db")}
+    return {
+        "MLFLOW_TRACKING_URI": champion_store,
+        "FEEDBACK_DB": str(tmp_path / "feedback.db"),
+        "VERBOSE": "1",
+    }
 
 
 @pytest.mark.slow
@@ -34,6 +38,9 @@ def test_the_champion_is_served_and_a_killed_server_comes_back(
     body = {"instances": [{"image": base64.b64encode(encoded(picture())).decode()}]}
     store = store | {"READY_CACHE_SECONDS": "60"}  # longer than this test takes
     with process(command, f"{url}/readyz", log, **store) as supervisor:
+        wait_until(
+            lambda: f"{url}, answered by forgery-detector/1" in log.read_text(), "its address"
+        )
         answer = requests.post(f"{url}/invocations", json=body, timeout=30).json()
         assert answer["predictions"][0]["model_version"] == "forgery-detector/1"
         killed = started(log, "scoring")

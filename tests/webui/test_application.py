@@ -55,6 +55,13 @@ def test_without_a_scoring_server_alive_but_not_ready(lonely):
     assert lonely.get("/version").json["mlflow_version"] is None
 
 
+def test_a_request_that_the_server_fails_is_a_warning_and_a_health_check_is_none(lonely, caplog):
+    with caplog.at_level("INFO", "webui.access"):
+        lonely.get("/readyz")
+        lonely.post("/predict", data=form((DARK, "a.jpg")))
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
+
+
 def test_the_probe_waits_not_long_and_nobody_waits_for_it(monkeypatch):
     monkeypatch.setattr("webui.scoring.pointer.PROBE_SECONDS", 1.0)
     with odd_server("slow") as server:

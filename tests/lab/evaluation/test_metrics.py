@@ -47,6 +47,21 @@ def test_metrics_equal_scikit_learns(pair, threshold):
     assert metrics.auc(label, probability) == pytest.approx(expected["auc"])
 
 
+@settings(max_examples=30, deadline=None)
+@given(labelled_scores(), st.sampled_from([0.25, 0.5, 0.9]))
+def test_decisions_at_one_half_do_not_depend_on_the_models_threshold(pair, threshold):
+    label, probability = pair
+    decided = probability >= 0.5
+    expected = {
+        "accuracy_at_half": reference.accuracy_score(label, decided),
+        "precision_at_half": reference.precision_score(label, decided, zero_division=0),
+        "recall_at_half": reference.recall_score(label, decided),
+        "f1_at_half": reference.f1_score(label, decided),
+    }
+    measured = metrics.measure(ScoredImages.at_threshold(label, probability, threshold))
+    assert {name: measured[name] for name in expected} == pytest.approx(expected)
+
+
 @settings(max_examples=50, deadline=None)
 @given(labelled_scores())
 def test_curves_equal_scikit_learns(pair):

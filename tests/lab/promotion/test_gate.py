@@ -122,6 +122,21 @@ def test_every_guard_rail_refuses_alone(rows, limits, shift, changed, said):
     assert json.loads(judgement.to_json())["passed"] is False
 
 
+def test_the_table_has_both_decisions_for_information(rows):
+    blind, sharp = scored(rows, 0.0), scored(rows, 3.0)
+    judgement = decide(rows, blind, sharp)
+    table, figures = judgement.table(), judgement.figures
+    for name in ("accuracy", "precision", "recall", "f1"):
+        for where, key in (("0.5", "half"), ("t_hi", "t_hi")):
+            value = figures[f"challenger.{name}_at_{key}"]
+            line = next(one for one in table.splitlines() if one.lower().startswith(
+                f"{name} at {where}"))  # fmt: skip
+            assert line.split()[-1] == f"{value:.3f}"
+    assert figures["challenger.recall_at_half"] > figures["challenger.recall_at_t_hi"] > 0.5
+    assert figures["champion.recall_at_t_hi"] == 0
+    assert {"champion.AUC", "challenger.false_alarms", "champion.MB"} <= set(figures)
+
+
 @pytest.fixture(scope="module")
 def judges(small_frozen, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gate") / "frozen"

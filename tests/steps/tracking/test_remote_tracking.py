@@ -151,7 +151,7 @@ def test_a_real_training_bridges_a_time_without_a_server(server, client, trained
         process = subprocess.Popen(
             ["python", "-m", "steps", "train", *options, "--workspace", str(tmp_path)],
             cwd=trained.root, env=trained.environment | QUICK | credentials()
-            | {"MLFLOW_TRACKING_URI": uri, "PYTHONUNBUFFERED": "1",
+            | {"MLFLOW_TRACKING_URI": uri, "PYTHONUNBUFFERED": "1", "VERBOSE": "1",
                "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "0.2"},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
