@@ -7,6 +7,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import NoReturn
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
@@ -30,6 +31,10 @@ QUESTION_TAG, REFUSAL_TAG = "gate.question", "gate.refusal"
 REFUSAL_LIMIT = 2000
 """Characters of a reason; an event of the history holds it beside figures and limits, in 5000."""
 
+PASSED_METRIC = "gate.passed"
+"""1 where a version may replace the champion, else 0; also for one that was forced."""
+NOT_JUDGED = Judgement(("it was not judged",))
+
 
 def promote(settings: PromoteSettings, workspace: Workspace) -> None:
     """Promote a version, or raise `GateRefusedError` with the gate's reasons."""
@@ -46,10 +51,10 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
         return
     asked, objections = question(settings, champion), objection(settings, registry, champion)
     if objections and not settings.force:
-        raise refusal(version, "; ".join(objections))
+        refuse(version, "; ".join(objections))
     if version.tags.get(QUESTION_TAG) == asked and not settings.force:
         before = version.tags.get(REFUSAL_TAG, "refused by the gate")
-        raise refusal(version, f"{before} (as judged before)")
+        refuse(version, f"{before} (as judged before)")
     try:
         judgement = judge(settings, workspace, registry, version, champion)
     except ForgeryError as error:  # a champion whose files are lost can be replaced by force
@@ -62,7 +67,7 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
         if judgement.lasting:
             reason = judgement.reason[:REFUSAL_LIMIT]
             registry.tag(version, {QUESTION_TAG: asked, REFUSAL_TAG: reason})
-        raise refusal(version, judgement.reason)
+        refuse(version, judgement.reason, judgement)
     check_champion(registry, champion, version)
     forced = f"forced, because {settings.reason}, although " if not judgement.passed else ""
     audit |= {
@@ -73,7 +78,9 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
         "frozen_digest": settings.frozen_digest,
     }
     registry.move(version, settings.stage, audit)
-    logger.info("version %d is now in %s: %s", number(version), settings.stage, audit["reason"])
+    sentence = f"version {number(version)} is now in {settings.stage}: {audit['reason']}"
+    conclude(runs.PROMOTED, sentence, judgement)
+    logger.info("%s", sentence)
 
 
 def to_production(settings: PromoteSettings, version: int | None = None) -> PromoteSettings:
@@ -119,9 +126,18 @@ def limits(settings: PromoteSettings) -> PromotionLimits:
     return PromotionLimits(**{name: getattr(settings, name) for name in names})
 
 
-def refusal(version: ModelVersion, reason: str) -> GateRefusedError:
-    """Return the error that ends a promotion with exit status 3."""
-    return GateRefusedError(f"version {number(version)} is not promoted: {reason}")
+def refuse(version: ModelVersion, reason: str, judgement: Judgement = NOT_JUDGED) -> NoReturn:
+    """Note the refusal in the active run, and end the promotion: a refusal is an outcome."""
+    sentence = f"version {number(version)} is not promoted: {reason}"
+    conclude(runs.REFUSED, sentence, judgement)
+    raise GateRefusedError(sentence)
+
+
+def conclude(outcome: str, sentence: str, judgement: Judgement) -> None:
+    """Say in the active run how the promotion ended: tags, a metric and the description."""
+    runs.set_outcome(outcome, sentence)
+    runs.log_metrics({PASSED_METRIC: float(judgement.passed)})
+    runs.describe(f"**{outcome.capitalize()}**: {sentence}.\n\n{judgement.markdown()}".strip())
 
 
 def judge(
@@ -188,7 +204,7 @@ def check_champion(registry: Registry, judged: ModelVersion | None, version: Mod
     now = registry.by_alias(CHAMPION)
     before, after = (number(one) if one is not None else None for one in (judged, now))
     if before != after:
-        raise refusal(
+        refuse(
             version,
             f"the champion is now version {after}, but the gate compared with "
             f"{'none' if before is None else f'version {before}'}; promote again",

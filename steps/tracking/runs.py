@@ -25,7 +25,7 @@ from mlflow.entities import LifecycleStage, Run
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 from requests.exceptions import RequestException
 
 from forgery_lab.files import write_whole
@@ -43,8 +43,8 @@ VARIABLES = PROJECT_ROOT / ".env"
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 OUTCOME_TAG, REASON_TAG = "outcome", "reason"
-"""Tags of a run that ended with an error: the outcome, and its reason in one sentence."""
-FAILED, REFUSED = "failed", "refused"
+"""Tags of a run that failed, or asked the gate: the outcome, and its reason in one sentence."""
+FAILED, REFUSED, PROMOTED = "failed", "refused", "promoted"
 CONTINUED_TAG = "continued_run"
 """Tag of a run that did its work in an earlier one, which had been stopped."""
 
@@ -54,10 +54,15 @@ Unfinished = Callable[[Any, Workspace], str | None]
 
 def configure(experiment: str) -> None:
     """Choose store and experiment, unless `mlflow run` has opened a run for us already."""
-    if RUN_VARIABLE in os.environ:
+    if is_project_run():
         return
     choose_store()
     mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", experiment))
+
+
+def is_project_run() -> bool:
+    """Return whether `mlflow run` has opened a run that this process has not taken over yet."""
+    return RUN_VARIABLE in os.environ
 
 
 def choose_store() -> None:
@@ -76,7 +81,7 @@ def step_run(
     """Open the step's MLflow run, log its resolved settings and note the run's id on success.
 
     Where `unfinished` names a run that was killed, that one goes on, and the new one says so in a
-    tag.
+    tag. A run that ends with a refusal by the gate is finished, since the gate did its work.
     """
     step = settings.step
     with started(workspace, run_name=step) as opened, ExitStack() as stack:
@@ -88,11 +93,12 @@ def step_run(
             log_settings(settings)
             set_tags({"step": step, **provenance(workspace)})
             yield run
+        except GateRefusedError:
+            raise
         except (ForgeryError, MlflowException, OSError) as error:
             known = translated(error)
-            outcome = REFUSED if isinstance(known, GateRefusedError) else FAILED
             with suppress(ForgeryError, MlflowException, OSError):  # the server may be what failed
-                set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(known)[:5000]})
+                set_outcome(FAILED, str(known))
             if known is error:
                 raise
             raise known from error
@@ -112,13 +118,18 @@ def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Ru
 def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
     """Open an MLflow run; what it logs reaches a server also when that is down for minutes."""
     run = mlflow.start_run(**options)
-    status, patience = "FAILED", journal.PATIENCE_AFTER_FAILURE
+    status = "FAILED"
     try:
         if mlflow.get_tracking_uri().startswith("http"):
             _open_journal(run.info.run_id, workspace.path("runs") / "journal")
         yield run
-        status, patience = "FINISHED", journal.PATIENCE
+        status = "FINISHED"
+    except GateRefusedError:  # the gate did its work
+        status = "FINISHED"
+        raise
     finally:
+        is_finished = status == "FINISHED"
+        patience = journal.PATIENCE if is_finished else journal.PATIENCE_AFTER_FAILURE
         _end(run.info.run_id, status, patience)
 
 
@@ -160,6 +171,16 @@ def log_params(values: Mapping[str, Any]) -> None:
 def set_tags(values: Mapping[str, Any]) -> None:
     """Set tags of the active run, as text."""
     _log(tags={name: str(value) for name, value in values.items()})
+
+
+def set_outcome(outcome: str, reason: str) -> None:
+    """Say in tags of the active run how its work ended, and why."""
+    set_tags({OUTCOME_TAG: outcome, REASON_TAG: reason[:5000]})
+
+
+def describe(text: str) -> None:
+    """Set the description of the active run, Markdown, which its page shows."""
+    set_tags({MLFLOW_RUN_NOTE: text})
 
 
 def log_input(data: Dataset, context: str) -> None:
