@@ -329,6 +329,27 @@ def values_of(figures: ConditionFigures) -> dict[str, float | None]:
     return {**{name: estimate.value for name, estimate in figures.metrics.items()}, **counts}
 
 
+def table(evaluation: Evaluation) -> pd.DataFrame:
+    """Return a row per condition: counts, and the metrics of the page with their intervals."""
+    rows = []
+    for condition, figures in evaluation.protocols.items():
+        row: dict[str, str | int | float | None] = {
+            "condition": condition.name,
+            "images": figures.images,
+            "forged": figures.forged,
+        }
+        for name in COLUMNS:
+            estimate = figures.metrics.get(name)
+            row[name] = _rounded(estimate.value) if estimate else None
+            row[f"{name} 95 %"] = interval(estimate)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
 def curves(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     """Return the points of each curve as tables named like "C_roc", for DVC and MLflow."""
     return {

@@ -72,13 +72,15 @@ def save_model(detector: Path, path: Path, metadata: dict[str, Any] | None = Non
     mlflow.pyfunc.save_model(path=path, **_parts(detector, metadata))
 
 
-def log_model(detector: Path, metadata: dict[str, Any] | None = None) -> ModelInfo:
-    """Log the detector to the active run and return what MLflow knows of it.
+def log_model(
+    detector: Path, metadata: dict[str, Any] | None = None, params: dict[str, str] | None = None
+) -> ModelInfo:
+    """Log the detector to the active run, with its parameters; return what MLflow knows of it.
 
     Raises:
         ModelError: `detector` is not a detector folder.
     """
-    return mlflow.pyfunc.log_model(name="model", **_parts(detector, metadata))
+    return mlflow.pyfunc.log_model(name="model", params=params, **_parts(detector, metadata))
 
 
 def _parts(detector: Path, metadata: dict[str, Any] | None) -> dict[str, Any]:

@@ -13,11 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 from mlflow.data.dataset import Dataset
@@ -25,7 +27,12 @@ from mlflow.entities import LifecycleStage, Run
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_DATASET_CONTEXT,
+    MLFLOW_LOGGED_ARTIFACTS,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NOTE,
+)
 from requests.exceptions import RequestException
 
 from forgery_lab.files import write_whole
@@ -47,6 +54,16 @@ OUTCOME_TAG, REASON_TAG = "outcome", "reason"
 FAILED, REFUSED, PROMOTED = "failed", "refused", "promoted"
 CONTINUED_TAG = "continued_run"
 """Tag of a run that did its work in an earlier one, which had been stopped."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The logged model that metrics are of, and the data set that it was judged on, where known."""
+
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
 
 Unfinished = Callable[[Any, Workspace], str | None]
 """Returns the id of the run that a step would continue with these settings, or None."""
@@ -107,9 +124,11 @@ def step_run(
 
 def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Run | None:
     """Open the run again inside the active one; None where this server does not have it."""
-    if not run_id or existing_run(run_id) is None:
+    found = existing_run(run_id) if run_id else None
+    if run_id is None or found is None:
         return None
-    set_tags({CONTINUED_TAG: run_id})
+    parent = {k: v for k, v in found.data.tags.items() if k == MLFLOW_PARENT_RUN_ID}
+    set_tags({CONTINUED_TAG: run_id, **parent})
     logger.info("continuing run %s, which was stopped", run_id)
     return stack.enter_context(started(workspace, run_id=run_id, nested=True))
 
@@ -153,14 +172,26 @@ def current_run() -> Run:
     return run
 
 
-def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
-    """Log metrics to the active run."""
-    _log(metrics={name: float(value) for name, value in values.items()}, step=step or 0)
+def log_metrics(
+    values: Mapping[str, float],
+    step: int | None = None,
+    of: Judged | None = None,
+    run_id: str | None = None,
+) -> None:
+    """Log metrics to the active run or that of `run_id`, and to a logged model that they are of."""
+    metrics = {name: float(value) for name, value in values.items()}
+    place = {key: value for key, value in asdict(of).items() if value} if of else {}
+    _log(metrics=metrics, step=step or 0, run_id=run_id, **place)
 
 
-def log_settings(settings: StepSettings) -> None:
+def log_settings(settings: StepSettings, run_id: str | None = None) -> None:
     """Log settings as `train.epochs`: `mlflow run` logs the bare names itself."""
-    log_params({f"{settings.step}.{key}": value for key, value in settings.model_dump().items()})
+    _log(params=named_settings(settings), run_id=run_id)
+
+
+def named_settings(settings: StepSettings) -> dict[str, str]:
+    """Return the settings of a step as the parameters of a run, such as `train.epochs`."""
+    return {f"{settings.step}.{key}": str(value) for key, value in settings.model_dump().items()}
 
 
 def log_params(values: Mapping[str, Any]) -> None:
@@ -183,9 +214,28 @@ def describe(text: str) -> None:
     set_tags({MLFLOW_RUN_NOTE: text})
 
 
+def end_parent(run_id: str, status: str) -> None:
+    """End the parent of the active run, which is not open in this process."""
+    _add({"end": status, "at": int(time.time() * 1000), "run_id": run_id})
+
+
 def log_input(data: Dataset, context: str) -> None:
     """Log a data set that the active run reads."""
     _add({"input": data.to_dict(), "tags": {MLFLOW_DATASET_CONTEXT: context}})
+
+
+def log_input_model(model_id: str) -> None:
+    """Log the logged model that the active run judges."""
+    _add({"input_model": model_id})
+
+
+def log_table(table: pd.DataFrame, name: str) -> None:
+    """Log a table as MLflow's pages show it, also of several runs side by side.
+
+    `mlflow.log_table` does the same, and needs the server at once.
+    """
+    log_text(table.to_json(orient="split", index=False), name)
+    set_tags({MLFLOW_LOGGED_ARTIFACTS: json.dumps([{"path": name, "type": "table"}])})
 
 
 def log_artifact(path: Path) -> None:
@@ -216,7 +266,8 @@ def _log(step: int = 0, **values: Any) -> None:
 
 def _values(step: int, **values: Any) -> dict[str, Any]:
     now = {"at": int(time.time() * 1000), "step": step}
-    return {"metrics": {}, "params": {}, "tags": {}, **now, **values}
+    given = {key: value for key, value in values.items() if value is not None}
+    return {"metrics": {}, "params": {}, "tags": {}, **now, **given}
 
 
 _journals: dict[str, Journal] = {}
