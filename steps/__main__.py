@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from forgery_pyfunc.errors import ForgeryError
 from steps.errors import SettingsError, exit_status
 from steps.settings.configuration import ConfigurationManager, entity_of
-from steps.tracking import runs
+from steps.tracking import parent_run, runs
 
 WORKSPACE = "workspace"
 
@@ -40,7 +40,10 @@ def run_step(step: str, options: dict[str, str]) -> None:
     try:
         runs.configure(manager.config.experiment)
         unfinished = getattr(module, "unfinished_run", None)
-        with runs.step_run(settings, workspace, unfinished):
+        with (
+            runs.step_run(settings, workspace, unfinished) as run,
+            parent_run.joined(run, settings, workspace),
+        ):
             module.run(settings, workspace)
     except (MlflowException, OSError) as error:
         raise runs.translated(error) from error

@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import NoReturn
 
 import mlflow
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities.model_registry import ModelVersion
 
 from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.progress import shown
 from forgery_lab.promotion import gate
 from forgery_lab.promotion.gate import Judgement, PromotionLimits
+from forgery_lab.sources.source import Source
 from forgery_pyfunc.errors import ForgeryError
 from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.pipeline import frozen_set
+from steps.registry.logged_model import metrics_of, readable
 from steps.registry.model_registry import CHALLENGER, CHAMPION, Registry, number
 from steps.settings.configuration import Workspace
 from steps.settings.entities import PromoteSettings
-from steps.tracking import runs
+from steps.tracking import parent_run, runs
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
     audit |= {
         "forced": not judgement.passed,
         "reason": (forced + judgement.reason)[:REFUSAL_LIMIT],
-        "figures": judgement.figures,
+        "figures": {name: float(readable(one)) for name, one in judgement.figures.items()},
         "limits": asdict(limits(settings)),
         "frozen_digest": settings.frozen_digest,
     }
@@ -136,7 +139,8 @@ def refuse(version: ModelVersion, reason: str, judgement: Judgement = NOT_JUDGED
 def conclude(outcome: str, sentence: str, judgement: Judgement) -> None:
     """Say in the active run how the promotion ended: tags, a metric and the description."""
     runs.set_outcome(outcome, sentence)
-    runs.log_metrics({PASSED_METRIC: float(judgement.passed)})
+    for log_metrics in (runs.log_metrics, parent_run.show):
+        log_metrics({PASSED_METRIC: float(judgement.passed)})
     runs.describe(f"**{outcome.capitalize()}**: {sentence}.\n\n{judgement.markdown()}".strip())
 
 
@@ -153,6 +157,10 @@ def judge(
         TrackingError: the files of one of the two could not be downloaded.
     """
     frozen = frozen_set.ensure(settings.frozen, settings.frozen_digest, workspace)
+    rows = frozen.frame[["path", "label", "kind"]]
+    source = Source.parse(settings.frozen).public_name
+    data = from_pandas(rows, source=source, name="frozen test set", digest=frozen.digest[:36])
+    runs.log_input(data, context="gate")
     with ExitStack() as stack:
         challenger = fetch(registry, version, stack)
         other = fetch(registry, champion, stack) if champion is not None else None
@@ -161,8 +169,8 @@ def judge(
                 challenger, other, frozen, limits(settings), settings.seed, settings.draws, progress
             )
     if champion is None and judgement.passed:
-        scores = {key: value for key, value in version.tags.items() if key.startswith("metric.")}
-        known = ", ".join(f"{key} {value}" for key, value in sorted(scores.items())) or "unknown"
+        scores = sorted(metrics_of(version).items())
+        known = ", ".join(f"{name} {readable(value)}" for name, value in scores) or "unknown"
         logger.warning("there is no champion to compare with; scores of this version: %s", known)
     return judgement
 
