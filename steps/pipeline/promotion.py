@@ -138,7 +138,7 @@ def refuse(version: ModelVersion, reason: str, judgement: Judgement = NOT_JUDGED
 
 def conclude(outcome: str, sentence: str, judgement: Judgement) -> None:
     """Say in the active run how the promotion ended: tags, a metric and the description."""
-    runs.set_outcome(outcome, sentence)
+    parent_run.set_outcome(outcome, sentence)
     for log_metrics in (runs.log_metrics, parent_run.show):
         log_metrics({PASSED_METRIC: float(judgement.passed)})
     runs.describe(f"**{outcome.capitalize()}**: {sentence}.\n\n{judgement.markdown()}".strip())

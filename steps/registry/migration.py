@@ -8,13 +8,13 @@ import json
 import time
 from collections.abc import Iterator
 
-from mlflow.entities import Metric
+from mlflow.entities import LifecycleStage, Metric
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from steps.registry import events
 from steps.registry.logged_model import METRIC_TAG, TRAINING, comparison, is_figure, model_of
-from steps.registry.model_registry import GATE_TAG, Registry, number, retry_on_conflict
+from steps.registry.model_registry import GATE_TAG, Registry, is_absent, number, retry_on_conflict
 
 _FIGURES_TAG = "promotion.figures"
 _IN_THE_EVENT = (
@@ -73,9 +73,12 @@ def _takes_metrics(registry: Registry, version: ModelVersion) -> bool:
     if model_of(version) is None or not version.run_id:
         return False
     try:
-        return registry.client.get_run(version.run_id).info.lifecycle_stage == "active"
-    except MlflowException:
-        return False
+        run = registry.client.get_run(version.run_id)
+    except MlflowException as error:
+        if is_absent(error):
+            return False
+        raise
+    return run.info.lifecycle_stage == LifecycleStage.ACTIVE
 
 
 def _move_to_model(registry: Registry, version: ModelVersion, tags: dict[str, str]) -> None:

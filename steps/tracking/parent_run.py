@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -35,7 +36,8 @@ STAGE_VARIABLE = "DVC_STAGE"
 """DVC sets it for the command of a stage."""
 
 _INHERITED = (MLFLOW_USER, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_GIT_COMMIT)
-_parent: ContextVar[str | None] = ContextVar("parent", default=None)
+_parents: ContextVar[Mapping[str, str]] = ContextVar("parents", default=MappingProxyType({}))
+"""The parent's id by that of the step's run; runs that a step opens itself have none here."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def joined(run: Run, settings: StepSettings, workspace: Workspace) -> Iterator[N
         return
     runs.set_tags({MLFLOW_PARENT_RUN_ID: parent.info.run_id})
     runs.log_settings(settings, run_id=parent.info.run_id)
-    token = _parent.set(parent.info.run_id)
+    token = _parents.set({run.info.run_id: parent.info.run_id})
     try:
         if MLFLOW_PARENT_RUN_ID in run.data.tags and not _is_noted(parent, note):
             yield  # whoever opened it ends it
@@ -76,14 +78,22 @@ def joined(run: Run, settings: StepSettings, workspace: Workspace) -> Iterator[N
             with _going_on(parent, settings.step, note):
                 yield
     finally:
-        _parent.reset(token)
+        _parents.reset(token)
 
 
 def show(metrics: Mapping[str, float]) -> None:
     """Log the figures of a step that tell pipelines apart to the parent run, if there is one."""
-    parent_id = _parent.get()
+    parent_id = _parents.get().get(runs.current_run().info.run_id)
     if parent_id:
         runs.log_metrics(metrics, run_id=parent_id)
+
+
+def set_outcome(outcome: str, reason: str) -> None:
+    """Say in tags of the active run, and of its parent, how a step ended, and why."""
+    runs.set_outcome(outcome, reason)
+    parent_id = _parents.get().get(runs.current_run().info.run_id)
+    if parent_id:
+        runs.set_outcome(outcome, reason, run_id=parent_id)
 
 
 def _find_parent(run: Run, settings: StepSettings, path: Path) -> Run | None:

@@ -204,9 +204,9 @@ def set_tags(values: Mapping[str, Any]) -> None:
     _log(tags={name: str(value) for name, value in values.items()})
 
 
-def set_outcome(outcome: str, reason: str) -> None:
-    """Say in tags of the active run how its work ended, and why."""
-    set_tags({OUTCOME_TAG: outcome, REASON_TAG: reason[:5000]})
+def set_outcome(outcome: str, reason: str, run_id: str | None = None) -> None:
+    """Say in tags of the active run, or that of `run_id`, how its work ended, and why."""
+    _log(tags={OUTCOME_TAG: outcome, REASON_TAG: reason[:5000]}, run_id=run_id)
 
 
 def describe(text: str) -> None:

@@ -32,6 +32,7 @@ def step(tracking_store, tmp_path, monkeypatch):
             parent_run.joined(run, settings, workspace),
         ):
             parent_run.show({f"{name}.shown": 1})
+            parent_run.set_outcome(f"{name} is done", "it was asked to")
             if error:
                 raise error
         return MlflowClient().get_run(run.info.run_id)
@@ -52,6 +53,7 @@ def test_stages_and_what_follows_them_are_children_of_one_run(step):
     assert parent.info.experiment_id == children[0].info.experiment_id
     assert parent.data.params.items() >= children[1].data.params.items()
     assert parent.data.metrics["evaluate.shown"] == 1
+    assert parent.data.tags["outcome"] == "promote is done"
     assert parent_of(parent) is None
 
     again = step("train", by_dvc=True)
