@@ -275,6 +275,7 @@ def log(evaluation: Evaluation, workspace: Workspace, model_id: str | None = Non
             runs.log_metrics({f"E.{other.name}.false_positive_rate": rate})
     runs.log_artifacts(workspace.path("evaluation"), "evaluation")
     runs.log_table(report.table(evaluation), TABLE)
+    runs.describe("\n\n".join(one.text for one in report.in_words(evaluation)))
     for sentence in report.in_words(evaluation):
         logger.info("%s", sentence.text)
     for left_out in evaluation.left_out:

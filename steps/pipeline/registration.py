@@ -90,17 +90,27 @@ def register(
     model = pyfunc.log_model(folder, {DIGEST_TAG: digest}, settings)
     evaluation = evaluation_of(folder, workspace)
     figures = {name: value for name, value in training.items() if is_figure(name)}
-    runs.log_metrics(figures, of=Judged(model.model_id))
     runs.log_metrics(scores(evaluation), of=judged(model.model_id, evaluation))
+    runs.log_metrics(figures, of=Judged(model.model_id))
     text = card(folder, evaluation)
     runs.log_text(text, CARD_FILE)
     runs.log_text(model_card.page(text), model_card.PAGE)
-    tags = {DIGEST_TAG: digest, **facts(folder), **headline(evaluation), **(tags or {})}
+    tags = {**headline(evaluation), **facts(folder), **(tags or {}), DIGEST_TAG: digest}
     version = registry.create(model.model_uri, model.run_id, tags)
-    sentences = [one.text for one in report.in_words(evaluation)] if evaluation else []
-    registry.describe(version, "\n\n".join(sentences) or "not evaluated")
+    registry.describe(version, in_words(evaluation))
     logger.info("registered version %d of %s as challenger", number(version), registry.name)
     return version
+
+
+def in_words(evaluation: Evaluation | None) -> str:
+    """Return the description of a version; what it does elsewhere is in its card."""
+    if evaluation is None:
+        return "not evaluated"
+    alone = evaluation.model_copy(update={"elsewhere": []})
+    sentences = [one.text for one in report.in_words(alone)]
+    if evaluation.elsewhere:
+        sentences.append(f"`{model_card.PAGE}` on the source run has the figures on other data.")
+    return "\n\n".join(sentences)
 
 
 def judged(model_id: str | None, evaluation: Evaluation | None) -> Judged:
@@ -172,7 +182,7 @@ def training_run(workspace: Workspace) -> str | None:
 def facts(folder: Path) -> dict[str, str]:
     """Return the tags of a version: the detector's name, by which code it was made, of what."""
     description = Description.read(folder)
-    return {**description.provenance, "detector": description.name}
+    return {"detector": description.name, **description.provenance}
 
 
 def facts_of_training(folder: Path) -> dict[str, Any]:

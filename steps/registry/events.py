@@ -1,6 +1,6 @@
-"""The events of a registered model: one tag each, for people first and then for programs.
+"""The events of a registered model: a tag each, as JSON; the latest in its description, in words.
 
-The value of a tag is a sentence, and below it all that is known as JSON.
+MLflow's pages leave out tags whose keys begin with `mlflow.`, so that people see the words alone.
 """
 
 import json
@@ -9,7 +9,11 @@ from typing import Any
 
 from steps.registry.logged_model import comparison
 
-EVENT_TAG = "event."
+HIDDEN = "mlflow.forgery."
+"""Beginning of the keys of tags that programs read, and that MLflow's pages leave out."""
+EVENT_TAG = f"{HIDDEN}event."
+SHOWN_EVENT_TAG = "event."
+"""Under which earlier versions of this project wrote events, for all to see."""
 SHOWN = 10
 """Events that the description of the registered model lists."""
 DESCRIPTION_LIMIT = 5000
@@ -31,21 +35,14 @@ its logged model, the model card (`model_card.html`) on its source run.\
 HEADING = "### Latest events"
 
 
-def written(event: Mapping[str, Any]) -> str:
-    """Return the value of an event's tag."""
-    return f"{_sentence(event)}\n{json.dumps(event)}"
-
-
 def read(tags: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the events among the tags of a registered model, the oldest first."""
-    keys = sorted(key for key in tags if key.startswith(EVENT_TAG))
-    return [json.loads(tags[key][tags[key].index("\n") + 1 if _has_words(tags[key]) else 0 :])
-            for key in keys]  # fmt: skip
-
-
-def unreadable(tags: Mapping[str, str]) -> list[str]:
-    """Return the keys of events that are JSON alone, as earlier versions wrote them."""
-    return [key for key in tags if key.startswith(EVENT_TAG) and not _has_words(tags[key])]
+    found = [
+        json.loads(value)
+        for key, value in tags.items()
+        if key.startswith((EVENT_TAG, SHOWN_EVENT_TAG))
+    ]
+    return sorted(found, key=lambda event: event["at"])
 
 
 def in_words(event: Mapping[str, Any]) -> str:
@@ -69,18 +66,11 @@ def description(present: str, name: str, events: Sequence[Mapping[str, Any]]) ->
     """
     above = present.partition(HEADING)[0].strip() or ABOUT.format(name=name)
     lines = [
-        f"- {event['at'][:16].replace('T', ' ')} UTC: {_sentence(event)}"
+        f"- {event['at'][:16].replace('T', ' ')} UTC: {event.get('action', 'promote')} by "
+        f"{event['by']}: {in_words(event)}"
         for event in reversed(events[-SHOWN:])
     ]
     while lines and len("\n".join([above, *lines])) > DESCRIPTION_LIMIT - len(HEADING) - 4:
         lines.pop()
     text = "\n".join([above, "", HEADING, "", *lines]) if lines else above
     return text[:DESCRIPTION_LIMIT]
-
-
-def _sentence(event: Mapping[str, Any]) -> str:
-    return f"{event.get('action', 'promote')} by {event['by']}: {in_words(event)}"
-
-
-def _has_words(value: str) -> bool:
-    return not value.startswith("{")

@@ -1,7 +1,8 @@
 """Brings registries of earlier versions of this project to the present layout.
 
-Metrics and parameters of a version were tags, about eighty, and belong to its logged model. Events
-were JSON alone, and the registered model had no description.
+Metrics and parameters of a version were tags, about eighty, and belong to its logged model, which
+did not name the version. Events stood as JSON among the tags that people see, and the registered
+model had no description.
 """
 
 import json
@@ -13,23 +14,44 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from steps.registry import events
-from steps.registry.logged_model import METRIC_TAG, TRAINING, comparison, is_figure, model_of
-from steps.registry.model_registry import GATE_TAG, Registry, is_absent, number, retry_on_conflict
+from steps.registry.logged_model import (
+    METRIC_TAG,
+    TRAINING,
+    comparison,
+    is_figure,
+    is_unlinked,
+    link,
+    model_of,
+)
+from steps.registry.model_registry import (
+    GATE_TAG,
+    QUESTION_TAG,
+    Registry,
+    is_absent,
+    number,
+    retry_on_conflict,
+)
 
 _FIGURES_TAG = "promotion.figures"
 _IN_THE_EVENT = (
     _FIGURES_TAG,
-    *(f"promotion.{key}" for key in ("limits", "version", "frozen_digest")),
+    *(f"promotion.{key}" for key in ("limits", "version", "frozen_digest", "forced")),
 )
 """Tags of a promoted version that the event of its promotion holds too."""
+_SHOWN_QUESTION_TAG = "gate.question"
 
 
 def outdated(registry: Registry) -> list[str]:
     """Return a sentence for all that `migrate` would change."""
-    unreadable = len(events.unreadable(registry.tags()))
-    sentences = [f"{unreadable} events are JSON, and not in words"] if unreadable else []
+    shown = len(_shown_events(registry))
+    sentences = [f"{shown} events are JSON, and not in words"] if shown else []
+    sentences += [
+        f"the logged model of version {number(version)} does not name it"
+        for version in registry.versions()
+        if is_unlinked(version)
+    ]
     return sentences + [
-        f"version {number(version)} has {len(tags)} tags that belong to its logged model or event"
+        f"version {number(version)} has {len(tags)} tags that belong elsewhere"
         for version, tags in _outdated_tags(registry)
     ]
 
@@ -37,26 +59,36 @@ def outdated(registry: Registry) -> list[str]:
 def migrate(registry: Registry) -> list[str]:
     """Bring the registry to the present layout; return what `outdated` returned before."""
     sentences = outdated(registry)
-    tags = registry.tags()
-    for key in events.unreadable(tags):
-        registry.set_event(key, *events.read({key: tags[key]}))
+    client = registry.client
+    for key, text in _shown_events(registry).items():
+        hidden = key.replace(events.SHOWN_EVENT_TAG, events.EVENT_TAG, 1)
+        retry_on_conflict(client.set_registered_model_tag, registry.name, hidden, text)
+        retry_on_conflict(client.delete_registered_model_tag, registry.name, key)
     registry.introduce()
+    for version in registry.versions():
+        link(version)
     for version, tags in _outdated_tags(registry):
         _move_to_model(registry, version, tags)
-        if _FIGURES_TAG in tags:
-            words = comparison(json.loads(tags[_FIGURES_TAG]))
-            if words:
-                registry.tag(version, {GATE_TAG: words})
+        words = comparison(json.loads(tags.get(_FIGURES_TAG, "{}")))
+        asked = tags.get(_SHOWN_QUESTION_TAG)
+        new = {GATE_TAG: words, QUESTION_TAG: asked}
+        registry.tag(version, {key: value for key, value in new.items() if value})
         for key in tags:
-            delete = registry.client.delete_model_version_tag
+            delete = client.delete_model_version_tag
             retry_on_conflict(delete, registry.name, version.version, key)
     return sentences
+
+
+def _shown_events(registry: Registry) -> dict[str, str]:
+    tags = registry.tags().items()
+    return {key: text for key, text in tags if key.startswith(events.SHOWN_EVENT_TAG)}
 
 
 def _outdated_tags(registry: Registry) -> Iterator[tuple[ModelVersion, dict[str, str]]]:
     """Yield versions with the tags to remove; what has no other place stays where it is."""
     for version in registry.versions():
-        tags = {key: value for key, value in version.tags.items() if key in _IN_THE_EVENT}
+        moved = (*_IN_THE_EVENT, _SHOWN_QUESTION_TAG)
+        tags = {key: value for key, value in version.tags.items() if key in moved}
         of_model = {
             key: value
             for key, value in version.tags.items()

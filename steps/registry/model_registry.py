@@ -22,8 +22,8 @@ from mlflow.tracking import MlflowClient
 
 from steps.errors import TrackingError
 from steps.registry import events
-from steps.registry.events import DESCRIPTION_LIMIT, EVENT_TAG
-from steps.registry.logged_model import comparison
+from steps.registry.events import DESCRIPTION_LIMIT, EVENT_TAG, HIDDEN
+from steps.registry.logged_model import comparison, link
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
@@ -32,10 +32,12 @@ ALIASES = {"Staging": "staging", "Production": CHAMPION}
 
 DIGEST_TAG = "detector_sha256"
 STAGE_TAG = "stage"
+QUESTION_TAG, REFUSAL_TAG = f"{HIDDEN}gate.question", "gate.refusal"
+"""Tags of a refused version: what was asked, for programs, and why the answer was no."""
 PROMOTION_TAG = "promotion."
 GATE_TAG = f"{PROMOTION_TAG}gate"
 """The gate's figures of the last promotion of a version, in words."""
-_ONLY_IN_THE_EVENT = ("version", "figures", "limits", "frozen_digest")
+_ONLY_IN_THE_EVENT = ("version", "forced", "figures", "limits", "frozen_digest")
 """What is not repeated among a promoted version's tags."""
 
 _FIRST = ("Production", "Staging")
@@ -107,6 +109,7 @@ class Registry:
         create = self.client.create_model_version
         version = retry_on_conflict(create, self.name, model_uri, run_id=run_id, tags=tags)
         version = self._only(version)
+        link(version)
         self.challenge(version)
         self.introduce()
         return version
@@ -295,14 +298,9 @@ class Registry:
                 raise
             self.has_stages = False
 
-    def set_event(self, key: str, event: Mapping[str, Any]) -> None:
-        """Write an event of the history, under the key of its tag."""
-        text = events.written(event)
-        retry_on_conflict(self.client.set_registered_model_tag, self.name, key, text)
-
     def _record(self, entry: dict[str, Any]) -> None:
         key = f"{EVENT_TAG}{entry['at']}.{uuid4().hex[:6]}"
-        self.set_event(key, entry)
+        retry_on_conflict(self.client.set_registered_model_tag, self.name, key, json.dumps(entry))
         self.introduce()
 
     def _set_alias(self, alias: str, version: ModelVersion) -> None:
@@ -334,7 +332,7 @@ def resolve(model: str, registered_model: str) -> tuple[str, str]:
 def promotion_tags(event: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags that a promoted version gets: who, when, why, and the gate's figures."""
     kept = {key: value for key, value in event.items() if key not in _ONLY_IN_THE_EVENT}
-    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in kept.items()}
+    texts = {key: "none" if value is None else str(value) for key, value in kept.items()}
     tags = {f"{PROMOTION_TAG}{key}": text for key, text in texts.items()}
     words = comparison(event.get("figures") or {})
     return {**tags, GATE_TAG: words} if words else tags

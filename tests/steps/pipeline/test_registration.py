@@ -64,6 +64,7 @@ def test_a_version_has_few_tags_and_its_logged_model_the_metrics_and_parameters(
     assert set(version.tags) == {DIGEST_TAG, "detector", "auc_matched"}
     assert version.tags["auc_matched"] == "0.75 (0.70 to 0.80)"
     model = logged_model.model_of(version)
+    assert not logged_model.is_unlinked(version)
     assert model.params["training.epochs"] == "3"
     assert model.params["training.learning_rate"] == "0.001235"
     expected = {"C.auc": 0.75, "training.held_out_recall": 0.3518850987432675}
