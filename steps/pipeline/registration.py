@@ -87,6 +87,7 @@ def register(
     """Log the detector and its card to the active run; return it as a new version, a challenger."""
     digest, training = detector_digest(folder), facts_of_training(folder)
     settings = {name: readable(value) for name, value in training.items() if not is_figure(name)}
+    runs.log_params(settings)  # pages that compare versions show those of their runs
     model = pyfunc.log_model(folder, {DIGEST_TAG: digest}, settings)
     evaluation = evaluation_of(folder, workspace)
     figures = {name: value for name, value in training.items() if is_figure(name)}

@@ -116,7 +116,7 @@ def _takes_metrics(registry: Registry, version: ModelVersion) -> bool:
 def _move_to_model(registry: Registry, version: ModelVersion, tags: dict[str, str]) -> None:
     """Log metrics and parameters that are tags to the logged model."""
     model = model_of(version)
-    if model is None:
+    if model is None or version.run_id is None:
         return
     figures = {key: value for key, value in tags.items() if key.startswith(METRIC_TAG)}
     figures |= {key: value for key, value in tags.items() if is_figure(key)}

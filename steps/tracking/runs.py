@@ -65,6 +65,14 @@ class Judged:
     dataset_digest: str | None = None
 
 
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",  # else its pages are those for agents
+    MLFLOW_RUN_NOTE: "Detectors of image forgery. A run named `pipeline` or `main` has the steps "
+    "of one pipeline as children, and their settings and main figures: tick two to compare them.",
+}
+"""What an experiment gets that was given nothing of the kind."""
+_SHARED_EXPERIMENT = "0"
+
 Unfinished = Callable[[Any, Workspace], str | None]
 """Returns the id of the run that a step would continue with these settings, or None."""
 
@@ -91,6 +99,17 @@ def choose_store() -> None:
         mlflow.set_tracking_uri(f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}")
 
 
+def introduce_experiment(experiment_id: str) -> None:
+    """Have an experiment say what it is, unless it does, or is the one that everybody shares."""
+    if experiment_id == _SHARED_EXPERIMENT:
+        return
+    client = MlflowClient()
+    known = client.get_experiment(experiment_id).tags
+    for key, value in EXPERIMENT_TAGS.items():
+        if key not in known:
+            client.set_experiment_tag(experiment_id, key, value)
+
+
 @contextmanager
 def step_run(
     settings: StepSettings, workspace: Workspace, unfinished: Unfinished | None = None
@@ -105,6 +124,7 @@ def step_run(
         run = opened
         stack.enter_context(_sampled(run))
         try:
+            introduce_experiment(opened.info.experiment_id)
             if unfinished:
                 run = _continued(unfinished(settings, workspace), workspace, stack) or opened
             log_settings(settings)

@@ -37,6 +37,16 @@ def test_a_refused_run_is_finished_and_a_broken_one_failed(
     assert newest_run().info.status == status
 
 
+def test_an_experiment_says_what_it_is_unless_somebody_said_so(tracking_store, workspace):
+    client, experiment = MlflowClient(), mlflow.get_experiment_by_name("e")
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "ours")
+    with runs.step_run(RollbackSettings(), workspace):
+        pass
+    tags = client.get_experiment(experiment.experiment_id).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert tags["mlflow.note.content"] == "ours"
+
+
 @pytest.fixture
 def without_champion(tracking_store, tmp_path, monkeypatch):
     """A registry whose champion was deleted by hand: the gate refuses to name another."""
