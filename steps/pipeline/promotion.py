@@ -22,20 +22,15 @@ from forgery_pyfunc.errors import ForgeryError
 from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.pipeline import frozen_set
 from steps.registry.logged_model import metrics_of, readable
-from steps.registry.model_registry import (
-    CHALLENGER,
-    CHAMPION,
-    QUESTION_TAG,
-    REFUSAL_TAG,
-    Registry,
-    number,
-)
+from steps.registry.model_registry import CHALLENGER, CHAMPION, Registry, number
 from steps.settings.configuration import Workspace
 from steps.settings.entities import PromoteSettings
 from steps.tracking import parent_run, runs
 
 logger = logging.getLogger(__name__)
 
+QUESTION_TAG, REFUSAL_TAG = "gate.question", "gate.refusal"
+"""Tags of a refused version: what was asked, and why the answer was no."""
 REFUSAL_LIMIT = 2000
 """Characters of a reason; an event of the history holds it beside figures and limits, in 5000."""
 

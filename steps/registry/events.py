@@ -9,9 +9,7 @@ from typing import Any
 
 from steps.registry.logged_model import comparison
 
-HIDDEN = "mlflow.forgery."
-"""Beginning of the keys of tags that programs read, and that MLflow's pages leave out."""
-EVENT_TAG = f"{HIDDEN}event."
+EVENT_TAG = "mlflow.forgery.event."
 SHOWN_EVENT_TAG = "event."
 """Under which earlier versions of this project wrote events, for all to see."""
 SHOWN = 10

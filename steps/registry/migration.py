@@ -25,7 +25,6 @@ from steps.registry.logged_model import (
 )
 from steps.registry.model_registry import (
     GATE_TAG,
-    QUESTION_TAG,
     Registry,
     is_absent,
     number,
@@ -38,7 +37,6 @@ _IN_THE_EVENT = (
     *(f"promotion.{key}" for key in ("limits", "version", "frozen_digest", "forced")),
 )
 """Tags of a promoted version that the event of its promotion holds too."""
-_SHOWN_QUESTION_TAG = "gate.question"
 
 
 def outdated(registry: Registry) -> list[str]:
@@ -70,9 +68,8 @@ def migrate(registry: Registry) -> list[str]:
     for version, tags in _outdated_tags(registry):
         _move_to_model(registry, version, tags)
         words = comparison(json.loads(tags.get(_FIGURES_TAG, "{}")))
-        asked = tags.get(_SHOWN_QUESTION_TAG)
-        new = {GATE_TAG: words, QUESTION_TAG: asked}
-        registry.tag(version, {key: value for key, value in new.items() if value})
+        if words:
+            registry.tag(version, {GATE_TAG: words})
         for key in tags:
             delete = client.delete_model_version_tag
             retry_on_conflict(delete, registry.name, version.version, key)
@@ -87,8 +84,7 @@ def _shown_events(registry: Registry) -> dict[str, str]:
 def _outdated_tags(registry: Registry) -> Iterator[tuple[ModelVersion, dict[str, str]]]:
     """Yield versions with the tags to remove; what has no other place stays where it is."""
     for version in registry.versions():
-        moved = (*_IN_THE_EVENT, _SHOWN_QUESTION_TAG)
-        tags = {key: value for key, value in version.tags.items() if key in moved}
+        tags = {key: value for key, value in version.tags.items() if key in _IN_THE_EVENT}
         of_model = {
             key: value
             for key, value in version.tags.items()

@@ -22,7 +22,7 @@ from mlflow.tracking import MlflowClient
 
 from steps.errors import TrackingError
 from steps.registry import events
-from steps.registry.events import DESCRIPTION_LIMIT, EVENT_TAG, HIDDEN
+from steps.registry.events import DESCRIPTION_LIMIT, EVENT_TAG
 from steps.registry.logged_model import comparison, link
 
 CHALLENGER = "challenger"
@@ -32,8 +32,6 @@ ALIASES = {"Staging": "staging", "Production": CHAMPION}
 
 DIGEST_TAG = "detector_sha256"
 STAGE_TAG = "stage"
-QUESTION_TAG, REFUSAL_TAG = f"{HIDDEN}gate.question", "gate.refusal"
-"""Tags of a refused version: what was asked, for programs, and why the answer was no."""
 PROMOTION_TAG = "promotion."
 GATE_TAG = f"{PROMOTION_TAG}gate"
 """The gate's figures of the last promotion of a version, in words."""

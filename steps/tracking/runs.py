@@ -66,7 +66,7 @@ class Judged:
 
 
 EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",  # else its pages are those for agents
+    "mlflow.experimentKind": "custom_model_development",
     MLFLOW_RUN_NOTE: "Detectors of image forgery. A run named `pipeline` or `main` has the steps "
     "of one pipeline as children, and their settings and main figures: tick two to compare them.",
 }
