@@ -64,7 +64,9 @@ def test_the_evaluation_has_its_data_set_a_table_and_pages(trained, store):
     (data,) = run.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("demo", ingested["digest"][:36])
     with tracking(trained.environment["MLFLOW_TRACKING_URI"]):
-        table = mlflow.load_table("figures_by_condition.json", run_ids=[run.info.run_id])
+        table = store.load_table(
+            run.info.experiment_id, "figures_by_condition.json", run_ids=[run.info.run_id]
+        )
     figures = json.loads((trained.root / "reports/metrics.json").read_text())
     of_c = table.set_index("condition").loc["C"]
     assert of_c["auc"] == pytest.approx(figures["C"]["auc"], abs=1e-4)
