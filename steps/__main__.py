@@ -12,7 +12,7 @@ from forgery_pyfunc.errors import ForgeryError
 from steps import console
 from steps.errors import SettingsError, exit_status
 from steps.settings.configuration import ConfigurationManager, entity_of
-from steps.tracking import runs
+from steps.tracking import parent_run, runs
 
 logger = logging.getLogger("steps")
 
@@ -20,14 +20,18 @@ WORKSPACE = "workspace"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the step and return its exit status; print one sentence where it fails."""
+    """Run the step and return its exit status; print one sentence where it fails.
+
+    Under `mlflow run`, to which every status but 0 is a failure, a refusal by the gate ends with 0.
+    """
     step = arguments[0] if arguments else ""
     console.configure(step)
+    is_project_run = runs.is_project_run()
     try:
         run_step(step, read_options(arguments[1:]))
     except ForgeryError as error:
         print(f"{step}: {error}", file=sys.stderr)
-        return exit_status(error)
+        return exit_status(error, is_project_run)
     return 0
 
 
@@ -41,7 +45,10 @@ def run_step(step: str, options: dict[str, str]) -> None:
     try:
         runs.configure(manager.config.experiment)
         unfinished = getattr(module, "unfinished_run", None)
-        with runs.step_run(settings, workspace, unfinished):
+        with (
+            runs.step_run(settings, workspace, unfinished) as run,
+            parent_run.joined(run, settings, workspace),
+        ):
             module.run(settings, workspace)
     except (MlflowException, OSError) as error:
         raise runs.translated(error) from error

@@ -32,11 +32,16 @@ EXIT_BAD_SETTINGS = 2
 EXIT_REFUSED = 3
 
 
-def exit_status(error: ForgeryError) -> int:
-    """Return the exit status of a process that ends with this error."""
+def exit_status(error: ForgeryError, is_project_run: bool = False) -> int:
+    """Return the exit status of a process that ends with this error.
+
+    `mlflow run` takes every status but 0 for a failure, and a refusal is none: there it is 0.
+    """
     if isinstance(error, SettingsError):
         return EXIT_BAD_SETTINGS
-    return EXIT_REFUSED if isinstance(error, GateRefusedError) else EXIT_FAILED
+    if isinstance(error, GateRefusedError):
+        return 0 if is_project_run else EXIT_REFUSED
+    return EXIT_FAILED
 
 
 def first_line(error: BaseException) -> str:

@@ -106,8 +106,10 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 def run_child(step: str, parameters: dict[str, str], parent_id: str) -> None:
     """Run one entry point as a child run, in the environment that is already active.
 
+    A refusal by the gate is no failure.
+
     Raises:
-        StepFailedError: naming the step and its reason. A refusal by the gate is no failure.
+        StepFailedError: naming the step and its reason.
     """
     try:
         mlflow.projects.run(
@@ -116,9 +118,10 @@ def run_child(step: str, parameters: dict[str, str], parent_id: str) -> None:
     except ExecutionException as error:
         tags = newest_child(parent_id).data.tags
         reason = tags.get(REASON_TAG, "its output above says why")
-        if tags.get(OUTCOME_TAG) != REFUSED:
-            raise StepFailedError(f"{step} failed: {reason}") from error
-        logger.warning("%s: %s; the current champion remains", step, reason)
+        raise StepFailedError(f"{step} failed: {reason}") from error
+    tags = newest_child(parent_id).data.tags
+    if tags.get(OUTCOME_TAG) == REFUSED:
+        logger.warning("%s: %s; the current champion remains", step, tags[REASON_TAG])
 
 
 def newest_child(parent_id: str) -> Run:

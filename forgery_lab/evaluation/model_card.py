@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
+from markdown_it import MarkdownIt
 
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import report
@@ -20,6 +21,8 @@ from forgery_lab.sources.photograph_table import REPOSITORIES
 from forgery_lab.sources.source import Source
 
 TEMPLATE = "model_card.md.j2"
+PAGE = "model_card.html"
+"""The card as a page, for viewers that show Markdown as plain text, such as MLflow's."""
 COLUMNS = ("auc", "tpr_at_5_fpr", "balanced_accuracy", "coverage")
 
 LICENCES = {
@@ -66,6 +69,15 @@ def render(
         declined=_declined(detector),
     )
     return card.strip() + "\n"
+
+
+def page(card: str) -> str:
+    """Return a card, Markdown, as an HTML page; HTML inside the card is shown as text."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
+    markdown.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    template = report.environment().get_template(f"{PAGE}.j2")
+    return template.render(card=markdown.render(card))
 
 
 def _declined(detector: Description) -> list[tuple[DeclinedFigures | None, ...]]:

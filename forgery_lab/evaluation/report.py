@@ -381,6 +381,27 @@ def values_of(figures: ConditionFigures) -> dict[str, float | None]:
     return {**found, **at_t_hi, **counts}
 
 
+def table(evaluation: Evaluation) -> pd.DataFrame:
+    """Return a row per condition: counts, and the metrics of the page with their intervals."""
+    rows = []
+    for condition, figures in evaluation.protocols.items():
+        row: dict[str, str | int | float | None] = {
+            "condition": condition.name,
+            "images": figures.images,
+            "forged": figures.forged,
+        }
+        for name in (*COLUMNS, *(name for names in DECISIONS.values() for name in names)):
+            estimate = figures.metrics.get(name)
+            row[name] = _rounded(estimate.value) if estimate else None
+            row[f"{name} 95 %"] = interval(estimate)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
 def curves(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     """Return the points of each curve as tables named like "C_roc", for DVC and MLflow."""
     return {

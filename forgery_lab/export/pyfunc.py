@@ -1,6 +1,7 @@
 """A detector folder as an MLflow pyfunc: logged from code, with `forgery_pyfunc` inside."""
 
 import io
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -72,13 +73,18 @@ def save_model(detector: Path, path: Path, metadata: dict[str, Any] | None = Non
     mlflow.pyfunc.save_model(path=path, **_parts(detector, metadata))
 
 
-def log_model(detector: Path, metadata: dict[str, Any] | None = None) -> ModelInfo:
-    """Log the detector to the active run and return what MLflow knows of it.
+def log_model(
+    detector: Path, metadata: dict[str, Any] | None = None, params: dict[str, str] | None = None
+) -> ModelInfo:
+    """Log the detector to the active run, with its parameters; return what MLflow knows of it.
+
+    The model is called as the detector is, but for characters that MLflow refuses.
 
     Raises:
         ModelError: `detector` is not a detector folder.
     """
-    return mlflow.pyfunc.log_model(name="model", **_parts(detector, metadata))
+    name = re.sub(r"[^\w -]", "-", read_description(detector)["name"]) or "detector"
+    return mlflow.pyfunc.log_model(name=name, params=params, **_parts(detector, metadata))
 
 
 def _parts(detector: Path, metadata: dict[str, Any] | None) -> dict[str, Any]:

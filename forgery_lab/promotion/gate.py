@@ -120,6 +120,18 @@ class Judgement:
         ]
         return "\n".join([head, *rows, *self.notes])
 
+    def markdown(self) -> str:
+        """Return the comparison as a Markdown table with its notes; nothing was compared: empty."""
+        if not self.lines:
+            return ""
+        head = ["| | champion | challenger | limit |", "| --- | ---: | ---: | --- |"]
+        rows = [
+            f"| {one.what} | {one.champion:.3f} | {one.challenger:.3f} | {one.limit}"
+            f"{', **exceeded**' if one.refusal else ''} |"
+            for one in self.lines
+        ]
+        return "\n".join([*head, *rows, *(f"\n{note}" for note in self.notes)])
+
     def to_json(self) -> str:
         """Return everything as JSON; what is not a number is null."""
         values = {"passed": self.passed, "reason": self.reason, **asdict(self)}

@@ -9,6 +9,7 @@ import click
 from mlflow.exceptions import MlflowException
 
 from forgery_pyfunc.errors import ForgeryError
+from steps.registry.events import in_words
 from steps.registry.model_registry import Registry
 from steps.settings.configuration import ConfigurationManager
 from steps.tracking import runs
@@ -22,7 +23,11 @@ def opened() -> ConfigurationManager:
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Bring aliases, tags and stages into agreement.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Bring aliases, tags and stages into agreement, and old registries up to date.",
+)
 def doctor(repair: bool) -> None:
     """Check tracking, registry, artefacts, DVC remotes, clock and disk.
 
@@ -62,12 +67,4 @@ def history(as_json: bool) -> None:
 def line(event: dict[str, Any]) -> str:
     """Return an event as a line for people."""
     head = f"{event['at'][:19]}Z  {event['by']:12}{event.get('action', 'promote'):9}"
-    if "version" not in event:
-        return f"{head}{event['reason']}"
-    before = event.get("from_version")
-    text = f"{head}version {event['version']} to {event['to']}"
-    text += f", after version {before}" if before else ""
-    figures = event.get("figures") or {}
-    if "challenger.AUC" in figures:
-        text += f", AUC {figures['challenger.AUC']:.3f} against {figures['champion.AUC']:.3f}"
-    return f"{text}: {event['reason']}" if event.get("reason") else text
+    return f"{head}{in_words(event)}"

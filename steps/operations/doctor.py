@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from steps.errors import first_line
+from steps.registry import migration
 from steps.registry.model_registry import CHAMPION, Registry, number
 from steps.settings.configuration import PROJECT_ROOT, Workspace
 from steps.tracking.runs import is_unauthorised
@@ -115,12 +116,19 @@ def _get(path: str) -> requests.Response | None:
 
 
 def registry(models: Registry, repair: bool) -> Finding:
-    """Return whether aliases, tags and stages agree; with `repair`, make them."""
-    result = models.repair() if repair else models.drift()
-    if result and repair:
-        return Finding("registry", f"repaired: {'; '.join(result)}")
-    remedy = "run `forgery doctor --repair`" if result else ""
-    return Finding("registry", "; ".join(result) or "aliases, tags and stages agree", remedy)
+    """Return whether aliases, tags and stages agree; with `repair`, make them.
+
+    A registry of an earlier version works as it is; `repair` brings it to the present layout.
+    """
+    if repair:
+        repaired = [*models.repair(), *migration.migrate(models)]
+        if repaired:
+            return Finding("registry", f"repaired: {'; '.join(repaired)}")
+    drift, old = models.drift(), migration.outdated(models)
+    remedy = "run `forgery doctor --repair`" if drift else ""
+    result = "; ".join(drift) or "aliases, tags and stages agree"
+    hint = f" (`forgery doctor --repair` tidies up: {'; '.join(old)})" if old else ""
+    return Finding("registry", f"{result}{hint}", remedy)
 
 
 def champion(models: Registry) -> Finding:

@@ -9,6 +9,8 @@ from pathlib import Path, PurePath
 
 import mlflow
 import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.models import Model
 
 from forgery_lab.data import folders
 from forgery_lab.evaluation import (
@@ -36,13 +38,22 @@ from forgery_lab.progress import shown
 from forgery_pyfunc.detector import CARD_FILE, FIGURES_FILE
 from steps.errors import SettingsError
 from steps.pipeline import folds
+from steps.registry import logged_model
 from steps.settings.configuration import Workspace
 from steps.settings.entities import EvaluateSettings
-from steps.tracking import runs
+from steps.tracking import parent_run, runs
+from steps.tracking.runs import Judged
 
 logger = logging.getLogger(__name__)
 
 OWN = "the detector of this workspace"
+TABLE = "figures_by_condition.json"
+"""The figures as a table, which MLflow's pages show, also of several runs side by side."""
+OF_PIPELINE = {
+    *("B.auc", "C.auc", "C.precision", "C.recall", "C.f1", "control.auc", "D.auc", "D.f1"),
+    *("C.precision_at_half", "C.recall_at_half", "C.f1_at_half"),
+}
+"""Figures by which pipelines are compared: their parent runs have them."""
 
 
 def evaluate(settings: EvaluateSettings, workspace: Workspace) -> None:
@@ -86,7 +97,9 @@ def evaluate(settings: EvaluateSettings, workspace: Workspace) -> None:
         images = mistakes.worst_and_best(predictions, workspace.path("raw"), options)
         write(evaluation, predictions, images, workspace)
         write_card(evaluation, model, workspace)
-    log(evaluation, workspace)
+        judged = registered(model) if settings.model else None
+    log_data(evaluation, workspace)
+    log(evaluation, workspace, judged)
 
 
 @contextmanager
@@ -129,6 +142,7 @@ def judge_elsewhere(
     """Return the figures of protocol E on one other data set."""
     with shown(f"reading {name}", "files") as progress:
         rows, refused = folders.elsewhere(folder, options.workers, progress)
+    runs.log_input(from_pandas(rows[["path", "label"]], source=str(folder), name=name), "elsewhere")
     with shown(f"scoring {name}", "images") as progress:
         figures = protocols.judge_elsewhere(
             model.path, name, rows, folder, model.training, options, progress
@@ -228,18 +242,43 @@ def write_card(evaluation: Evaluation, model: DetectorFolder, workspace: Workspa
         return
     card = model_card.render(model.description, evaluation, model_card.about_data(evaluation))
     write_whole(workspace.path("evaluation") / CARD_FILE, card)
+    write_whole(workspace.path("evaluation") / model_card.PAGE, model_card.page(card))
 
 
-def log(evaluation: Evaluation, workspace: Workspace) -> None:
-    """Log figures to the run; say what the model learnt, and where the report tells the rest."""
+def registered(model: DetectorFolder) -> str | None:
+    """Return the id of the logged model in a folder, or None where this server lacks it."""
+    known = logged_model.existing(Model.load(str(model.path)).model_id)
+    return known.model_id if known else None
+
+
+def log_data(evaluation: Evaluation, workspace: Workspace) -> None:
+    """Log the data set of the workspace, by which evaluations on the same data are found."""
+    source = json.loads(workspace.path("ingest_report").read_text("utf-8"))["source"]
+    frame = pd.read_parquet(workspace.path("splits"), columns=["path", "label", "kind", "split"])
+    data = evaluation.data
+    if data is not None:
+        known = from_pandas(frame, source=source, name=data.name, digest=data.digest[:36])
+        runs.log_input(known, context="evaluate")
+
+
+def log(evaluation: Evaluation, workspace: Workspace, model_id: str | None = None) -> None:
+    """Log figures to the run and the logged model, and say what the model learnt."""
+    data = evaluation.data
+    of = Judged(model_id, data.name, data.digest[:36]) if model_id and data else None
+    if model_id:
+        runs.log_input_model(model_id)
     for condition, figures in report.values(evaluation).items():
-        known = {f"{condition}.{name}": value for name, value in figures.items()}
-        runs.log_metrics({name: value for name, value in known.items() if value is not None})
+        named = {f"{condition}.{name}": value for name, value in figures.items()}
+        known = {name: value for name, value in named.items() if value is not None}
+        runs.log_metrics(known, of=of)
+        parent_run.show({name: value for name, value in known.items() if name in OF_PIPELINE})
     for other in evaluation.elsewhere:
         rate = other.false_positives.value
         if rate is not None:
             runs.log_metrics({f"E.{other.name}.false_positive_rate": rate})
     runs.log_artifacts(workspace.path("evaluation"), "evaluation")
+    runs.log_table(report.table(evaluation), TABLE)
+    runs.describe("\n\n".join(one.text for one in report.in_words(evaluation)))
     logger.info("%s", report.learnt(evaluation))
     asked_for = [one.text for one in report.elsewhere_in_words(evaluation)]
     for text in (*asked_for, *evaluation.notes):

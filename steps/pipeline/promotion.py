@@ -8,21 +8,25 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import NoReturn
 
 import mlflow
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities.model_registry import ModelVersion
 
 from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.progress import shown
 from forgery_lab.promotion import gate
 from forgery_lab.promotion.gate import Judgement, PromotionLimits
+from forgery_lab.sources.source import Source
 from forgery_pyfunc.errors import ForgeryError
 from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
 from steps.pipeline import frozen_set
+from steps.registry.logged_model import metrics_of, readable
 from steps.registry.model_registry import CHALLENGER, CHAMPION, Registry, number
 from steps.settings.configuration import Workspace
 from steps.settings.entities import PromoteSettings
-from steps.tracking import runs
+from steps.tracking import parent_run, runs
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,10 @@ QUESTION_TAG, REFUSAL_TAG = "gate.question", "gate.refusal"
 """Tags of a refused version: what was asked, and why the answer was no."""
 REFUSAL_LIMIT = 2000
 """Characters of a reason; an event of the history holds it beside figures and limits, in 5000."""
+
+PASSED_METRIC = "gate.passed"
+"""1 where a version may replace the champion, else 0; also for one that was forced."""
+NOT_JUDGED = Judgement(("it was not judged",))
 
 
 def promote(settings: PromoteSettings, workspace: Workspace) -> None:
@@ -47,10 +55,10 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
         return
     asked, objections = question(settings, champion), objection(settings, registry, champion)
     if objections and not settings.force:
-        raise refusal(version, "; ".join(objections))
+        refuse(version, "; ".join(objections))
     if version.tags.get(QUESTION_TAG) == asked and not settings.force:
         before = version.tags.get(REFUSAL_TAG, "refused by the gate")
-        raise refusal(version, f"{before} (as judged before)")
+        refuse(version, f"{before} (as judged before)")
     try:
         judgement = judge(settings, workspace, registry, version, champion)
     except ForgeryError as error:  # a champion whose files are lost can be replaced by force
@@ -63,18 +71,20 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
         if judgement.lasting:
             reason = judgement.reason[:REFUSAL_LIMIT]
             registry.tag(version, {QUESTION_TAG: asked, REFUSAL_TAG: reason})
-        raise refusal(version, judgement.reason)
+        refuse(version, judgement.reason, judgement)
     check_champion(registry, champion, version)
     forced = f"forced, because {settings.reason}, although " if not judgement.passed else ""
     audit |= {
         "forced": not judgement.passed,
         "reason": (forced + judgement.reason)[:REFUSAL_LIMIT],
-        "figures": judgement.figures,
+        "figures": {name: float(readable(one)) for name, one in judgement.figures.items()},
         "limits": asdict(limits(settings)),
         "frozen_digest": settings.frozen_digest,
     }
     registry.move(version, settings.stage, audit)
-    logger.info("version %d is now in %s: %s", number(version), settings.stage, audit["reason"])
+    sentence = f"version {number(version)} is now in {settings.stage}: {audit['reason']}"
+    conclude(runs.PROMOTED, sentence, judgement)
+    logger.info("%s", sentence)
 
 
 def to_production(settings: PromoteSettings, version: int | None = None) -> PromoteSettings:
@@ -120,9 +130,19 @@ def limits(settings: PromoteSettings) -> PromotionLimits:
     return PromotionLimits(**{name: getattr(settings, name) for name in names})
 
 
-def refusal(version: ModelVersion, reason: str) -> GateRefusedError:
-    """Return the error that ends a promotion with exit status 3."""
-    return GateRefusedError(f"version {number(version)} is not promoted: {reason}")
+def refuse(version: ModelVersion, reason: str, judgement: Judgement = NOT_JUDGED) -> NoReturn:
+    """Note the refusal in the active run, and end the promotion: a refusal is an outcome."""
+    sentence = f"version {number(version)} is not promoted: {reason}"
+    conclude(runs.REFUSED, sentence, judgement)
+    raise GateRefusedError(sentence)
+
+
+def conclude(outcome: str, sentence: str, judgement: Judgement) -> None:
+    """Say in the active run how the promotion ended: tags, a metric and the description."""
+    parent_run.set_outcome(outcome, sentence)
+    for log_metrics in (runs.log_metrics, parent_run.show):
+        log_metrics({PASSED_METRIC: float(judgement.passed)})
+    runs.describe(f"**{outcome.capitalize()}**: {sentence}.\n\n{judgement.markdown()}".strip())
 
 
 def judge(
@@ -138,6 +158,10 @@ def judge(
         TrackingError: the files of one of the two could not be downloaded.
     """
     frozen = frozen_set.ensure(settings.frozen, settings.frozen_digest, workspace)
+    rows = frozen.frame[["path", "label", "kind"]]
+    source = Source.parse(settings.frozen).public_name
+    data = from_pandas(rows, source=source, name="frozen test set", digest=frozen.digest[:36])
+    runs.log_input(data, context="gate")
     with ExitStack() as stack:
         challenger = fetch(registry, version, stack)
         other = fetch(registry, champion, stack) if champion is not None else None
@@ -146,16 +170,15 @@ def judge(
                 challenger, other, frozen, limits(settings), settings.seed, settings.draws, progress
             )
     if champion is None and judgement.passed:
-        known = ", ".join(headline(version.tags)) or "unknown"
+        known = ", ".join(headline(metrics_of(version))) or "unknown"
         logger.warning("there is no champion to compare with; scores of this version: %s", known)
     return judgement
 
 
-def headline(tags: Mapping[str, str]) -> list[str]:
+def headline(metrics: Mapping[str, float]) -> list[str]:
     """Return the figures of a version that a person asks for first, such as "C.auc 0.77"."""
-    names = ("auc", "accuracy", "precision", "recall", "f1")
-    found = {name: tags.get(f"metric.C.{name}") for name in names}
-    return [f"C.{name} {float(value):.2f}" for name, value in found.items() if value]
+    names = [f"C.{name}" for name in ("auc", "accuracy", "precision", "recall", "f1")]
+    return [f"{name} {metrics[name]:.2f}" for name in names if name in metrics]
 
 
 def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> DetectorFolder:
@@ -195,7 +218,7 @@ def check_champion(registry: Registry, judged: ModelVersion | None, version: Mod
     now = registry.by_alias(CHAMPION)
     before, after = (number(one) if one is not None else None for one in (judged, now))
     if before != after:
-        raise refusal(
+        refuse(
             version,
             f"the champion is now version {after}, but the gate compared with "
             f"{'none' if before is None else f'version {before}'}; promote again",

@@ -4,12 +4,13 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from forgery import SHIPPED
-from forgery_lab.evaluation import model_card, report, results
+from forgery_lab.evaluation import conditions, model_card, report, results
 from forgery_lab.evaluation.results import Evaluation
 from forgery_lab.export import pyfunc
 from forgery_lab.export.detector_folder import Description
@@ -24,12 +25,17 @@ from forgery_pyfunc.detector import (
 )
 from steps.errors import GateRefusedError
 from steps.pipeline import promotion
+from steps.registry.logged_model import TRAINING, is_figure, readable
 from steps.registry.model_registry import CHAMPION, DIGEST_TAG, Registry, number
 from steps.settings.configuration import Workspace
 from steps.settings.entities import PromoteSettings
 from steps.tracking import runs
+from steps.tracking.runs import Judged
 
 logger = logging.getLogger(__name__)
+
+HEADLINE_TAG = "auc_matched"
+"""The AUC under protocol C with its interval, for people; metrics are the logged model's."""
 
 
 def register_detector(detector: Path | None, gate: PromoteSettings, workspace: Workspace) -> None:
@@ -80,16 +86,39 @@ def register(
     folder: Path, registry: Registry, workspace: Workspace, tags: Mapping[str, str] | None = None
 ) -> ModelVersion:
     """Log the detector and its card to the active run; return it as a new version, a challenger."""
-    digest = detector_digest(folder)
-    model = pyfunc.log_model(folder, {DIGEST_TAG: digest})
+    digest, training = detector_digest(folder), facts_of_training(folder)
+    settings = {name: readable(value) for name, value in training.items() if not is_figure(name)}
+    runs.log_params(settings)  # pages that compare versions show those of their runs
+    model = pyfunc.log_model(folder, {DIGEST_TAG: digest}, settings)
     evaluation = evaluation_of(folder, workspace)
-    runs.log_text(card(folder, evaluation), CARD_FILE)
-    tags = {DIGEST_TAG: digest, **facts(folder), **scores(evaluation), **(tags or {})}
+    figures = {name: value for name, value in training.items() if is_figure(name)}
+    runs.log_metrics(scores(evaluation), of=judged(model.model_id, evaluation))
+    runs.log_metrics(figures, of=Judged(model.model_id))
+    text = card(folder, evaluation)
+    runs.log_text(text, CARD_FILE)
+    runs.log_text(model_card.page(text), model_card.PAGE)
+    tags = {**headline(evaluation), **facts(folder), **(tags or {}), DIGEST_TAG: digest}
     version = registry.create(model.model_uri, model.run_id, tags)
-    sentences = [one.text for one in report.in_words(evaluation)] if evaluation else []
-    registry.describe(version, "\n\n".join(sentences) or "not evaluated")
+    registry.describe(version, in_words(evaluation))
     logger.info("registered version %d of %s as challenger", number(version), registry.name)
     return version
+
+
+def in_words(evaluation: Evaluation | None) -> str:
+    """Return the description of a version; what it does elsewhere is in its card."""
+    if evaluation is None:
+        return "not evaluated"
+    alone = evaluation.model_copy(update={"elsewhere": []})
+    sentences = [one.text for one in report.in_words(alone)]
+    if evaluation.elsewhere:
+        sentences.append(f"`{model_card.PAGE}` on the source run has the figures on other data.")
+    return "\n\n".join(sentences)
+
+
+def judged(model_id: str | None, evaluation: Evaluation | None) -> Judged:
+    """Return whose the figures of an evaluation are, and on which data set, as far as known."""
+    data = evaluation.data if evaluation else None
+    return Judged(model_id, data.name, data.digest[:36]) if data else Judged(model_id)
 
 
 def detector_digest(folder: Path) -> str:
@@ -129,11 +158,11 @@ def card(folder: Path, evaluation: Evaluation | None) -> str:
 
 
 def provenance_of_training(workspace: Workspace) -> dict[str, str]:
-    """Return the run that trained the workspace's detector and DVC's digests, as far as known."""
-    training = training_run(workspace)
+    """Return the run that trained the workspace's detector, and DVC's digest of the data."""
+    training, data = training_run(workspace), f"dvc.{workspace.paths.raw}"
     tags = {"training_run_id": training} if training else {}
-    known = runs.provenance(workspace).items()
-    return {**tags, **{name: value for name, value in known if name.startswith("dvc.")}}
+    known = runs.provenance(workspace)
+    return {**tags, data: known[data]} if data in known else tags
 
 
 def training_run(workspace: Workspace) -> str | None:
@@ -153,25 +182,40 @@ def training_run(workspace: Workspace) -> str | None:
 
 
 def facts(folder: Path) -> dict[str, str]:
-    """Return the tags of a version: its name, how it was trained, by which code, on which data."""
+    """Return the tags of a version: the detector's name, by which code it was made, of what."""
     description = Description.read(folder)
-    training = flat(description.training)
-    tags = {f"training.{key}": str(value) for key, value in training.items()}
-    return {**description.provenance, "detector": description.name, **tags}
+    return {"detector": description.name, **description.provenance}
 
 
-def scores(evaluation: Evaluation | None) -> dict[str, str]:
-    """Return the figures of the detector itself as tags."""
+def facts_of_training(folder: Path) -> dict[str, Any]:
+    """Return what a detector says of its training: settings and figures, such as training.epochs.
+
+    A figure is a number.
+    """
+    facts = flat(Description.read(folder).training, TRAINING)
+    return {k: v for k, v in facts.items() if not is_figure(k) or isinstance(v, int | float)}
+
+
+def scores(evaluation: Evaluation | None) -> dict[str, float]:
+    """Return the figures of the detector itself, such as C.auc."""
     if not evaluation:
         return {}
     own = {name: one for name, one in evaluation.protocols.items() if one.of is None}
     values = flat(report.values(evaluation.model_copy(update={"protocols": own})))
-    return {f"metric.{key}": str(value) for key, value in values.items() if value is not None}
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def flat(values: Mapping, prefix: str = "") -> dict[str, object]:
+def headline(evaluation: Evaluation | None) -> dict[str, str]:
+    """Return the tag by which people tell versions apart, or none: the AUC of protocol C."""
+    auc = evaluation.auc(conditions.C) if evaluation else None
+    if auc is None or auc.value is None:
+        return {}
+    return {HEADLINE_TAG: f"{report.figure(auc.value)} ({report.interval(auc)})"}
+
+
+def flat(values: Mapping, prefix: str = "") -> dict[str, Any]:
     """Return nested dicts as one, with dotted keys."""
-    result: dict[str, object] = {}
+    result: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
         result.update(flat(value, f"{name}.") if isinstance(value, dict) else {name: value})

@@ -11,16 +11,19 @@ import os
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from steps.errors import TrackingError
+from steps.registry import events
+from steps.registry.events import DESCRIPTION_LIMIT, EVENT_TAG
+from steps.registry.logged_model import comparison, link
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
@@ -29,9 +32,11 @@ ALIASES = {"Staging": "staging", "Production": CHAMPION}
 
 DIGEST_TAG = "detector_sha256"
 STAGE_TAG = "stage"
-DESCRIPTION_LIMIT = 5000
-"""Characters that MLflow's tables hold."""
-EVENT_TAG = "event."
+PROMOTION_TAG = "promotion."
+GATE_TAG = f"{PROMOTION_TAG}gate"
+"""The gate's figures of the last promotion of a version, in words."""
+_ONLY_IN_THE_EVENT = ("version", "forced", "figures", "limits", "frozen_digest")
+"""What is not repeated among a promoted version's tags."""
 
 _FIRST = ("Production", "Staging")
 _ATTEMPTS = 20
@@ -102,7 +107,9 @@ class Registry:
         create = self.client.create_model_version
         version = retry_on_conflict(create, self.name, model_uri, run_id=run_id, tags=tags)
         version = self._only(version)
+        link(version)
         self.challenge(version)
+        self.introduce()
         return version
 
     def challenge(self, version: ModelVersion) -> None:
@@ -110,6 +117,16 @@ class Registry:
         champion = self.by_alias(CHAMPION)
         if champion is None or number(champion) != number(version):
             self._set_alias(CHALLENGER, version)
+
+    def introduce(self) -> None:
+        """Describe the registered model: what it is, and what happened to it last."""
+        present = self._registered()
+        if present is not None:
+            text = events.description(
+                present.description or "", self.name, events.read(present.tags)
+            )
+            if text != present.description:
+                retry_on_conflict(self.client.update_registered_model, self.name, text)
 
     def describe(self, version: ModelVersion, text: str) -> None:
         """Set the description that the registry's page shows for a version."""
@@ -131,7 +148,7 @@ class Registry:
             "by": who(),
             **audit,
         }
-        texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in entry.items()}
+        tags = promotion_tags(entry)
         if alias:
             self._set_alias(alias, version)
         else:
@@ -140,7 +157,7 @@ class Registry:
         self._drop_aliases(version, keep=alias)
         if not alias:
             self._mark(version, stage)
-        self.tag(version, {f"promotion.{key}": text for key, text in texts.items()})
+        self.tag(version, tags)
         self.settle()
 
     def tag(self, version: ModelVersion, tags: dict[str, str]) -> None:
@@ -197,13 +214,12 @@ class Registry:
 
     def history(self) -> list[dict[str, Any]]:
         """Return the events of the registered model, the oldest first."""
-        try:
-            tags = self.client.get_registered_model(self.name).tags
-        except MlflowException as error:
-            if is_absent(error):
-                return []
-            raise
-        return [json.loads(tags[key]) for key in sorted(tags) if key.startswith(EVENT_TAG)]
+        return events.read(self.tags())
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags of the registered model; none where it does not exist."""
+        present = self._registered()
+        return present.tags if present is not None else {}
 
     def previous_champion(self) -> ModelVersion:
         """Return the version that a rollback goes to: the last champion before this one.
@@ -220,6 +236,14 @@ class Registry:
             if candidate in there:
                 return there[candidate]
         raise TrackingError(f"{self.name} has no previous champion to roll back to")
+
+    def _registered(self) -> RegisteredModel | None:
+        try:
+            return self.client.get_registered_model(self.name)
+        except MlflowException as error:
+            if is_absent(error):
+                return None
+            raise
 
     def _wanted_stages(self, holders: dict[str, int | None]) -> Iterator[tuple[ModelVersion, str]]:
         """Yield the versions whose tag or stage is not what it should be, and what it should be."""
@@ -275,6 +299,7 @@ class Registry:
     def _record(self, entry: dict[str, Any]) -> None:
         key = f"{EVENT_TAG}{entry['at']}.{uuid4().hex[:6]}"
         retry_on_conflict(self.client.set_registered_model_tag, self.name, key, json.dumps(entry))
+        self.introduce()
 
     def _set_alias(self, alias: str, version: ModelVersion) -> None:
         retry_on_conflict(self.client.set_registered_model_alias, self.name, alias, version.version)
@@ -302,13 +327,22 @@ def resolve(model: str, registered_model: str) -> tuple[str, str]:
     return registry.uri(version), f"{registered_model}/{number(version)}"
 
 
-def lineage(events: Sequence[dict[str, Any]]) -> list[int]:
+def promotion_tags(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that a promoted version gets: who, when, why, and the gate's figures."""
+    kept = {key: value for key, value in event.items() if key not in _ONLY_IN_THE_EVENT}
+    texts = {key: "none" if value is None else str(value) for key, value in kept.items()}
+    tags = {f"{PROMOTION_TAG}{key}": text for key, text in texts.items()}
+    words = comparison(event.get("figures") or {})
+    return {**tags, GATE_TAG: words} if words else tags
+
+
+def lineage(history: Sequence[dict[str, Any]]) -> list[int]:
     """Return the champions that led to the present one, which is the last; a rollback takes back.
 
     A version that was archived by hand is no champion to go back to.
     """
     line: list[int] = []
-    for event in events:
+    for event in history:
         version = event.get("version")
         if event.get("to") == "Archived":
             line = [one for one in line if one != version]

@@ -21,7 +21,15 @@ from typing import Any
 from uuid import uuid4
 
 import psutil
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelInput,
+    Metric,
+    Param,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -39,6 +47,8 @@ PATIENCE, PATIENCE_AFTER_FAILURE = 600.0, 60.0
 LANES = {"values": "the tracking server", "files": "the artefact store"}
 """Kinds of entries that do not wait for each other, and what takes them."""
 
+_JUDGED = ("model_id", "dataset_name", "dataset_digest")
+"""What an entry may say of its metrics: whose they are, and on which data."""
 _SAME_START = 2.0
 """Seconds by which two readings of when one process was started may differ."""
 _FINAL = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
@@ -167,18 +177,26 @@ class Journal:
 
 
 def send(client: MlflowClient, run_id: str, entry: Mapping[str, Any], folder: Path) -> None:
-    """Send one entry: a batch of values, files, an input, or the end of the run."""
+    """Send one entry: a batch of values, files, an input, or the end of the run.
+
+    An entry that names a run of its own, the parent, is of that.
+    """
+    run_id = entry.get("run_id", run_id)
     if "files" in entry:
         client.log_artifacts(run_id, str(folder / entry["files"]), entry["to"] or None)
     elif "input" in entry:
         tags = [InputTag(key, value) for key, value in entry["tags"].items()]
         client.log_inputs(run_id, [DatasetInput(Dataset(**entry["input"]), tags)])
+    elif "input_model" in entry:
+        client.log_inputs(run_id, models=[LoggedModelInput(entry["input_model"])])
     elif "end" in entry:
         client.set_terminated(run_id, entry["end"], entry["at"])
     else:
+        at = {"timestamp": entry["at"], "step": entry["step"]}
+        of = {key: entry[key] for key in _JUDGED if key in entry}
         client.log_batch(
             run_id,
-            metrics=[Metric(k, v, entry["at"], entry["step"]) for k, v in entry["metrics"].items()],
+            metrics=[Metric(key, value, **at, **of) for key, value in entry["metrics"].items()],
             params=[Param(key, value) for key, value in entry["params"].items()],
             tags=[RunTag(key, value) for key, value in entry["tags"].items()],
         )

@@ -13,11 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 from mlflow.data.dataset import Dataset
@@ -25,7 +27,12 @@ from mlflow.entities import LifecycleStage, Run
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_DATASET_CONTEXT,
+    MLFLOW_LOGGED_ARTIFACTS,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NOTE,
+)
 from requests.exceptions import RequestException
 
 from forgery_lab.files import write_whole
@@ -43,10 +50,28 @@ VARIABLES = PROJECT_ROOT / ".env"
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 OUTCOME_TAG, REASON_TAG = "outcome", "reason"
-"""Tags of a run that ended with an error: the outcome, and its reason in one sentence."""
-FAILED, REFUSED = "failed", "refused"
+"""Tags of a run that failed, or asked the gate: the outcome, and its reason in one sentence."""
+FAILED, REFUSED, PROMOTED = "failed", "refused", "promoted"
 CONTINUED_TAG = "continued_run"
 """Tag of a run that did its work in an earlier one, which had been stopped."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The logged model that metrics are of, and the data set that it was judged on, where known."""
+
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    MLFLOW_RUN_NOTE: "Detectors of image forgery. A run named `pipeline` or `main` has the steps "
+    "of one pipeline as children, and their settings and main figures: tick two to compare them.",
+}
+"""What an experiment gets that was given nothing of the kind."""
+_SHARED_EXPERIMENT = "0"
 
 Unfinished = Callable[[Any, Workspace], str | None]
 """Returns the id of the run that a step would continue with these settings, or None."""
@@ -54,10 +79,15 @@ Unfinished = Callable[[Any, Workspace], str | None]
 
 def configure(experiment: str) -> None:
     """Choose store and experiment, unless `mlflow run` has opened a run for us already."""
-    if RUN_VARIABLE in os.environ:
+    if is_project_run():
         return
     choose_store()
     mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", experiment))
+
+
+def is_project_run() -> bool:
+    """Return whether `mlflow run` has opened a run that this process has not taken over yet."""
+    return RUN_VARIABLE in os.environ
 
 
 def choose_store() -> None:
@@ -69,6 +99,17 @@ def choose_store() -> None:
         mlflow.set_tracking_uri(f"sqlite:///{PROJECT_ROOT / 'mlflow.db'}")
 
 
+def introduce_experiment(experiment_id: str) -> None:
+    """Have an experiment say what it is, unless it does, or is the one that everybody shares."""
+    if experiment_id == _SHARED_EXPERIMENT:
+        return
+    client = MlflowClient()
+    known = client.get_experiment(experiment_id).tags
+    for key, value in EXPERIMENT_TAGS.items():
+        if key not in known:
+            client.set_experiment_tag(experiment_id, key, value)
+
+
 @contextmanager
 def step_run(
     settings: StepSettings, workspace: Workspace, unfinished: Unfinished | None = None
@@ -76,23 +117,25 @@ def step_run(
     """Open the step's MLflow run, log its resolved settings and note the run's id on success.
 
     Where `unfinished` names a run that was killed, that one goes on, and the new one says so in a
-    tag.
+    tag. A run that ends with a refusal by the gate is finished, since the gate did its work.
     """
     step = settings.step
     with started(workspace, run_name=step) as opened, ExitStack() as stack:
         run = opened
         stack.enter_context(_sampled(run))
         try:
+            introduce_experiment(opened.info.experiment_id)
             if unfinished:
                 run = _continued(unfinished(settings, workspace), workspace, stack) or opened
             log_settings(settings)
             set_tags({"step": step, **provenance(workspace)})
             yield run
+        except GateRefusedError:
+            raise
         except (ForgeryError, MlflowException, OSError) as error:
             known = translated(error)
-            outcome = REFUSED if isinstance(known, GateRefusedError) else FAILED
             with suppress(ForgeryError, MlflowException, OSError):  # the server may be what failed
-                set_tags({OUTCOME_TAG: outcome, REASON_TAG: str(known)[:5000]})
+                set_outcome(FAILED, str(known))
             if known is error:
                 raise
             raise known from error
@@ -101,9 +144,11 @@ def step_run(
 
 def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Run | None:
     """Open the run again inside the active one; None where this server does not have it."""
-    if not run_id or existing_run(run_id) is None:
+    found = existing_run(run_id) if run_id else None
+    if run_id is None or found is None:
         return None
-    set_tags({CONTINUED_TAG: run_id})
+    parent = {k: v for k, v in found.data.tags.items() if k == MLFLOW_PARENT_RUN_ID}
+    set_tags({CONTINUED_TAG: run_id, **parent})
     logger.info("continuing run %s, which was stopped", run_id)
     return stack.enter_context(started(workspace, run_id=run_id, nested=True))
 
@@ -112,13 +157,18 @@ def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Ru
 def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
     """Open an MLflow run; what it logs reaches a server also when that is down for minutes."""
     run = mlflow.start_run(**options)
-    status, patience = "FAILED", journal.PATIENCE_AFTER_FAILURE
+    status = "FAILED"
     try:
         if mlflow.get_tracking_uri().startswith("http"):
             _open_journal(run.info.run_id, workspace.path("runs") / "journal")
         yield run
-        status, patience = "FINISHED", journal.PATIENCE
+        status = "FINISHED"
+    except GateRefusedError:  # the gate did its work
+        status = "FINISHED"
+        raise
     finally:
+        is_finished = status == "FINISHED"
+        patience = journal.PATIENCE if is_finished else journal.PATIENCE_AFTER_FAILURE
         _end(run.info.run_id, status, patience)
 
 
@@ -142,14 +192,26 @@ def current_run() -> Run:
     return run
 
 
-def log_metrics(values: Mapping[str, float], step: int | None = None) -> None:
-    """Log metrics to the active run."""
-    _log(metrics={name: float(value) for name, value in values.items()}, step=step or 0)
+def log_metrics(
+    values: Mapping[str, float],
+    step: int | None = None,
+    of: Judged | None = None,
+    run_id: str | None = None,
+) -> None:
+    """Log metrics to the active run or that of `run_id`, and to a logged model that they are of."""
+    metrics = {name: float(value) for name, value in values.items()}
+    place = {key: value for key, value in asdict(of).items() if value} if of else {}
+    _log(metrics=metrics, step=step or 0, run_id=run_id, **place)
 
 
-def log_settings(settings: StepSettings) -> None:
+def log_settings(settings: StepSettings, run_id: str | None = None) -> None:
     """Log settings as `train.epochs`: `mlflow run` logs the bare names itself."""
-    log_params({f"{settings.step}.{key}": value for key, value in settings.model_dump().items()})
+    _log(params=named_settings(settings), run_id=run_id)
+
+
+def named_settings(settings: StepSettings) -> dict[str, str]:
+    """Return the settings of a step as the parameters of a run, such as `train.epochs`."""
+    return {f"{settings.step}.{key}": str(value) for key, value in settings.model_dump().items()}
 
 
 def log_params(values: Mapping[str, Any]) -> None:
@@ -162,9 +224,38 @@ def set_tags(values: Mapping[str, Any]) -> None:
     _log(tags={name: str(value) for name, value in values.items()})
 
 
+def set_outcome(outcome: str, reason: str, run_id: str | None = None) -> None:
+    """Say in tags of the active run, or that of `run_id`, how its work ended, and why."""
+    _log(tags={OUTCOME_TAG: outcome, REASON_TAG: reason[:5000]}, run_id=run_id)
+
+
+def describe(text: str) -> None:
+    """Set the description of the active run, Markdown, which its page shows."""
+    set_tags({MLFLOW_RUN_NOTE: text})
+
+
+def end_parent(run_id: str, status: str) -> None:
+    """End the parent of the active run, which is not open in this process."""
+    _add({"end": status, "at": int(time.time() * 1000), "run_id": run_id})
+
+
 def log_input(data: Dataset, context: str) -> None:
     """Log a data set that the active run reads."""
     _add({"input": data.to_dict(), "tags": {MLFLOW_DATASET_CONTEXT: context}})
+
+
+def log_input_model(model_id: str) -> None:
+    """Log the logged model that the active run judges."""
+    _add({"input_model": model_id})
+
+
+def log_table(table: pd.DataFrame, name: str) -> None:
+    """Log a table as MLflow's pages show it, also of several runs side by side.
+
+    `mlflow.log_table` does the same, and needs the server at once.
+    """
+    log_text(table.to_json(orient="split", index=False), name)
+    set_tags({MLFLOW_LOGGED_ARTIFACTS: json.dumps([{"path": name, "type": "table"}])})
 
 
 def log_artifact(path: Path) -> None:
@@ -195,7 +286,8 @@ def _log(step: int = 0, **values: Any) -> None:
 
 def _values(step: int, **values: Any) -> dict[str, Any]:
     now = {"at": int(time.time() * 1000), "step": step}
-    return {"metrics": {}, "params": {}, "tags": {}, **now, **values}
+    given = {key: value for key, value in values.items() if value is not None}
+    return {"metrics": {}, "params": {}, "tags": {}, **now, **given}
 
 
 _journals: dict[str, Journal] = {}

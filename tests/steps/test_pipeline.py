@@ -44,6 +44,36 @@ def test_every_stage_left_its_outputs_and_its_run(trained, store):
     assert set(seen["phash"]) <= set(manifest["phash"])
 
 
+def test_stages_register_and_promote_are_children_of_one_run(trained, store):
+    parents = {run.data.tags["mlflow.parentRunId"] for run in runs_of(store, trained).values()}
+    (parent_id,) = parents
+    parent = store.get_run(parent_id)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["train.epochs"] == "2"
+    assert 0 <= parent.data.metrics["C.auc"] <= 1
+    found = store.search_runs(
+        [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent_id}'"
+    )
+    steps = {run.data.tags.get("step") for run in found}
+    assert {*STAGES, "register", "promote"} <= steps
+
+
+def test_the_evaluation_has_its_data_set_a_table_and_pages(trained, store):
+    run = runs_of(store, trained)["evaluate"]
+    ingested = json.loads((trained.root / "reports/ingest.json").read_text())
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("demo", ingested["digest"][:36])
+    with tracking(trained.environment["MLFLOW_TRACKING_URI"]):
+        table = store.load_table(
+            run.info.experiment_id, "figures_by_condition.json", run_ids=[run.info.run_id]
+        )
+    figures = json.loads((trained.root / "reports/metrics.json").read_text())
+    of_c = table.set_index("condition").loc["C"]
+    assert of_c["auc"] == pytest.approx(figures["C"]["auc"], abs=1e-4)
+    logged = {item.path for item in store.list_artifacts(run.info.run_id, "evaluation")}
+    assert {"evaluation/report.html", "evaluation/model_card.html"} <= logged
+
+
 def test_the_training_run_says_what_it_did(trained, store):
     run = runs_of(store, trained)["train"]
     assert run.data.params["train.epochs"] == "2"
@@ -100,7 +130,9 @@ def test_the_champion_has_alias_stage_and_audit_trail(trained, store):
     for name in ("git_commit", "data_digest", "dvc.data/raw"):
         assert champion.tags[name] == training.data.tags[name]
     figures = json.loads((trained.root / "reports/metrics.json").read_text())
-    assert champion.tags["metric.C.auc"] == str(figures["C"]["auc"])
+    model = store.get_logged_model(champion.source.removeprefix("models:/"))
+    assert {one.key: one.value for one in model.metrics}["C.auc"] == figures["C"]["auc"]
+    assert model.params["training.epochs"] == "2"
 
 
 def test_the_version_brings_a_model_card_with_the_figures_of_the_report(trained, store):

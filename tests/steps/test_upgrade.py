@@ -9,6 +9,8 @@ import pytest
 
 from forgery_lab.evaluation import scoring
 from forgery_lab.sources.source import Source, fetch
+from steps.registry import migration
+from steps.registry.logged_model import is_unlinked, metrics_of, model_of
 from steps.registry.model_registry import Registry, number
 from tests.stores import move_store, tracking
 from webui.feedback_store import Store
@@ -50,6 +52,28 @@ def test_a_registered_version_answers_as_it_did(registry, stores, version):
         uri, [picture], heatmap=True, workers=1, tracking_uri=mlflow.get_tracking_uri()
     )
     assert answer == before
+
+
+def test_metrics_and_parameters_move_from_tags_to_the_logged_model(registry):
+    before = registry.by_number(1)
+    assert metrics_of(before)["C.auc"] == 0.7653074488828274
+    assert registry.client.get_registered_model(registry.name).description is None
+    said = migration.migrate(registry)
+    assert said[0] == "1 events are JSON, and not in words"
+    assert any(sentence.startswith("version 1 has ") for sentence in said)
+    after = registry.by_number(1)
+    assert metrics_of(after)["C.auc"] == 0.7653074488828274
+    assert metrics_of(after)["training.held_out_recall"] == 0.3518850987432675
+    assert model_of(after).params["training.epochs"] == "14"
+    assert not is_unlinked(after)
+    assert {"detector_sha256", "git_commit", "detector", "stage"} <= set(after.tags)
+    assert len(after.tags) <= 12
+    assert migration.outdated(registry) == []
+    model = registry.client.get_registered_model(registry.name)
+    sentence = "promote by root: version 1 to Production: it is not worse, and keeps every limit"
+    assert model.description.endswith(f"### Latest events\n\n- 2026-11-28 04:17 UTC: {sentence}")
+    assert not [key for key in model.tags if not key.startswith("mlflow.")]
+    assert [event["to"] for event in registry.history()] == ["Production"]
 
 
 def test_the_registry_takes_another_promotion(registry):

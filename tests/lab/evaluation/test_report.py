@@ -186,6 +186,20 @@ def test_the_card_has_the_reports_figures_and_its_limits():
     assert "has not been evaluated" in model_card.render(detector, None)
 
 
+def test_the_card_is_a_page_too_in_which_names_are_no_html():
+    page = model_card.page("# Model card: <script>\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n")
+    assert "<h1>Model card: &lt;script&gt;</h1>" in page
+    assert page.count("<td>") == 2
+    assert "<script" not in page
+
+
+def test_a_table_has_a_row_per_condition_with_rounded_figures():
+    table = report.table(evaluation()).set_index("condition")
+    auc = auc_of(evaluation())
+    assert table.loc["C", "auc"] == round(auc.value, 4)
+    assert table.loc["C", "auc 95 %"] == f"{auc.low:.2f} to {auc.high:.2f}"
+
+
 def test_the_terms_of_photographs_are_stated_only_where_they_are_known():
     found = pd.DataFrame(
         {"repository": ["clothes", "food", "food"], "terms": ["CC0 1.0", "CC BY 2.0", "CC0 1.0"]}

@@ -45,7 +45,7 @@ def test_history_says_who_when_why_and_with_which_figures(registry):
     registry.move(registry.by_number(1), "Production", {"action": "rollback", "reason": "alarms"})
     lines = forgery("history")[1].splitlines()
     assert "ann         promote  version 1 to Production" in lines[0]
-    assert lines[1].endswith("version 2 to Production, after version 1, AUC 0.810 against 0.700")
+    assert lines[1].endswith("version 2 to Production, after version 1, AUC 0.81 against 0.7")
     assert lines[2].endswith("rollback version 1 to Production, after version 2: alarms")
 
 

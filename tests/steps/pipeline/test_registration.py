@@ -7,8 +7,9 @@ import mlflow
 import pytest
 
 from forgery_lab.evaluation import results
-from forgery_pyfunc.detector import FIGURES_FILE, read_description
+from forgery_pyfunc.detector import CARD_FILE, FIGURES_FILE, read_description
 from steps.pipeline import promotion, registration
+from steps.registry import logged_model
 from steps.registry.model_registry import CHALLENGER, DIGEST_TAG, Registry
 from steps.settings.configuration import ConfigurationManager
 from steps.settings.entities import PromoteSettings
@@ -42,27 +43,45 @@ def change(path, part, **values):
     path.write_text(json.dumps(content))
 
 
-def tags(workspace):
-    folder = workspace.path("detector")
-    own = registration.scores(registration.evaluation_of(folder, workspace))
-    return {**registration.facts(folder), **own, **registration.provenance_of_training(workspace)}
+def figures(workspace):
+    return registration.scores(registration.evaluation_of(workspace.path("detector"), workspace))
 
 
-def test_figures_of_this_detector_become_tags(workspace):
-    assert tags(workspace)["metric.C.auc"] == "0.75"
+def test_figures_of_this_detector_become_metrics(workspace):
+    assert figures(workspace) == {"C.auc": 0.75}
+
+
+def test_a_version_has_few_tags_and_its_logged_model_the_metrics_and_parameters(
+    workspace, tracking_store
+):
+    training = {"epochs": 3, "learning_rate": 0.00123456, "held_out_recall": 0.3518850987432675}
+    change(workspace.path("detector") / "detector.json", None, training=training)
+    change(workspace.path("evaluation") / FIGURES_FILE, "model", training=training)
+    (workspace.path("detector") / CARD_FILE).write_text("# The card")
+    registry = Registry(workspace.registered_model)
+    with mlflow.start_run():
+        version = registration.register(workspace.path("detector"), registry, workspace)
+    assert set(version.tags) == {DIGEST_TAG, "detector", "auc_matched"}
+    assert version.tags["auc_matched"] == "0.75 (0.70 to 0.80)"
+    model = logged_model.model_of(version)
+    assert not logged_model.is_unlinked(version)
+    assert model.params["training.epochs"] == "3"
+    assert model.params["training.learning_rate"] == "0.001235"
+    expected = {"C.auc": 0.75, "training.held_out_recall": 0.3518850987432675}
+    assert logged_model.metrics_of(version) == expected
 
 
 @pytest.mark.parametrize("model", [{"training": {"epochs": 99}}, {"calibration": {}}, {"folds": 5}])
 def test_figures_of_other_models_do_not(workspace, model):
     change(workspace.path("evaluation") / FIGURES_FILE, "model", **model)
-    assert not [name for name in tags(workspace) if name.startswith("metric.")]
+    assert figures(workspace) == {}
 
 
 def test_figures_of_protocol_a_that_stand_beside_do_not(workspace):
     content = json.loads((workspace.path("evaluation") / FIGURES_FILE).read_text())
     beside = {"A": {**content["protocols"]["C"], "of": "another model"}}
     change(workspace.path("evaluation") / FIGURES_FILE, "protocols", **beside)
-    assert [name for name in tags(workspace) if name.startswith("metric.")] == ["metric.C.auc"]
+    assert list(figures(workspace)) == ["C.auc"]
 
 
 def test_a_first_start_that_was_stopped_before_the_gate_is_taken_up(
@@ -109,10 +128,10 @@ def test_a_detector_that_is_registered_already_is_the_challenger_again(
 
 def test_code_and_data_are_those_that_the_detector_notes(workspace):
     path = workspace.path("detector") / "detector.json"
-    assert "git_commit" not in tags(workspace)
+    assert "git_commit" not in registration.facts(path.parent)
     change(path, None, provenance={"git_commit": "c0ffee", "data_digest": "5eed"})
-    assert tags(workspace)["git_commit"] == "c0ffee"
-    assert tags(workspace)["data_digest"] == "5eed"
+    tags = registration.facts(path.parent)
+    assert (tags["git_commit"], tags["data_digest"]) == ("c0ffee", "5eed")
 
 
 def test_a_detector_that_tells_nothing_of_its_training_is_registered_all_the_same(workspace):
@@ -120,4 +139,5 @@ def test_a_detector_that_tells_nothing_of_its_training_is_registered_all_the_sam
     content = json.loads(path.read_text())
     del content["training"]
     path.write_text(json.dumps(content))
-    assert not [name for name in tags(workspace) if name.startswith("metric.")]
+    assert figures(workspace) == {}
+    assert registration.facts_of_training(path.parent) == {}

@@ -136,6 +136,26 @@ def test_archiving_the_champion_leaves_no_champion(registry, new_version):
     assert registry.by_number(number(version)).current_stage == "Archived"
 
 
+def test_the_registered_model_says_what_it_is_and_what_happened_last(registry, new_version):
+    first, second = new_version(), new_version()
+    about = registry.client.get_registered_model(NAME).description
+    assert about.startswith("Detects tampered photographs")
+    registry.client.update_registered_model(NAME, "Our detector")
+    figures = {"challenger.AUC": 0.8123, "champion.AUC": 0.7}
+    registry.move(first, "Production", {"by": "ann", "reason": "a first one"})
+    registry.move(second, "Production", {"by": "bob", "figures": figures})
+    lines = registry.client.get_registered_model(NAME).description.splitlines()
+    own, _, heading, _, newest, oldest = lines
+    assert (own, heading) == ("Our detector", "### Latest events")
+    assert newest.endswith(
+        "promote by bob: version 2 to Production, after version 1, AUC 0.812 against 0.7"
+    )
+    assert oldest.endswith("promote by ann: version 1 to Production: a first one")
+    assert registry.history()[1]["figures"] == figures
+    assert registry.by_number(2).tags["promotion.gate"] == "AUC 0.812 against 0.7"
+    assert "promotion.figures" not in registry.by_number(2).tags
+
+
 def test_a_version_is_found_by_its_digest(registry, new_version):
     new_version("one")
     assert number(registry.by_digest("one")) == 1
