@@ -1,5 +1,6 @@
 """The application factory."""
 
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
@@ -7,14 +8,16 @@ from flask import Flask, Response
 from forgery.evidence.verdict import percent
 from webui import errors, observability
 from webui.feedback_store import Store
+from webui.jobs.runner import Runner
+from webui.jobs.store import Bounds, JobStore
 from webui.observability import Metrics
 from webui.scoring.pool import Scoring
 from webui.scoring.turns import Turns, waiting_places
 from webui.server.held_uploads import HeldUploads
 from webui.server.slow_senders import Pacing
 from webui.settings import MEBIBYTE, Settings
-from webui.uploads import FormRequest
-from webui.views import analyze, feedback, health, invocations, openapi, predict, report
+from webui.uploads import FormRequest, form_parts
+from webui.views import analyze, feedback, health, invocations, jobs, openapi, predict, report
 
 EVIDENCE_PATIENCE_SECONDS = 20.0
 """A large picture keeps its turn for some seconds, and a browser sends two at a time."""
@@ -45,7 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["VERSION"] = application_version()
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
-    app.config["MAX_FORM_PARTS"] = 2 * settings.max_files + 20
+    app.config["MAX_FORM_PARTS"] = form_parts(settings.max_files)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.filters["percent"] = percent
 
@@ -63,9 +66,17 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.extensions["feedback"] = Store(
             settings.feedback_db, settings.feedback_max_mb * MEBIBYTE
         )
+    if settings.jobs_max:
+        bounds = Bounds(
+            settings.jobs_max,
+            int(settings.jobs_max_mb * MEBIBYTE),
+            timedelta(seconds=settings.jobs_keep_seconds),
+        )
+        store = JobStore(settings.jobs_folder, bounds)
+        app.extensions["jobs"] = Runner(store, scoring, settings.jobs_concurrency)
     observability.register(app, metrics)
     errors.register(app)
-    for room in (predict, analyze, report, feedback, invocations, health, openapi):
+    for room in (predict, analyze, report, jobs, feedback, invocations, health, openapi):
         app.register_blueprint(room.blueprint)
 
     @app.after_request

@@ -38,6 +38,7 @@ STATUS_OF_CODE = {
     "no_room": 503,
     "feedback_off": 503,
     "feedback_full": 503,
+    "jobs_off": 503,
     "scoring_server_late": 504,
 }
 """Codes that the API answers with, and the HTTP status of each."""
@@ -118,9 +119,9 @@ def register(app: Flask) -> None:
         if status < 400:  # a redirect that Werkzeug raises is an answer, not an error
             return error.get_response(), status  # type: ignore[return-value]
         if status == 413:
-            limit = app.config["SETTINGS"].max_request_mb
-            message = f"A request may be at most {limit:g} MiB in size."
-            if 0 < (request.content_length or 0) <= app.config["MAX_CONTENT_LENGTH"]:
+            allowed = request.max_content_length or 0
+            message = f"A request may be at most {allowed / 2**20:g} MiB in size."
+            if 0 < (request.content_length or 0) <= allowed:
                 text = app.config["MAX_FORM_MEMORY_SIZE"] / 2**20
                 message = f"The form has too many fields, or its text fields exceed {text:g} MiB."
             return answer("too_large", message, 413)

@@ -56,6 +56,12 @@ def _read_views(text: str) -> list[str]:
     return [name for name in dict.fromkeys(text.split(",")) if name] or list(VIEWS)
 
 
+def _refuse_heatmap(wanted: bool) -> bool:
+    if wanted:
+        raise ValueError("a job has no maps; send the pictures of interest to /predict")
+    return wanted
+
+
 def _check_box(box: Box) -> Box:
     left, top, right, bottom = box
     if not (left < right and top < bottom):
@@ -70,6 +76,7 @@ Threshold = Annotated[
     Field(description=CONTRACT["threshold"]["description"]),
 ]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
+NoHeatmap = Annotated[Flag, AfterValidator(_refuse_heatmap), WithJsonSchema({"const": "false"})]
 Location = Annotated[
     Flag, Field(description="show where the picture was taken, if the file states it")
 ]
@@ -131,6 +138,12 @@ class Form(BaseModel):
             raise ApiError("bad_parameter", sentence) from error
 
     @classmethod
+    def parameters(cls) -> list[dict[str, Any]]:
+        """Return the fields as OpenAPI parameters of a query."""
+        fields = cls.model_json_schema(schema_generator=FormSchema)["properties"]
+        return [{"name": name, "in": "query", "schema": field} for name, field in fields.items()]
+
+    @classmethod
     def body(cls) -> dict[str, Any]:
         """Return the form as the body of an OpenAPI operation."""
         schema = cls.model_json_schema(schema_generator=FormSchema)
@@ -151,6 +164,23 @@ class PredictForm(Form):
     threshold: Threshold = None
     heatmap: Flag = Field(False, description=CONTRACT["heatmap"]["description"])
     location: Flag = Field(False, description="on the page: show where the picture was taken")
+
+
+class JobForm(Form):
+    """The fields of `POST /v1/jobs`."""
+
+    files = FILES
+
+    threshold: Threshold = None
+    heatmap: NoHeatmap = Field(False, description="false only: the maps come from /predict")
+
+
+class JobQuery(Form):
+    """The query of `GET /v1/jobs/ID`."""
+
+    wait: float = Field(
+        0, ge=0, le=30, allow_inf_nan=False, description="longest wait for the end, in seconds"
+    )
 
 
 class EvidenceForm(Form):

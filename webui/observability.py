@@ -19,7 +19,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET = frozenset(
     {
         *("health.livez", "health.readyz", "health.ping", "health.health", "health.metrics"),
-        "static",
+        *("jobs.get_job", "static"),
     }
 )
 """Endpoints whose successes are logged at DEBUG only."""

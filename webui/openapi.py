@@ -46,6 +46,8 @@ class Operation:
         parameters: OpenAPI parameter objects.
         errors: codes of `STATUS_OF_CODE` that the view may answer with.
         tag: heading under which it stands.
+        status: of an answer that is no error.
+        headers: OpenAPI headers of that answer.
     """
 
     text: str
@@ -54,6 +56,8 @@ class Operation:
     parameters: tuple[dict[str, Any], ...]
     errors: tuple[str, ...]
     tag: str
+    status: int
+    headers: dict[str, Any]
 
 
 def describe(
@@ -62,12 +66,23 @@ def describe(
     parameters: Iterable[dict[str, Any]] = (),
     errors: Iterable[str] = (),
     tag: str = "scoring",
+    status: int = 200,
+    headers: dict[str, Any] | None = None,
 ) -> Callable[[View], View]:
     """Return a decorator that puts a view into the OpenAPI document; see `Operation`."""
 
     def mark(view: View) -> View:
         text = (view.__doc__ or "").strip()
-        operation = Operation(text, answers, body or {}, tuple(parameters), tuple(errors), tag)
+        operation = Operation(
+            text,
+            answers,
+            body or {},
+            tuple(parameters),
+            tuple(errors),
+            tag,
+            status,
+            REQUEST_ID_HEADER | (headers or {}),
+        )
         view.operation = operation  # type: ignore[attr-defined]
         return view
 
@@ -124,9 +139,9 @@ def _entry(rule: Rule, operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "summary": summary,
         "responses": {
-            "200": {
-                "description": "Done.",
-                "headers": REQUEST_ID_HEADER,
+            str(operation.status): {
+                "description": "Accepted." if operation.status == 202 else "Done.",
+                "headers": operation.headers,
                 "content": _content(operation.answers),
             },
             **_errors(operation.errors),

@@ -1,6 +1,6 @@
 """The answers of the front end about uploaded files: records of the contract with file names."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from pydantic import BaseModel
 
@@ -12,6 +12,11 @@ class FileRecord(Record):
     """The answer for one uploaded file."""
 
     filename: str = field(metadata={"description": "as the browser sent it, without any folder"})
+
+
+def of_file(filename: str, record: Record) -> FileRecord:
+    """Return the record of an uploaded file."""
+    return FileRecord(filename=filename, **asdict(record))
 
 
 class Predictions(BaseModel):

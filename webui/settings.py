@@ -1,7 +1,9 @@
 """Settings of the web application: one typed, frozen object read from environment variables."""
 
 import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -30,6 +32,10 @@ def _http_url(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("it must start with http:// or https://")
     return value.rstrip("/")
+
+
+def _job_max_mb(max_held_mb: float, jobs_max_mb: float, **_others: Any) -> float:
+    return min(500, max_held_mb, jobs_max_mb)
 
 
 class Settings(BaseModel):
@@ -79,6 +85,25 @@ class Settings(BaseModel):
     feedback_max_mb: float = Field(
         2048, gt=0, description="size of that file, MiB; when it is full, nothing more is saved"
     )
+    jobs_dir: str = Field(
+        "", description="folder of the jobs; empty: one per user and port among temporary files"
+    )
+    jobs_max: int = Field(100, ge=0, le=10_000, description="jobs kept at once; 0: none is taken")
+    jobs_max_mb: float = Field(
+        1024, gt=0, description="pictures and results of all jobs, MiB; beyond it 429"
+    )
+    jobs_keep_seconds: float = Field(
+        3600, gt=0, le=604_800, description="how long a job is kept after it came and after its end"
+    )
+    jobs_concurrency: int = Field(
+        1, ge=1, le=256, description="pictures of jobs at the scoring server at once, per process"
+    )
+    job_max_files: int = Field(200, ge=1, le=9999, description="pictures in one job")
+    job_max_mb: float = Field(
+        default_factory=lambda data: _job_max_mb(**data),
+        gt=0,
+        description="size of a job's request, MiB; 500, unless MAX_HELD_MB or JOBS_MAX_MB is less",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     web_threads: int = Field(
         256, ge=1, le=1024, description="requests at once; most may wait, each holds a thread"
@@ -96,6 +121,15 @@ class Settings(BaseModel):
         least = info.data.get(part, 0)
         if value < least:
             raise ValueError(f"it must be at least {part.upper()}, which is {least:g}")
+        return value
+
+    @field_validator("job_max_mb")
+    @classmethod
+    def _fits_into_the_whole(cls, value: float, info: ValidationInfo) -> float:
+        for whole in ("max_held_mb", "jobs_max_mb"):
+            most = info.data.get(whole, value)
+            if value > most:
+                raise ValueError(f"it must be at most {whole.upper()}, which is {most:g}")
         return value
 
     @classmethod
@@ -129,6 +163,17 @@ class Settings(BaseModel):
     def max_request_bytes(self) -> int:
         """What a whole request may measure, in bytes."""
         return int(self.max_request_mb * MEBIBYTE)
+
+    @property
+    def job_max_bytes(self) -> int:
+        """What the request for a job may measure, in bytes."""
+        return int(self.job_max_mb * MEBIBYTE)
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Where the jobs are; the port tells the services of one user apart."""
+        private = Path(tempfile.gettempdir(), f"forgery-jobs-{os.getuid()}-{self.port}")
+        return Path(self.jobs_dir).absolute() if self.jobs_dir else private
 
     @property
     def max_held_bytes(self) -> int:

@@ -1,9 +1,10 @@
 """Reading multipart forms: which files came, which of them can be scored."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from flask import Request, current_app, request
 from werkzeug.formparser import FormDataParser
@@ -18,8 +19,22 @@ FIELD = "file"
 MAX_NAME = 120
 
 
+@contextmanager
+def disk_may_be_full() -> Iterator[None]:
+    """Turn the failure for lack of space into `ApiError`, `no_room`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        message = "The server has no space for more uploads; please try again shortly."
+        raise ApiError("no_room", message) from error
+
+
 class FormRequest(Request):
     """A request that refuses damaged forms, and forms with too many files."""
+
+    max_files: int | None = None  # where a view allows others than the settings do
 
     def make_form_data_parser(self) -> FormDataParser:
         """Return a parser that raises an error for a damaged form, instead of an empty form."""
@@ -29,15 +44,11 @@ class FormRequest(Request):
 
     def _load_form_data(self) -> None:
         try:
-            super()._load_form_data()
+            with disk_may_be_full():
+                super()._load_form_data()
         except ValueError as error:
             message = "The form is cut off or malformed; please send it again."
             raise ApiError("bad_request", message) from error
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            message = "The server has no space for more uploads; please try again shortly."
-            raise ApiError("no_room", message) from error
 
     def _get_file_stream(
         self,
@@ -47,13 +58,26 @@ class FormRequest(Request):
         content_length: int | None = None,
     ) -> Any:
         self.files_met = getattr(self, "files_met", 0) + bool(filename)
-        allowed = current_app.config["SETTINGS"].max_files
+        allowed = self.max_files or current_app.config["SETTINGS"].max_files
         if self.files_met > allowed:
             message = f"More than {allowed} files in one request; at most {allowed} are allowed."
             raise ApiError("too_many_files", message)
         return super()._get_file_stream(
             total_content_length, content_type, filename, content_length
         )
+
+
+def form_parts(files: int) -> int:
+    """Return how many parts a form may have: such a number of files too many is met as such."""
+    return 2 * files + 20
+
+
+def allow_larger_form(files: int, size: int) -> None:
+    """Let the current request, of which no part is read yet, have so many files and bytes."""
+    form = cast(FormRequest, request)
+    form.max_files = files
+    form.max_content_length = size
+    form.max_form_parts = form_parts(files)
 
 
 @dataclass(frozen=True)
@@ -66,7 +90,14 @@ class Upload:
 
 
 def read_uploads() -> list[Upload]:
+    """Return the files of the current request; see `each_upload`."""
+    return list(each_upload())
+
+
+def each_upload() -> Iterator[Upload]:
     """Return the files of the current request, in order, checked by size and magic bytes.
+
+    One at a time is read into memory.
 
     Raises:
         ApiError: the form holds no file, too many, or files in other fields.
@@ -80,7 +111,7 @@ def read_uploads() -> list[Upload]:
     if not files:
         raise ApiError("missing_file", "Choose at least one picture first.")
     limits = current_app.config["SETTINGS"].limits
-    return [_read(file.stream, file.filename or "", limits) for file in files]
+    return (_read(file.stream, file.filename or "", limits) for file in files)
 
 
 def read_one_upload() -> Upload:

@@ -29,7 +29,7 @@ def process(
         child = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | environment,
+            env=os.environ | {"JOBS_DIR": str(log.parent / "jobs")} | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

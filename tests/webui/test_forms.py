@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from forgery_pyfunc.errors import ForgeryError
-from webui.forms import AnalyzeForm, EvidenceForm, FeedbackForm, Form, PredictForm
+from webui.forms import AnalyzeForm, EvidenceForm, FeedbackForm, Form, JobForm, PredictForm
 
 KEPT = {"consent": "true", "opinion": "right"}
 
@@ -44,7 +44,10 @@ def value_of(text: str, kind: str) -> object:
         *((FeedbackForm, KEPT | {"consent": text}) for text in ("true", "false")),
         (FeedbackForm, {"opinion": "right"}),
         (FeedbackForm, {"consent": "true"}),
+        *((JobForm, {"heatmap": text}) for text in ("true", "false")),
+        *((JobForm, {"threshold": text}) for text in ("0.25", "1.01")),
         (PredictForm, {}),
+        (JobForm, {}),
     ],
 )  # fmt: skip
 def test_what_is_documented_is_read(form, fields):

@@ -31,8 +31,14 @@ OPERATIONS = [
 
 @pytest.fixture(scope="module")
 def application(scoring_server: str, tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    store = tmp_path_factory.mktemp("store") / "feedback.db"
-    return create_app(Settings(scoring_url=scoring_server, feedback_db=str(store)))
+    store = tmp_path_factory.mktemp("store")
+    return create_app(
+        Settings(
+            scoring_url=scoring_server,
+            feedback_db=str(store / "feedback.db"),
+            jobs_dir=str(store / "jobs"),
+        )
+    )
 
 
 @pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS)

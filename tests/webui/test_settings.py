@@ -48,6 +48,16 @@ def test_the_largest_request_must_fit_into_what_is_held_at_once():
     )
 
 
+def test_a_job_must_fit_into_the_whole():
+    assert Settings().job_max_mb == 500
+    assert Settings.from_environment({"JOBS_MAX_MB": "256"}).job_max_mb == 256
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment({"JOB_MAX_MB": "2000"})
+    assert str(refusal.value) == (
+        "JOB_MAX_MB is '2000': it must be at most MAX_HELD_MB, which is 1024"
+    )
+
+
 def test_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         Settings().port = 1

@@ -54,32 +54,53 @@ class Scoring:
             lambda: self.client.score(images, threshold, heatmap, request_id=g.request_id),
         )
 
+    def score_when_idle(self, image: bytes, threshold: float | None, request_id: str) -> Record:
+        """Return the record of a picture that nobody waits for; requests go first.
+
+        Raises:
+            ClientError: the scoring server is absent, late or failing.
+        """
+        with self.turns.idle_turn():
+            (record,), _ = self._timed(
+                lambda: self.client.score([image], threshold, request_id=request_id)
+            )
+        return record
+
     def invoke(self, body: bytes, pictures: int) -> requests.Response:
         """Return the raw answer to a validated body with so many pictures; see `Client.invoke`."""
         return self._ask(pictures, lambda: self.client.invoke(body, g.request_id))
 
     def count(self, records: Sequence[Record]) -> None:
         """Remember the records in the metrics and in the request's log line."""
-        self.metrics.count_records(records)
+        self.note(records)
         g.facts["verdicts"] = [record.verdict or record.error_code for record in records]
+
+    def note(self, records: Sequence[Record]) -> None:
+        """Remember the records in the metrics."""
+        self.metrics.count_records(records)
         versions = [record.model_version for record in records if record.model_version]
         if versions:
             self.probe.model_version = versions[-1]
 
     def _ask(self, pictures: int, question: Callable[[], T]) -> T:
         with self.turns.turn(pictures):
-            started = time.perf_counter()
-            try:
-                answer = question()
-            except ClientError as error:
-                self.metrics.upstream_up.set(bool(error.status and error.status < 500))
-                raise
-            seconds = time.perf_counter() - started
+            answer, seconds = self._timed(question)
+        g.facts["upstream_milliseconds"] = round(1000 * seconds, 1)
+        return answer
+
+    def _timed(self, question: Callable[[], T]) -> tuple[T, float]:
+        """Return an answer of the scoring server and how many seconds it took."""
+        started = time.perf_counter()
+        try:
+            answer = question()
+        except ClientError as error:
+            self.metrics.upstream_up.set(bool(error.status and error.status < 500))
+            raise
+        seconds = time.perf_counter() - started
         status = answer.status_code if isinstance(answer, requests.Response) else 200
         self.metrics.upstream_up.set(status < 500)
         self.metrics.upstream_seconds.observe(seconds)
-        g.facts["upstream_milliseconds"] = round(1000 * seconds, 1)
-        return answer
+        return answer, seconds
 
 
 def scoring() -> Scoring:

@@ -44,6 +44,7 @@ class Turns:
         self.patience = patience
         self.places = places
         self.lock = threading.Lock()
+        self.unwanted = threading.Condition(self.lock)  # a turn that nobody in the queue takes
         self.working: set[Ticket] = set()
         self.waiting: deque[Ticket] = deque()
         self.past_seconds = 0.0
@@ -59,6 +60,18 @@ class Turns:
         ticket = Ticket(pictures)
         if self._joins_queue(ticket):
             self._wait(ticket)
+        try:
+            yield
+        finally:
+            self._end(ticket)
+
+    @contextmanager
+    def idle_turn(self) -> Iterator[None]:
+        """Hold a turn for one picture that can wait: everybody in the queue goes first."""
+        ticket = Ticket(pictures=1)
+        with self.unwanted:
+            self.unwanted.wait_for(lambda: len(self.working) < self.number)
+            self._begin(ticket)
         try:
             yield
         finally:
@@ -117,6 +130,8 @@ class Turns:
             self.past_pictures = MEMORY * self.past_pictures + ticket.pictures
             if self.waiting:
                 self._begin(self.waiting.popleft())
+            else:
+                self.unwanted.notify()
 
     def _expected_wait(self) -> float:
         if len(self.working) < self.number:

@@ -24,6 +24,12 @@ accesslog = None  # the application writes its own, structured
 logconfig_dict = logging_config(settings.log_level)
 
 
+def post_worker_init(worker: Any) -> None:
+    """Work on the jobs that are unfinished: those of a process that died are among them."""
+    if runner := worker.wsgi.extensions.get("jobs"):
+        runner.start()
+
+
 def when_ready(server: Any) -> None:
     """Bound the silence of every connection: accepted sockets inherit this from the listener."""
     timeval = struct.pack(

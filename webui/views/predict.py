@@ -1,7 +1,7 @@
 """`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, current_app, g, jsonify, render_template, request
 
@@ -12,7 +12,7 @@ from webui.errors import STATUS_OF_CODE, wants_html
 from webui.errors import answer as error_answer
 from webui.forms import PredictForm
 from webui.openapi import UPLOAD_ERRORS, describe
-from webui.records import FileRecord, Predictions
+from webui.records import FileRecord, Predictions, of_file
 from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
 from webui.verdicts import draw_analysis
@@ -108,6 +108,5 @@ def score_uploads(
     ]
     scoring().count(records)
     return [
-        FileRecord(filename=upload.filename, **asdict(record))
-        for upload, record in zip(uploads, records, strict=True)
+        of_file(upload.filename, record) for upload, record in zip(uploads, records, strict=True)
     ]

@@ -92,6 +92,21 @@ def test_first_come_first_served():
     assert order == [0, 1, 2, 3, 4]
 
 
+def test_who_can_wait_gets_a_turn_only_when_nobody_else_wants_it():
+    turns, order = make(number=1), []
+
+    def note(name, turn):
+        with turn():
+            order.append(name)
+
+    with ThreadPoolExecutor(4) as threads, turns.turn():
+        threads.submit(note, "job", turns.idle_turn)
+        for number in range(3):
+            threads.submit(note, number, turns.turn)
+            wait_until(lambda count=number: len(turns.waiting) > count, "it does not wait")
+    assert order == [0, 1, 2, "job"]
+
+
 def test_who_has_waited_twice_the_patience_goes_and_leaves_its_place():
     turns = make(number=1, patience=0.05, places=1)
     with turns.turn():
