@@ -339,6 +339,9 @@ def least_salient(
 
 # Publishing -----------------------------------------------------------------------------------
 
+QUALITIES = (70, 97)
+"""Of published JPEGs, both included."""
+
 
 @dataclass(frozen=True)
 class PublishedFile:
@@ -348,12 +351,14 @@ class PublishedFile:
     save: Save
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator) -> PublishedFile:
-        """Mostly JPEG of quality 70 to 97; also TIFF, PNG, BMP and a little WebP."""
+    def drawn(
+        cls, rng: np.random.Generator, qualities: tuple[int, int] = QUALITIES
+    ) -> PublishedFile:
+        """Mostly JPEG of a quality within the range; also TIFF, PNG, BMP and a little WebP."""
         extension = str(
             rng.choice(["jpg", "tif", "png", "bmp", "webp"], p=[0.64, 0.18, 0.1, 0.05, 0.03])
         )
-        save = Save.drawn(rng, (70, 97), lossless=0.0)
+        save = Save.drawn(rng, qualities, lossless=0.0)
         lossless = extension in ("tif", "png", "bmp")
         return cls(extension, Save(None) if lossless else save)
 
@@ -373,10 +378,15 @@ class PublishedFile:
 
 
 def publish_authentic(
-    folder: Path, pixels: Pixels, category: str, number: int, rng: np.random.Generator
+    folder: Path,
+    pixels: Pixels,
+    category: str,
+    number: int,
+    rng: np.random.Generator,
+    qualities: tuple[int, int] = QUALITIES,
 ) -> AuthenticImage:
     """Return the record of an authentic picture, saved by an editor and written to `folder/Au`."""
-    save, file = Save.drawn(rng), PublishedFile.drawn(rng)
+    save, file = Save.drawn(rng), PublishedFile.drawn(rng, qualities)
     name = f"Au/Au_{category}_{number:05d}.{file.extension}"
     (folder / name).write_bytes(file.encoded(save.apply(pixels)))
     operations = [save.operation("editor_save"), file.operation()]
@@ -384,10 +394,15 @@ def publish_authentic(
 
 
 def publish_forgery(
-    folder: Path, forgery: Forgery, ids: tuple[str, str], number: int, rng: np.random.Generator
+    folder: Path,
+    forgery: Forgery,
+    ids: tuple[str, str],
+    number: int,
+    rng: np.random.Generator,
+    qualities: tuple[int, int] = QUALITIES,
 ) -> ForgedImage:
     """Return the record of a forgery, written with its mask to `Tp` and `Groundtruth`."""
-    file = PublishedFile.drawn(rng)
+    file = PublishedFile.drawn(rng, qualities)
     stem = casia_name(forgery.record, ids, number)
     name = f"Tp/{stem}.{file.extension}"
     (folder / name).write_bytes(file.encoded(forgery.pixels))
