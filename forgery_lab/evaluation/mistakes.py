@@ -53,7 +53,10 @@ class ShownImages:
 def worst_and_best(
     predictions: Predictions, root: Path, options: Options, number: int = 6
 ) -> ShownImages:
-    """Return the worst mistakes and the best finds of the first draw of C (or of A)."""
+    """Return the worst mistakes and the best finds of the first draw of C (or of A).
+
+    The first finds are of unlike scenes: the surest of each category come before the others.
+    """
     rows = predictions.rows.get(conditions.B)
     condition = conditions.C
     if rows is None:
@@ -62,11 +65,15 @@ def worst_and_best(
         return ShownImages()
     scored = predictions.model
     first = scored[(scored["condition"] == condition.name) & (scored["draw"] == 0)]
-    table = first.dropna(subset=["probability"]).merge(rows[["sha256", "label"]], on="sha256")
+    table = first.dropna(subset=["probability"]).merge(
+        rows[["sha256", "label", "category"]], on="sha256"
+    )
     table["error_size"] = (table["label"] - table["probability"]).abs()
     table = table.sort_values("error_size", ascending=False)
     worst = table[table["error_size"] > 0.5].head(number)
-    best = table[(table["label"] == 1) & (table["error_size"] < 0.5)].tail(number)[::-1]
+    found = table[(table["label"] == 1) & (table["error_size"] < 0.5)][::-1]
+    again = found["category"].duplicated().rename("again")
+    best = found.loc[again.sort_values(kind="stable").index].head(number)
     return ShownImages(
         *(
             list(_scored_again(chosen, rows, root, predictions.matcher, condition, options))

@@ -206,9 +206,7 @@ def _write_family(task: tuple[Path, int, _Plan]) -> list[AuthenticImage | Forged
     pictures = [_picture(source, rng) for source in plan.sources]
     records: list[AuthenticImage | ForgedImage] = []
     for source, picture in zip(plan.sources, pictures, strict=True):
-        image = publish_authentic(
-            folder, picture, source.category, source.number, rng, PUBLISHED
-        )
+        image = publish_authentic(folder, picture, source.category, source.number, rng, PUBLISHED)
         records.append(replace(image, photograph=source.photograph))
     for kind, host, donor, number in plan.forgeries:
         forgery = forge(pictures[host], [pictures[donor]], kind, rng)

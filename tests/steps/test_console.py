@@ -70,9 +70,15 @@ def commands(*arguments):
     ).stdout
 
 
+CASIA = (
+    "dvc exp run -S ingest.source=/data/casia "
+    "-S preprocess.draws=4 -S preprocess.rescaled=2 -S train.epochs=14"
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "dvc"),
-    [((), "dvc repro"), (("DATASET=/data/casia",), "dvc exp run -S ingest.source=/data/casia")],
+    [((), "dvc repro"), (("DATASET=/data/casia",), CASIA)],
 )
 def test_make_leaves_out_what_dvc_says_of_the_stages_that_it_runs(arguments, dvc):
     quiet = commands("pipeline", *arguments)
