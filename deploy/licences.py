@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def locked(lock: Path) -> list[str]:
     return [r.name for r in requirements if r.marker is None or r.marker.evaluate()]
 
 
-def stated(package: PackageMetadata, rules: Rules) -> str | None:
+def stated(package: PackageMetadata | Message, rules: Rules) -> str | None:
     """Return the licence of a package as an SPDX expression, None where nothing readable says it.
 
     The first of these counts: the rules' own statement, `License-Expression`, a `License` that is
