@@ -93,7 +93,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         answers = ask(arguments.docker, arguments.image)
-    except subprocess.CalledProcessError as error:
+    except (OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"sbom: {arguments.image} cannot be asked what is in it: {error}")
     print(written(describe(*answers)))
 
