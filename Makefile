@@ -133,6 +133,7 @@ lint: $(READY) ## static checks
 	python -m steps.settings.mlproject | diff MLproject -
 	zizmor --quiet --offline .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	hadolint Dockerfile
 	shellcheck $(SCRIPTS)
@@ -159,7 +160,8 @@ model: $(READY) ## the champion, or MODEL_URI=…, as the folder models/serving
 
 image: model ## the container image with that model baked in; DOCKER= names another client
 	DOCKER_BUILDKIT=1 $(DOCKER) build --network host $(PIP_SECRET) --build-arg MODEL_PATH=models/serving \
-	  --build-arg REVISION=$$(git rev-parse HEAD) $(addprefix --build-arg SOURCE=,$(SOURCE)) --tag forgery .
+	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	  $(addprefix --build-arg SOURCE=,$(SOURCE)) --tag forgery .
 
 lock: ## the locks and conda.yaml, from pyproject.toml
 	bash requirements/compile.sh

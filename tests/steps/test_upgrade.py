@@ -9,6 +9,7 @@ import pytest
 
 from forgery_lab.evaluation import scoring
 from forgery_lab.sources.source import Source, fetch
+from forgery_pyfunc import Detector
 from steps.registry import migration
 from steps.registry.logged_model import is_unlinked, metrics_of, model_of
 from steps.registry.model_registry import Registry, number
@@ -52,6 +53,17 @@ def test_a_registered_version_answers_as_it_did(registry, stores, version):
         uri, [picture], heatmap=True, workers=1, tracking_uri=mlflow.get_tracking_uri()
     )
     assert answer == before
+
+
+@pytest.mark.parametrize(("name", "version"), [("release", "1"), ("tiny", "2")])
+def test_a_detector_folder_is_read_by_this_code(stores, name, version):
+    """It has no classifier of photographs, and one has no model card and no figures."""
+    (folder,) = stores.glob(f"mlruns/1/models/*/artifacts/artifacts/{name}")
+    assert not (folder / "photographs.json").exists()
+    record = Detector.load(folder).score(stores / "picture.jpg")
+    answer = json.loads((stores / "answers.json").read_text("utf-8"))[version]
+    assert record.verdict == answer["verdict"]
+    assert record.probability == pytest.approx(answer["probability"], abs=1e-4)
 
 
 def test_metrics_and_parameters_move_from_tags_to_the_logged_model(registry):
