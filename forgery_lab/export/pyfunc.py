@@ -23,6 +23,7 @@ PACKAGE = Path(forgery_pyfunc.__file__).parent
 
 REQUIREMENTS = (
     *("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow"),
+    *("arro3-core", "arro3-io", "obstore"),  # the prediction log
     *("httptools", "uvloop"),  # uvicorn takes both; without, kept connections wait: docs/upstream
 )
 """What a served model needs; TensorFlow is not among it. MLflow's small package is a part of its
