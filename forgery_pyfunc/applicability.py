@@ -59,7 +59,9 @@ def judge(image: DecodedImage, classifier: PhotographClassifier | None = None) -
     Without a classifier, drawings, screenshots and documents pass.
     """
     if int(image.luma.max()) - int(image.luma.min()) < BLANK_TONES:
-        return _declined("not_a_photograph", "the image is blank; the method applies to photographs")
+        return _declined(
+            "not_a_photograph", "the image is blank; the method applies to photographs"
+        )
     sample = Sample.of(image)
     if _correlation(sample.tiles) < MIN_CORRELATION:
         return _declined(

@@ -98,9 +98,7 @@ class ForgeryModel(PythonModel):
             return self._failed(error)
         except Exception:  # one image must never affect the others, whatever it triggers
             logger.exception("an image could not be scored")
-            return self._failed(
-                ImageError("this image could not be scored", code="internal_error")
-            )
+            return self._failed(ImageError("this image could not be scored", code="internal_error"))
 
     def _failed(self, error: ImageError) -> Record:
         record = self.detector.error_record(error)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MEANS = "mean:"
 """Begins the name of a column with the mean of a feature's channel, `mean:FAMILY:CHANNEL`."""
-MOST_BLOCKS = 4096
+MOST_BLOCKS = 1024
 """Blocks that the means are over, evenly spread, so that they cost the same for every size."""
 
 Kind = Literal["time", "string", "integer", "number"]

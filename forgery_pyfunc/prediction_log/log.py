@@ -29,7 +29,7 @@ DAYS = 90
 
 QUEUED, KEPT = 2_000, 20_000
 """Lines that wait for the thread, and lines in its hands, at most."""
-PART_LINES, PART_SECONDS = 5_000, 600.0
+PART_LINES, PART_SECONDS = 2_000, 600.0
 """Size of a part, and how long one is added to."""
 SAVE_SECONDS = 10.0
 """How often a part is written anew with what came: so much is lost when the process is killed."""
