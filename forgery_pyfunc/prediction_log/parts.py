@@ -18,7 +18,7 @@ import numpy as np
 import obstore
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import write_parquet
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore, S3Store
 
 from forgery_pyfunc.errors import ModelError
 from forgery_pyfunc.prediction_log.line import FACTS, LOST, MEANS, Kind, Line
@@ -94,9 +94,11 @@ def _store(where: str) -> ObjectStore:
     try:
         if where.startswith(_S3):
             plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-            options = {"timeout": _WAIT, "connect_timeout": _WAIT, "allow_http": plain}
-            retry = {"max_retries": 1, "retry_timeout": _WAIT}
-            return from_url(where, client_options=options, retry_config=retry)
+            return S3Store.from_url(
+                where,
+                client_options={"timeout": _WAIT, "allow_http": plain},
+                retry_config={"max_retries": 1, "retry_timeout": _WAIT},
+            )
         folder = Path(where).absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return LocalStore(folder)
