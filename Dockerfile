@@ -55,7 +55,8 @@ LABEL org.opencontainers.image.title="forgery-detector" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin forgery
+RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin forgery \
+    && install --directory --owner forgery --group forgery /var/lib/forgery
 COPY --from=application /opt/venv /opt/venv
 COPY --from=application /opt/forgery /opt/forgery
 COPY --from=model /opt/model /opt/model

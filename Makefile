@@ -133,7 +133,7 @@ lint: $(READY) ## static checks
 	python -m steps.settings.mlproject | diff MLproject -
 	zizmor --quiet --offline .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml compose.monitoring.yaml
 	hadolint Dockerfile
 	shellcheck $(SCRIPTS)
 	cfn-lint deploy/cloudformation.yaml

@@ -48,7 +48,7 @@ class Days:
             colon = ""
         if not colon:
             raise ValueError("FROM:TO with days like 2026-11-30, or a number of last days")
-        return cls(*ends)
+        return cls(first=ends[0], final=ends[1])
 
     def among(self, days: set[date]) -> set[date]:
         """Return those of some days that are meant."""

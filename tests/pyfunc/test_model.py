@@ -11,6 +11,7 @@ import pytest
 from mlflow.pyfunc.model import PythonModelContext
 
 from forgery import SHIPPED
+from forgery_lab.export.pyfunc import input_example
 from forgery_pyfunc.contract import AT_ONCE_VARIABLE, HEALTH_CHECK
 from forgery_pyfunc.errors import ModelError
 from forgery_pyfunc.features import extract
@@ -19,6 +20,7 @@ from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.model import IMAGES_AT_ONCE, ForgeryModel, images_at_once, read_limits
 from forgery_pyfunc.prediction_log.line import Line
 from tests.conftest import encoded, picture
+from webui.scoring.probe import probe_image
 
 
 def test_the_limits_are_those_of_the_page():
@@ -89,10 +91,12 @@ def logging_model(tmp_path, monkeypatch):
 def test_every_answer_is_a_line_of_the_log_without_what_shows_the_picture(logging_model):
     model, read = logging_model
     photo = encoded(picture(), quality=85)
-    images = [photo, encoded(picture(40, 40)), b"no image", photo + HEALTH_CHECK]
+    checks = [photo + HEALTH_CHECK, probe_image(), input_example()["image"].item()]
+    images = [photo, encoded(picture(40, 40)), b"no image", *checks]
     answer = model.predict(None, pd.DataFrame({"image": images}), {"strict": False})
     table = read()
     assert len(table) == 3
+    assert answer["error"].isna().tolist() == [True, True, False, True, True, True]
     for name in ("verdict", "probability", "width", "height", "format", "model_version"):
         assert table[name].dropna().tolist() == answer[name].head(3).dropna().tolist(), name
     judged, declined, failed = (table.iloc[row] for row in range(3))
