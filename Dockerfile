@@ -49,7 +49,8 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/forgery \
     && useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin forgery \
     && rm -r /layer \
     && folder="/layer$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/forgery_detector-${VERSION}.dist-info" \
-    && mkdir -p "$folder" /layer/etc \
+    && mkdir -p "$folder" /layer/etc /layer/var/lib \
+    && install --directory --owner forgery --group forgery /layer/var/lib/forgery \
     && printf 'Metadata-Version: 2.4\nName: forgery-detector\nVersion: %s\nLicense-Expression: Apache-2.0\n' "$VERSION" > "$folder/METADATA" \
     && cp --archive /etc/passwd /etc/group /etc/shadow /etc/gshadow /layer/etc/ \
     && cp --archive /opt/forgery /layer/opt/ \

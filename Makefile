@@ -134,7 +134,7 @@ lint: $(READY) ## static checks
 	zizmor --quiet --offline .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml compose.monitoring.yaml
 	hadolint Dockerfile
 	shellcheck $(SCRIPTS)
 	cfn-lint deploy/cloudformation.yaml

@@ -28,7 +28,10 @@ SECONDS = 600.0
 Ask = Callable[..., list[dict[str, Any]]]
 """Takes a list of encoded images, and parameters of the model by name; returns a record of each."""
 
-_NOT_FOR_CHILDREN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTHONPATH", "PYTHONHOME")
+_NOT_FOR_CHILDREN = (
+    *("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTHONPATH", "PYTHONHOME"),
+    "PREDICTION_LOG",  # of what a service answers
+)
 _LINES_OF_STDERR = 5
 
 

@@ -7,6 +7,7 @@ photograph, by a classifier that comes with the detector. A detector without one
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,39 +40,55 @@ def note_on(image: DecodedImage) -> CodedMessage | None:
     )
 
 
-def reason_against(
-    image: DecodedImage, classifier: PhotographClassifier | None = None
-) -> CodedMessage | None:
-    """Return why the method does not apply, None where it does; the code is one of `REASON_CODES`.
+@dataclass(frozen=True)
+class Applicability:
+    """Whether the method applies to an image.
 
-    The image is at least 32 pixels wide and high. Without a classifier, drawings, screenshots and
-    documents pass.
+    Attributes:
+        reason: why it does not, None where it does; the code is one of `REASON_CODES`.
+        photograph: probability of being a photograph, None where no classifier was asked.
+    """
+
+    reason: CodedMessage | None = None
+    photograph: float | None = None
+
+
+def judge(image: DecodedImage, classifier: PhotographClassifier | None = None) -> Applicability:
+    """Return whether the method applies to an image of at least 32×32 pixels.
+
+    Without a classifier, drawings, screenshots and documents pass.
     """
     if int(image.luma.max()) - int(image.luma.min()) < BLANK_TONES:
-        return CodedMessage(
+        return _declined(
             "not_a_photograph", "the image is blank; the method applies to photographs"
         )
     sample = Sample.of(image)
     if _correlation(sample.tiles) < MIN_CORRELATION:
-        return CodedMessage(
-            "noise",
-            "neighbouring pixels are almost uncorrelated, so this is not a photograph",
+        return _declined(
+            "noise", "neighbouring pixels are almost uncorrelated, so this is not a photograph"
         )
+    probability = None
     if classifier is not None:
         probability = classifier.probability(statistics(sample))
         if probability < classifier.threshold:
-            return CodedMessage(
+            return _declined(
                 "not_a_photograph",
                 "the image looks like a screenshot, drawing, chart or document (probability of "
                 f"being a photograph {probability:.2f}); the method applies to photographs",
+                probability,
             )
     if image.jpeg is None and _has_palette(image.pixels):
-        return CodedMessage(
+        return _declined(
             "few_colours",
             f"the image has at most {MAX_COLOURS} colours; reducing a photograph to "
             "a palette removes the traces that the method reads",
+            probability,
         )
-    return None
+    return Applicability(photograph=probability)
+
+
+def _declined(code: str, message: str, photograph: float | None = None) -> Applicability:
+    return Applicability(CodedMessage(code, message), photograph)
 
 
 def _has_palette(pixels: np.ndarray) -> bool:

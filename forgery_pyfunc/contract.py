@@ -13,6 +13,8 @@ VERSION_VARIABLE = "FORGERY_MODEL_VERSION"
 """Environment variable with which whoever starts a server names the version it serves."""
 AT_ONCE_VARIABLE = "FORGERY_IMAGES_AT_ONCE"
 """Environment variable with how many images one process of the served model scores at once."""
+HEALTH_CHECK = b"forgery-detector health check"
+"""Behind the end of a picture by which a server or a model is only checked; it is not logged."""
 
 Verdict = Literal["authentic", "forged", "inconclusive"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

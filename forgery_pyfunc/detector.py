@@ -44,10 +44,29 @@ class Logits:
     Attributes:
         image: of the image being forged.
         blocks: float32[h, w] logits per 8×8 block, or None where the network has no map.
+        features: float32[h, w, C] that the network read.
     """
 
     image: float
     blocks: np.ndarray | None
+    features: np.ndarray
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The answer for an image, and what was seen on the way to it.
+
+    Attributes:
+        record: the answer.
+        image: as decoded.
+        photograph: probability of being a photograph, None where no classifier was asked.
+        features: float32[h, w, C] that the network read, None where the image was not judged.
+    """
+
+    record: Record
+    image: DecodedImage
+    photograph: float | None = None
+    features: np.ndarray | None = None
 
 
 class Detector:
@@ -114,14 +133,14 @@ class Detector:
 
     def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""
-        features = extract(image, self.features)[np.newaxis]
-        answers = dict(
-            zip(self.outputs, self.session.run(None, {"features": features}), strict=True)
-        )
+        features = extract(image, self.features)
+        inputs = {"features": features[np.newaxis]}
+        answers = dict(zip(self.outputs, self.session.run(None, inputs), strict=True))
         logits = answers.get("blocks")
         return Logits(
             image=float(answers["image"].item()),
             blocks=None if logits is None else logits[0, :, :, 0],
+            features=features,
         )
 
     def score(
@@ -147,6 +166,19 @@ class Detector:
             OSError: the file cannot be read; `FileNotFoundError` where there is none.
             TypeError: `image` is something else.
         """
+        return self.examine(image, threshold, with_heatmap, limits).record
+
+    def examine(
+        self,
+        image: bytes | str | Path | Image.Image,
+        threshold: float | None = None,
+        with_heatmap: bool = False,
+        limits: Limits | None = None,
+    ) -> Examination:
+        """Return the record of an image with what was seen on the way; takes and raises as `score`.
+
+        It holds the decoded image and the features, so keep no more of it than is needed.
+        """
         Parameters(threshold=threshold)  # checks it
         decoded = _decoded(image, limits or Limits())
         height, width = oriented(decoded.luma, decoded.orientation).shape
@@ -159,11 +191,13 @@ class Detector:
             note=str(note) if note else None,
         )
         if reason := _reason_against_size(decoded):
-            return replace(record, verdict="inconclusive", reason=str(reason))
+            return Examination(replace(record, verdict="inconclusive", reason=str(reason)), decoded)
         rows, columns = borders.inside(decoded.luma, SMALLEST_SIDE)
         inner = decoded.part(rows, columns)
-        if reason := applicability.reason_against(inner, self.classifier):
-            return replace(record, verdict="inconclusive", reason=str(reason))
+        applies = applicability.judge(inner, self.classifier)
+        if applies.reason:
+            declined = replace(record, verdict="inconclusive", reason=str(applies.reason))
+            return Examination(declined, decoded, applies.photograph)
         logits = self.logits(inner)
         probability = self.calibration.probability(logits.image, inner.width * inner.height)
         t_lo, t_hi = self.calibration.band(threshold)
@@ -171,7 +205,7 @@ class Detector:
         if with_heatmap and logits.blocks is not None:
             corner = rows.start // blocks.SIZE, columns.start // blocks.SIZE
             levels = self._heatmap(decoded, logits.blocks, corner)
-        return replace(
+        judged = replace(
             record,
             verdict=self.calibration.verdict(probability, threshold),
             probability=probability,
@@ -179,6 +213,7 @@ class Detector:
             t_lo=t_lo,
             t_hi=t_hi,
         )
+        return Examination(judged, decoded, applies.photograph, logits.features)
 
     def error_record(self, error: ImageError) -> Record:
         """Return the record of an image that could not be scored."""

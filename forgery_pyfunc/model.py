@@ -21,15 +21,19 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from forgery_pyfunc import base64_text
 from forgery_pyfunc.contract import (
     AT_ONCE_VARIABLE,
+    HEALTH_CHECK,
     RECORD_FIELDS,
     VERSION_VARIABLE,
     Record,
 )
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
+from forgery_pyfunc.features import channels
 from forgery_pyfunc.imaging.decoding import FORMATS
 from forgery_pyfunc.imaging.guards import read_limits
 from forgery_pyfunc.imaging.sniffing import sniff
+from forgery_pyfunc.prediction_log.line import Line
+from forgery_pyfunc.prediction_log.log import open_log
 from forgery_pyfunc.request_parameters import Parameters
 
 logger = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ class ForgeryModel(PythonModel):
         self.detector = Detector.load(folder, registered_version(folder))
         self.limits = read_limits(os.environ)
         self.turns = threading.BoundedSemaphore(images_at_once(os.environ))
+        self.log = open_log(os.environ, channels(self.detector.features))
 
     def predict(
         self,
@@ -83,14 +88,23 @@ class ForgeryModel(PythonModel):
     def _record(self, image: Any, parameters: Parameters) -> Record:
         threshold, with_heatmap = parameters.threshold, parameters.heatmap
         try:
+            data = to_bytes(image)
             with self.turns:
-                return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
+                found = self.detector.examine(data, threshold, with_heatmap, self.limits)
+            if self.log and not data.endswith(HEALTH_CHECK):
+                self.log.add(Line.of(found))
+            return found.record
         except ImageError as error:
-            return self.detector.error_record(error)
+            return self._failed(error)
         except Exception:  # one image must never affect the others, whatever it triggers
             logger.exception("an image could not be scored")
-            failure = ImageError("this image could not be scored", code="internal_error")
-            return self.detector.error_record(failure)
+            return self._failed(ImageError("this image could not be scored", code="internal_error"))
+
+    def _failed(self, error: ImageError) -> Record:
+        record = self.detector.error_record(error)
+        if self.log:
+            self.log.add(Line.of_error(record))
+        return record
 
 
 def images_at_once(environment: Mapping[str, str]) -> int:

@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["drawing"] = Turns(
         settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS, places
     )
+    metrics.watch({"scoring": scoring.turns, "evidence": app.extensions["drawing"]})
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]
     app.extensions["results"] = ResultStore(

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from forgery_lab.evaluation.conditions import IMAGE_LEVEL
+from forgery_lab.monitoring.window import Days
 from forgery_pyfunc.features import FAMILIES
 
 CONDITIONS = tuple(condition.name for condition in IMAGE_LEVEL)
@@ -75,6 +76,14 @@ FrozenDigest = Annotated[
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Stage = Literal["Staging", "Production", "Archived"]
+
+
+def _are_days(text: str) -> str:
+    Days.parse(text)
+    return text
+
+
+LogDays = Annotated[str, AfterValidator(_are_days)]
 
 
 class Entity(BaseModel):
@@ -144,6 +153,7 @@ class Paths(Entity):
     metrics: Path
     evaluation: Path
     audit: Path
+    monitoring: Path
     random_split: Path
     release_work: Path
     runs: Path
@@ -369,6 +379,31 @@ class ScoreSettings(StepSettings):
     threshold: float | None = Field(None, ge=0, le=1, description="replaces the grey band")
 
 
+class MonitorSettings(StepSettings):
+    """Whether inputs or scores of a prediction log drift, and how well the model still does."""
+
+    step: ClassVar[str] = "monitor"
+    seed: Seed
+    reference: str = Field(min_length=1, description="log to compare with: a folder or s3://…")
+    current: str = Field(min_length=1, description="log to judge, may be the same")
+    reference_days: LogDays = Field(
+        "", description="FROM:TO like 2026-11-01:2026-11-30, or a number of last days; empty: all"
+    )
+    current_days: LogDays = Field("", description="as reference_days")
+    output: Path | None = Field(None, description="folder of the report")
+    alarm_rate: float = Field(
+        gt=0, lt=1, description="probability of an alarm for a window without drift, at most"
+    )
+    least_reference: int = Field(ge=100, description="images that the reference needs")
+    least_current: int = Field(ge=100, description="images that the window needs")
+    least_shift: float = Field(
+        ge=0, lt=1, description="smallest difference of two distributions that raises an alarm"
+    )
+    bootstrap: int = Field(
+        300, ge=100, le=100_000, description="resamples behind every interval of performance"
+    )
+
+
 class ServeSettings(StepSettings):
     """A scoring server and the web page in front of it."""
 
@@ -418,6 +453,7 @@ SETTINGS: dict[str, type[StepSettings]] = {
         PromoteSettings,
         RollbackSettings,
         ScoreSettings,
+        MonitorSettings,
         ServeSettings,
         MainSettings,
     )
