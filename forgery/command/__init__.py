@@ -17,6 +17,7 @@ from forgery.command.exits import FAILED, INTERRUPTED, Failure
 from forgery.command.explain import explain
 from forgery.command.report import report
 from forgery.command.scan import scan
+from forgery.command.trust_list import trust_list
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
@@ -112,3 +113,4 @@ main.add_command(scan)
 main.add_command(explain)
 main.add_command(about)
 main.add_command(report)
+main.add_command(trust_list)
