@@ -28,6 +28,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv /opt/venv \
     && pip install --quiet --cache-dir /var/cache/pip --no-compile --require-hashes --requirement /tmp/serve.lock \
     && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
+    && rm -f /opt/venv/lib/python3.11/site-packages/c2pa/libs/*.rlib \
     && pip uninstall --quiet --yes setuptools pip \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib \
     && mkdir -p /layer/opt \

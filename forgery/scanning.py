@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from forgery.evidence.facts.provenance import Provenance, read_provenance
+from forgery.evidence.verdict import remark
 from forgery.finding import FoundFile, unreadable
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
@@ -44,6 +46,18 @@ class ScannedFile:
 
     path: Path
     record: Record
+    origin: Provenance | None = None
+    """What the file states about its origin, None where it was not scored."""
+
+    @property
+    def remark(self) -> str:
+        """What is to be said beside the verdict."""
+        said = [remark(self.record)]
+        if self.origin:
+            credentials = self.origin.content_credentials
+            said += [credentials.explanation] if credentials.state != "absent" else []
+            said += [finding.text for finding in self.origin.findings if finding.is_about_ai]
+        return "; ".join(text.rstrip(".") for text in said if text)
 
     @property
     def name(self) -> str:
@@ -77,8 +91,11 @@ def scan(
         if found.problem:
             return ScannedFile(found.path, Record(error=str(found.problem)))
         try:
-            record = scorer.score([read(found.path)], threshold, heatmap)[0]
+            data = read(found.path)
+            record = scorer.score([data], threshold, heatmap)[0]
             answered.set()
+            if not record.error:
+                return ScannedFile(found.path, record, read_provenance(data))
         except OSError as error:
             record = Record(error=str(unreadable(error)))
         except ForgeryError as error:

@@ -5,6 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
+from forgery.evidence.facts.finding import NOT_IN_THE_PROBABILITY, ai_notice
+from forgery.evidence.facts.trust_list import read_trust_list, trust_list_folder
 from forgery.evidence.pictures import MAP_COLOURS
 from forgery.evidence.verdict import percent
 from forgery.evidence.views import VIEWS
@@ -53,6 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         SettingsError: an environment variable holds a value that is not allowed.
+        TrustListError: the trust list of content credentials cannot be used.
     """
     settings = settings or Settings.from_environment()
     app = Flask(__name__)
@@ -63,8 +66,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
     app.config["MAX_FORM_PARTS"] = form_parts(settings.max_files)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.jinja_env.filters["percent"] = percent
-    app.jinja_env.globals |= {"evidence_views": VIEWS, "map_colours": MAP_COLOURS}
+    app.jinja_env.filters |= {"percent": percent, "ai_notice": ai_notice}
+    app.jinja_env.globals |= {
+        "evidence_views": VIEWS,
+        "map_colours": MAP_COLOURS,
+        "not_in_the_probability": NOT_IN_THE_PROBABILITY,
+    }
+
+    read_trust_list(trust_list_folder())  # a wrong one is told at the start
 
     metrics = Metrics()
     app.extensions["metrics"] = metrics

@@ -104,6 +104,7 @@ def scan(
     from forgery.command.heatmaps import HeatmapFolder
     from forgery.command.layouts import LAYOUTS
     from forgery.command.progress import shown
+    from forgery.evidence.facts.trust_list import read_trust_list, trust_list_folder
     from forgery.finding import Search
     from forgery.scanning import scan as scan_files
 
@@ -123,6 +124,7 @@ def scan(
     chosen = layout or LAYOUT_OF_SUFFIX.get(output.suffix.lower() if output else "", "text")
     with ExitStack() as stack:
         try:
+            read_trust_list(trust_list_folder())  # a wrong one is told at the start
             Parameters(threshold=threshold)  # NaN is within no range and outside none
             scorer = stack.enter_context(scorers.opened(model, url, jobs))
             out = stack.enter_context(opened_output(output))

@@ -11,6 +11,7 @@ from PIL import Image
 from forgery.evidence import pictures
 from forgery.evidence.analysis import drawings, explanation, map_levels
 from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
+from forgery.evidence.facts.finding import NOT_IN_THE_PROBABILITY, ai_notice
 from forgery.evidence.verdict import (
     LIMITS_OF_THE_METHOD,
     MAP_SCALE,
@@ -63,14 +64,18 @@ class Explanation:
         lines = [f"{self.filename}: {headline}"]
         if record.probability is not None:
             lines.append(f"Probability of alteration: {percent(record.probability)}")
-        # The note of a record is among the remarks of the facts.
+        if notice := ai_notice(self.facts.findings):
+            lines += ["", notice]
+        # The note of a record is among the findings.
         lines += ["", meaning, *([said] if (said := remark(replace(record, note=None))) else [])]
         lines += ["", *(f"{t} ({n}): {e}" for n, (t, e) in self.files.items())]
         facts = self.facts
         lines += ["", f"{facts.format}, {facts.width} × {facts.height}, {facts.file_bytes:,} bytes"]
         lines += [facts.compressions, *(f"{k}: {v}" for k, v in facts.metadata.items())]
         lines += [f"Location: {facts.location}"] if facts.location else []
-        lines += [*facts.remarks, "", LIMITS_OF_THE_METHOD]
+        lines += [f"{k}: {v}" for k, v in facts.content_credentials.in_words().items()]
+        lines += [f"{each.text} ({each.weight}: {each.meaning})" for each in facts.findings]
+        lines += [NOT_IN_THE_PROBABILITY, "", LIMITS_OF_THE_METHOD]
         lines += ["", f"SHA-256 {self.sha256}", f"Model {record.model_version}"]
         return "".join(f"{on_one_line(line)}\n" for line in lines)
 

@@ -24,6 +24,7 @@ from reportlab.platypus import (
 )
 
 from forgery.evidence.analysis import Analysis
+from forgery.evidence.facts.finding import NOT_IN_THE_PROBABILITY, ai_notice
 from forgery.evidence.pictures import laid_over
 from forgery.evidence.verdict import percent
 
@@ -121,6 +122,7 @@ def _verdict(analysis: Analysis) -> list[Flowable]:
         Paragraph("Image forgery report", TITLE),
         Paragraph(headline, ParagraphStyle("verdict", BODY, fontSize=12, leading=18)),
         _text(analysis.meaning),
+        *([_text(notice)] if (notice := ai_notice(analysis.evidence.facts.findings)) else []),
         Spacer(1, 3 * mm),
         _table(rows),
         Spacer(1, 4 * mm),
@@ -168,9 +170,13 @@ def _facts(analysis: Analysis) -> list[Flowable]:
         rows.append(("Location", facts.location))
     if facts.thumbnail:
         rows.append(("Embedded thumbnail", facts.thumbnail.comment))
-    stated = {text for _, text in rows}
-    rows += [("Note", remark) for remark in facts.remarks if remark not in stated]
-    return [KeepTogether([Paragraph("File facts", HEADING), _table(rows)])]
+    found = [(f"Weight: {each.weight}", f"{each.text} {each.meaning}") for each in facts.findings]
+    return [
+        KeepTogether([Paragraph("File facts", HEADING), _table(rows)]),
+        Paragraph("Content credentials and findings", HEADING),
+        _text(NOT_IN_THE_PROBABILITY, SMALL),
+        _table([*facts.content_credentials.in_words().items(), *found]),
+    ]
 
 
 def _table(rows: list[tuple[str, str]]) -> Table:

@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from forgery_lab.errors import DataError
 from forgery_lab.evaluation import scoring
 from forgery_lab.sources.source import Source, fetch
 from forgery_pyfunc import Detector
@@ -95,8 +96,14 @@ def test_the_registry_takes_another_promotion(registry):
 
 
 def test_feedback_is_read_and_can_be_withdrawn(stores, tmp_path):
-    root = fetch(Source.parse(f"feedback:{stores}/feedback.db"), tmp_path / "raw")
+    source = Source.parse(f"feedback:{stores}/feedback.db")
+    with pytest.raises(DataError, match="nothing in it was reviewed yet"):
+        fetch(source, tmp_path / "raw")
+    store = Store(str(stores / "feedback.db"))
+    while (row := store.next_to_review()) is not None:
+        assert store.review(row.receipt, row.label, "Rita")
+    root = fetch(source, tmp_path / "raw")
     assert len(list((root / "Au").iterdir())) == 1
     assert len(list((root / "Tp").iterdir())) == 1
     assert len(list((root / "Groundtruth").iterdir())) == 1
-    assert Store(str(stores / "feedback.db")).delete(f"{1:032x}")
+    assert store.delete(f"{1:032x}")

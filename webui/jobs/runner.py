@@ -14,7 +14,7 @@ from webui.errors import ApiError
 from webui.jobs.claim import Claim, claimed
 from webui.jobs.job import Job
 from webui.jobs.store import JobStore
-from webui.records import of_file
+from webui.records import of_file, with_origin
 from webui.scoring.pool import Scoring
 from webui.uploads import Upload
 
@@ -108,7 +108,9 @@ class Runner:
         try:
             for number in claim.pending():
                 record = self._score(claim, number, pauses)
-                claim.files.save_record(number, of_file(claim.order.filenames[number], record))
+                answer = of_file(claim.order.filenames[number], record)
+                picture = claim.files.picture(number)
+                claim.files.save_record(number, with_origin(answer, picture))
             claim.files.finish(self.store.now())
         except FileNotFoundError:
             if claim.files.folder.exists():

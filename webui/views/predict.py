@@ -13,7 +13,7 @@ from webui.errors import STATUS_OF_CODE, wants_html
 from webui.errors import answer as error_answer
 from webui.forms import PredictForm
 from webui.openapi import UPLOAD_ERRORS, describe
-from webui.records import FileRecord, Predictions, of_file
+from webui.records import FileRecord, Predictions, of_file, with_origin
 from webui.result_store import StoredResult, result_store
 from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
@@ -47,7 +47,10 @@ def predict() -> Response | str | tuple[Response | str, int]:
         cards = draw_cards(uploads, form)
         records = [card.record for card in cards]
     else:
-        records = score_uploads(uploads, form.threshold, form.heatmap)
+        scored = score_uploads(uploads, form.threshold, form.heatmap)
+        records = [
+            with_origin(record, upload.data) for record, upload in zip(scored, uploads, strict=True)
+        ]
     status = 200
     if all(record.error for record in records):
         status = STATUS_OF_CODE.get(records[0].error_code or "", 422)

@@ -1,6 +1,5 @@
-"""What EXIF and XMP say about camera, software, dates and place."""
+"""What EXIF, XMP and the texts of a PNG say about camera, software, edits, dates and place."""
 
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,28 +7,56 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags
 
+from forgery.evidence.facts import digital_source
+from forgery.evidence.facts.generators import Generator, generator_of
+from forgery.evidence.facts.stated_text import stated_text
+from forgery.evidence.facts.xmp import Xmp, field, read_xmp
+from forgery_pyfunc.imaging import png
 from forgery_pyfunc.imaging.decoding import StoredMetadata, read_metadata
+from forgery_pyfunc.imaging.sniffing import sniff
 
+EDITORS = re.compile(
+    r"photoshop|lightroom|gimp|affinity|paint|pixelmator|snapseed|picsart|facetune|acd|corel|canva",
+    re.IGNORECASE,
+)
 MAX_NAMES = 10
 """Programs that are listed: the file's author may have made their list endless."""
-
-_VALUES_READ = 100  # of a property in XMP
 
 
 @dataclass(frozen=True)
 class Metadata:
     """What the file says about its making; all of it can be changed without a trace.
 
-    `dates` by name as they stand in the file. The position is not in here: see `gps_position`.
+    Attributes:
+        camera: maker and model.
+        lens: its model.
+        software: programs that are named.
+        dates: by name, as they stand in the file.
+        history: what editing programs note that they did, such as "saved by Adobe Photoshop 25".
+        ancestors: how many other documents parts were taken from, as Photoshop notes.
+        source_type: the IPTC digital source type, such as "digitalCapture".
+        generator: the AI program whose texts are in the file.
+        credentials_at: where the file's content credentials are, as it says.
+        has_gps: whether the file says where the picture was taken; see `gps_position`.
+        damaged: whether a part cannot be read.
     """
 
     camera: str | None
     lens: str | None
     software: tuple[str, ...]
     dates: dict[str, str]
+    history: tuple[str, ...]
+    ancestors: int
+    source_type: str | None
+    generator: Generator | None
+    credentials_at: str | None
     has_gps: bool
-    has_content_credentials: bool
     damaged: bool
+
+    @property
+    def editing_programs(self) -> list[str]:
+        """Those programs among `software` that edit pictures."""
+        return [name for name in self.software if EDITORS.search(name)]
 
     def in_words(self) -> dict[str, str]:
         """Return what is there, by a name for people."""
@@ -37,46 +64,89 @@ class Metadata:
             "Camera": self.camera,
             "Lens": self.lens,
             "Software": ", ".join(_listed(self.software)),
+            "Edit history (XMP)": ", ".join(_listed(self.history)),
+            "Digital source type (IPTC)": self.source_type,
             **{name[0].upper() + name[1:]: date for name, date in self.dates.items()},
         }
-        if self.has_content_credentials:
-            texts["Content credentials"] = "present (C2PA), not verified here"
         return {name: _date(text) for name, text in texts.items() if text}
 
 
 def metadata(data: bytes) -> Metadata:
-    """Return what EXIF and XMP say about camera, software and dates.
+    """Return what EXIF, XMP and texts say about the making of a file.
 
     Raises:
         ImageError: the bytes are not an image of a format that is read.
     """
     stored = read_metadata(data)
     main, detail = dict(stored.exif), exif_directory(stored, ExifTags.IFD.Exif)
-    xmp = stored.xmp.decode("utf-8", "replace")
-    maker, model = _text(main.get(ExifTags.Base.Make)), _text(main.get(ExifTags.Base.Model))
+    xmp = read_xmp(stored.xmp)
+    software = _software(main, xmp)
+    source_type = stated_text(xmp.first("Iptc4xmpExt:DigitalSourceType"))
+    return Metadata(
+        camera=_camera(main),
+        lens=stated_text(detail.get(ExifTags.Base.LensModel)),
+        software=software,
+        dates=_dates(main, detail, xmp),
+        history=_history(xmp),
+        ancestors=len(xmp.items("photoshop:DocumentAncestors")),
+        source_type=digital_source.code(source_type) if source_type else None,
+        generator=generator_of(_texts(data, detail, xmp), software),
+        credentials_at=xmp.first("dcterms:provenance"),
+        has_gps=bool(exif_directory(stored, ExifTags.IFD.GPSInfo)),
+        damaged=stored.damaged or xmp.damaged,
+    )
+
+
+def _camera(main: dict) -> str | None:
+    maker = stated_text(main.get(ExifTags.Base.Make))
+    model = stated_text(main.get(ExifTags.Base.Model))
     if maker and model and model.lower().startswith(maker.lower()):
         maker = None
-    software = [
-        _text(main.get(ExifTags.Base.Software)),
-        *_xmp_values(xmp, "xmp:CreatorTool"),
-        *_xmp_values(xmp, "stEvt:softwareAgent"),
+    return " ".join(filter(None, (maker, model))) or None
+
+
+def _software(main: dict, xmp: Xmp) -> tuple[str, ...]:
+    named = [
+        main.get(ExifTags.Base.Software),
+        *xmp.values("xmp:CreatorTool"),
+        *xmp.values("stEvt:softwareAgent"),
     ]
+    return tuple(dict.fromkeys(filter(None, map(stated_text, named))))
+
+
+def _dates(main: dict, detail: dict, xmp: Xmp) -> dict[str, str]:
     dates = {
-        "changed (EXIF)": _text(main.get(ExifTags.Base.DateTime)),
-        "taken (EXIF)": _text(detail.get(ExifTags.Base.DateTimeOriginal)),
-        "digitised (EXIF)": _text(detail.get(ExifTags.Base.DateTimeDigitized)),
-        "created (XMP)": next(iter(_xmp_values(xmp, "xmp:CreateDate")), None),
-        "changed (XMP)": next(iter(_xmp_values(xmp, "xmp:ModifyDate")), None),
+        "changed (EXIF)": main.get(ExifTags.Base.DateTime),
+        "taken (EXIF)": detail.get(ExifTags.Base.DateTimeOriginal),
+        "digitised (EXIF)": detail.get(ExifTags.Base.DateTimeDigitized),
+        "created (XMP)": xmp.first("xmp:CreateDate"),
+        "changed (XMP)": xmp.first("xmp:ModifyDate"),
     }
-    return Metadata(
-        camera=" ".join(filter(None, (maker, model))) or None,
-        lens=_text(detail.get(ExifTags.Base.LensModel)),
-        software=tuple(dict.fromkeys(filter(None, software))),
-        dates={name: date for name, date in dates.items() if date},
-        has_gps=bool(exif_directory(stored, ExifTags.IFD.GPSInfo)),
-        has_content_credentials=b"jumb" in data and b"c2pa" in data,
-        damaged=stored.damaged,
-    )
+    return {name: text for name, date in dates.items() if (text := stated_text(date))}
+
+
+def _history(xmp: Xmp) -> tuple[str, ...]:
+    """Return the entries of `xmpMM:History` in words."""
+    entries = []
+    for event in xmp.items("xmpMM:History"):
+        action = stated_text(field(event, "stEvt:action")) or "changed"
+        agent = stated_text(field(event, "stEvt:softwareAgent"))
+        entries.append(f"{action} by {agent}" if agent else action)
+    return tuple(entries)
+
+
+def _texts(data: bytes, detail: dict, xmp: Xmp) -> dict[str, str]:
+    """Return the texts in which generators leave what they were asked."""
+    texts = png.texts(data) if sniff(data) == "PNG" else {}
+    comment = detail.get(ExifTags.Base.UserComment)
+    if isinstance(comment, bytes):  # eight bytes name the encoding of the rest
+        utf16 = "utf-16-be" if comment[8:9] == b"\0" else "utf-16-le"
+        wide = comment[:8] == b"UNICODE\0"
+        texts["UserComment"] = comment[8:].decode(utf16 if wide else "utf-8", "replace")
+    for name in ("photoshop:Credit", "Iptc4xmpExt:AISystemUsed"):
+        if stated := xmp.first(name):
+            texts[name] = stated
+    return texts
 
 
 def gps_position(data: bytes) -> tuple[float, float] | None:
@@ -94,7 +164,7 @@ def gps_position(data: bytes) -> tuple[float, float] | None:
             degrees, minutes, seconds = (float(part) for part in directory[value])
         except (KeyError, TypeError, ValueError, ZeroDivisionError):
             return None
-        sign = -1 if _text(directory.get(reference)) == negative else 1
+        sign = -1 if stated_text(directory.get(reference)) == negative else 1
         position.append(sign * (degrees + minutes / 60 + seconds / 3600))
     return (position[0], position[1]) if np.isfinite(position).all() else None
 
@@ -121,19 +191,3 @@ def _listed(names: Sequence[str]) -> list[str]:
 def _date(text: str) -> str:
     """Return EXIF's 2001:08:14 16:15:33 as 2001-08-14 16:15:33, and other text as it is."""
     return re.sub(r"^(\d{4}):(\d\d):(\d\d)", r"\1-\2-\3", text)
-
-
-def _text(value: object) -> str | None:
-    """Return the printable part of a tag's value, at most 200 characters, None where empty."""
-    if value is None:
-        return None
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return "".join(c for c in text if c.isprintable()).strip()[:200] or None
-
-
-def _xmp_values(xmp: str, name: str) -> list[str]:
-    """Return values of a property in an XMP packet, written as an attribute or as an element."""
-    name = re.escape(name)
-    matches = re.finditer(rf'{name}="([^"<]*)"|<{name}>([^<]*)</', xmp)
-    texts = (_text(match[1] or match[2]) for match in matches)
-    return list(itertools.islice(filter(None, texts), _VALUES_READ))

@@ -111,3 +111,14 @@ def test_neither_page_nor_command_imports_the_heavy_packages(module, absent):
     ).stdout.split()
     for name in (*absent, "forgery_lab", "steps"):
         assert name not in modules
+
+
+def test_the_trust_list_is_shown_and_another_one_is_judged(tmp_path):
+    shown = forgery("trust-list")
+    assert shown.exit_code == 0
+    assert len(shown.stdout.splitlines()) == 52
+    assert "CN=Google C2PA Root CA G3" in shown.stdout
+    assert shown.stderr.startswith("52 certificates in ")
+    refused = forgery("trust-list", tmp_path)
+    assert refused.exit_code == 2
+    assert "C2PA-TRUST-LIST.pem cannot be read" in refused.stderr

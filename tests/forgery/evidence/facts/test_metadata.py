@@ -6,7 +6,7 @@ from forgery.evidence.facts.thumbnail import compare_thumbnail
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.jpeg_encoder import encode
-from tests.forgery.evidence.scenes import exif_with_thumbnail, scene, with_exif
+from tests.forgery.evidence.scenes import exif_with_thumbnail, scene, with_exif, xmp
 
 
 def test_metadata_names_camera_software_and_dates_but_not_the_place():
@@ -18,13 +18,14 @@ def test_metadata_names_camera_software_and_dates_but_not_the_place():
     gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
     gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "N", (48.0, 30.0, 0.0)
     gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = "W", (9.0, 15.0, 36.0)
-    tools = b'xmp:CreatorTool="Tool 3" stEvt:softwareAgent="Tool 4"'
-    xmp = b"<x " + tools + b"><xmp:ModifyDate>2021</xmp:ModifyDate></x>"
-    data = with_exif(scene(64, 64), exif, xmp=xmp)
+    history = "<rdf:Seq><rdf:li stEvt:action='saved' stEvt:softwareAgent='Tool 4'/></rdf:Seq>"
+    stated = f"<xmp:ModifyDate>2021</xmp:ModifyDate><xmpMM:History>{history}</xmpMM:History>"
+    data = with_exif(scene(64, 64), exif, xmp=xmp(stated, "xmp:CreatorTool='Tool 3'"))
     found = metadata(data)
     assert found.camera == "Maker M1"
     assert found.software == ("Editor 2", "Tool 3", "Tool 4")
     assert found.dates == {"taken (EXIF)": "2020:01:02 03:04:05", "changed (XMP)": "2021"}
+    assert found.history == ("saved by Tool 4",)
     assert found.has_gps
     assert "48" not in str(found)
     assert gps_position(data) == pytest.approx((48.5, -9.26))
