@@ -99,6 +99,10 @@ class Record:
         default=None,
         metadata=described("string", "`code: message` about what of the file was judged"),
     )
+    explanation: str | None = field(
+        default=None,
+        metadata=described("string", "JSON: why this probability; only when asked for"),
+    )
 
     @property
     def error_code(self) -> str | None:

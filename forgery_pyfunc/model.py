@@ -81,10 +81,15 @@ class ForgeryModel(PythonModel):
         return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 
     def _record(self, image: Any, parameters: Parameters) -> Record:
-        threshold, with_heatmap = parameters.threshold, parameters.heatmap
         try:
             with self.turns:
-                return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
+                return self.detector.score(
+                    to_bytes(image),
+                    parameters.threshold,
+                    parameters.heatmap,
+                    self.limits,
+                    parameters.explain,
+                )
         except ImageError as error:
             return self.detector.error_record(error)
         except Exception:  # one image must never affect the others, whatever it triggers
