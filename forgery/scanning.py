@@ -30,7 +30,12 @@ class Scorer(Protocol):
     """Whoever answers for encoded images; asked from several threads at once."""
 
     def score(
-        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        *,
+        explain: bool = False,
     ) -> list[Record]:
         """Return one record per image, in order; raise `ForgeryError` where none is given."""
 
@@ -57,6 +62,7 @@ def scan(
     threshold: float | None = None,
     heatmap: bool = False,
     jobs: int = 1,
+    explain: bool = False,
 ) -> Iterator[ScannedFile]:
     """Yield every file with its record, in order; one without an answer has a record with an error.
 
@@ -67,6 +73,7 @@ def scan(
         threshold: a probability in [0, 1] that replaces the calibrated grey band.
         heatmap: whether to draw the map of where.
         jobs: files that are scored at the same time.
+        explain: whether to tell why.
 
     Raises:
         ForgeryError: there is no server from the start.
@@ -77,7 +84,7 @@ def scan(
         if found.problem:
             return ScannedFile(found.path, Record(error=str(found.problem)))
         try:
-            record = scorer.score([read(found.path)], threshold, heatmap)[0]
+            record = scorer.score([read(found.path)], threshold, heatmap, explain=explain)[0]
             answered.set()
         except OSError as error:
             record = Record(error=str(unreadable(error)))

@@ -101,7 +101,7 @@ class Record:
     )
     explanation: str | None = field(
         default=None,
-        metadata=described("string", "JSON: why this probability; only when asked for"),
+        metadata=described("string", "JSON text that tells why, of the schema `Explanation`"),
     )
 
     @property

@@ -8,13 +8,16 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+SPEAKS = 0.25
+"""Log odds from which a contribution speaks for a forgery, and its family is looked into."""
 Kind = Literal["copy", "compression", "noise"]
 """What the evidence mainly is: two places look the same; earlier saves differ; grain and error
 levels differ."""
 
 
-def _said(description: str, **limits: float) -> Any:
-    return field(metadata={"description": description, **limits})
+def _said(description: str, **limits: float) -> dict[str, Any]:
+    """Return a field's metadata: what pydantic reads for a JSON schema."""
+    return {"description": description, **limits}
 
 
 @dataclass(frozen=True)
@@ -46,36 +49,46 @@ class Box:
 class Contribution:
     """What a family of features adds to the logit."""
 
-    family: str = _said("residual, copymove, double_jpeg or another family of the detector")
-    logit: float = _said("above 0 it speaks for a forgery, below 0 against")
+    family: str = field(
+        metadata=_said("residual, copymove, double_jpeg or another family of the detector")
+    )
+    logit: float = field(metadata=_said("above 0 it speaks for a forgery, below 0 against"))
 
 
 @dataclass(frozen=True)
 class Marked:
     """The part that the map marks: blocks from one half on, what an observation is about."""
 
-    share: float = _said("of the blocks that were judged", ge=0, le=1)
-    box: Box = _said("around all of it")
+    share: float = field(metadata=_said("of the blocks that were judged", ge=0, le=1))
+    box: Box = field(metadata=_said("around all of it"))
 
 
 @dataclass(frozen=True)
 class Copy:
     """Two places that look the same; which of them is the original cannot be told."""
 
-    one: Box = _said("around the first place")
-    other: Box = _said("around the second, of the same size, moved only")
-    likeness: float = _said("correlation of the fine detail of both", le=1)
+    one: Box = field(metadata=_said("around the first place"))
+    other: Box = field(metadata=_said("around the second, of the same size, moved only"))
+    likeness: float = field(metadata=_said("correlation of the fine detail of both", le=1))
 
 
 @dataclass(frozen=True)
 class Saves:
     """Earlier JPEG saves on the grid of the last one."""
 
-    rest_quality: int | None = _said("about, of the rest's earlier save; null: none is visible")
-    marked_quality: int | None = _said("about, of the marked part's own; null: none is visible")
-    marked_evidence: float | None = _said(
-        "log-likelihood ratio per block that the marked part bears the rest's earlier save, too; "
-        "below 0 it does not; null where the rest bears none or the part is too small"
+    rest_quality: int | None = field(
+        metadata=_said("about, of the rest's earlier save; null: none is visible")
+    )
+    marked_quality: int | None = field(
+        metadata=_said("about, of the marked part's own; null: none is visible")
+    )
+    rest_evidence: float | None = field(
+        metadata=_said(
+            "log-likelihood ratio per block that the rest bears its earlier save; null without one"
+        )
+    )
+    marked_evidence: float | None = field(
+        metadata=_said("the same of the marked part; below 0 it bears none")
     )
 
 
@@ -83,23 +96,31 @@ class Saves:
 class Noise:
     """The marked part against places of like detail in the rest."""
 
-    grain_ratio: float = _said("of the strength of the finest grain", gt=0)
-    error_quality: int = _said("of the JPEG save in which both differ most")
-    error_ratio: float = _said("of how much that save changes them", gt=0)
+    grain_ratio: float = field(metadata=_said("of the strength of the finest grain", gt=0))
+    error_quality: int = field(metadata=_said("of the JPEG save in which both differ most"))
+    error_ratio: float = field(metadata=_said("of how much that save changes them", gt=0))
 
 
 @dataclass(frozen=True)
 class Explanation:
     """Why a detector gave its probability; `base` and the contributions sum to `logit`."""
 
-    logit: float = _said("log odds of the record's probability")
-    base: float = _said("log odds if nothing stood out anywhere in the image")
-    contributions: tuple[Contribution, ...] = _said("Shapley values, one per family of features")
-    kind: Kind | None = _said("what most of the evidence is; null where none speaks for a forgery")
-    marked: Marked | None = _said("null where the map marks nothing; then nothing else is told")
-    copies: tuple[Copy, ...] = _said("the largest first")
-    saves: Saves | None = _said("null where the part is too small, or no earlier save is visible")
-    noise: Noise | None = _said("null where the part is too small")
+    logit: float = field(metadata=_said("log odds of the record's probability"))
+    base: float = field(metadata=_said("log odds if nothing stood out anywhere in the image"))
+    contributions: tuple[Contribution, ...] = field(
+        metadata=_said("Shapley values, one per family of features")
+    )
+    kind: Kind | None = field(
+        metadata=_said("what most of the evidence is; null where none speaks for a forgery")
+    )
+    marked: Marked | None = field(
+        metadata=_said("null where the map marks nothing; then nothing else is told")
+    )
+    copies: tuple[Copy, ...] = field(metadata=_said("the largest first"))
+    saves: Saves | None = field(
+        metadata=_said("null where the part is too small, or no earlier save is visible")
+    )
+    noise: Noise | None = field(metadata=_said("null where the part is too small"))
 
     def to_json(self) -> str:
         """Return the text of a record's `explanation`."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from forgery.evidence import why
 from forgery.evidence.verdict import on_one_line, percent, remark
 from forgery.scanning import ScannedFile
 from forgery_pyfunc.contract import RECORD_FIELDS
@@ -30,6 +31,8 @@ def write_text(files: Iterable[ScannedFile], out: Stream) -> None:
         share = "" if record.probability is None else percent(record.probability)
         line = f"{record.verdict or 'not scored':13}{share:>7}  {file.name}"
         out.write(on_one_line(f"{line}: {said}" if (said := remark(record)) else line) + "\n")
+        for sentence in why.in_short(record):
+            out.write(f"    {sentence}\n")
         out.flush()
 
 
@@ -38,7 +41,7 @@ def write_json(files: Iterable[ScannedFile], out: Stream) -> None:
     separator = "[\n"
     try:
         for file in files:
-            out.write(separator + json.dumps(fields(file)))
+            out.write(separator + json.dumps(document(file)))
             separator = ",\n"
             out.flush()
     finally:
@@ -48,7 +51,7 @@ def write_json(files: Iterable[ScannedFile], out: Stream) -> None:
 def write_json_lines(files: Iterable[ScannedFile], out: Stream) -> None:
     """Write a JSON object per line."""
     for file in files:
-        out.write(json.dumps(fields(file)) + "\n")
+        out.write(json.dumps(document(file)) + "\n")
         out.flush()
 
 
@@ -71,6 +74,12 @@ def write_html(files: Iterable[ScannedFile], out: Stream) -> None:
 def fields(file: ScannedFile) -> dict[str, object]:
     """Return the values of `FIELDS`."""
     return {"path": file.name, **{name: getattr(file.record, name) for name in FIELDS[1:]}}
+
+
+def document(file: ScannedFile) -> dict[str, object]:
+    """Return the same with the explanation as an object, not as text."""
+    explanation = file.record.explanation
+    return {**fields(file), "explanation": json.loads(explanation) if explanation else None}
 
 
 LAYOUTS: dict[str, Callable[[Iterable[ScannedFile], Stream], None]] = {

@@ -9,6 +9,7 @@ from forgery_pyfunc.explaining import copied, grain
 from forgery_pyfunc.explaining.contributions import contributions
 from forgery_pyfunc.explaining.saves import Levels
 from forgery_pyfunc.explanation import (
+    SPEAKS,
     Box,
     Contribution,
     Copy,
@@ -21,8 +22,6 @@ from forgery_pyfunc.explanation import (
 from forgery_pyfunc.features import FAMILIES, blocks
 from forgery_pyfunc.imaging.decoding import DecodedImage
 
-SPEAKS = 0.25
-"""Log odds from which a family's contribution is looked into."""
 CUT = 0.5
 """Of the map, from which a block is marked."""
 
@@ -138,6 +137,7 @@ def _saves(image: DecodedImage, marked: np.ndarray) -> Saves | None:
     return Saves(
         of_rest.quality if of_rest else None,
         of_part.quality if of_part else None,
+        of_rest.evidence if of_rest else None,
         part.evidence_of(of_rest) if of_rest else None,
     )
 
