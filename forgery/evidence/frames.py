@@ -15,22 +15,23 @@ LETTERS = "ABC"
 
 Colour = tuple[int, int, int, int]
 _COLOURS: tuple[Colour, ...] = ((0, 229, 255, 255), (255, 214, 0, 255), (255, 90, 205, 255))
+_STROKE, _LETTERS_HIGH = 4, 26  # pixels
 _BLACK: Colour = (0, 0, 0, 255)
 
 
 def frames(copies: Sequence[Copy], width: int, height: int) -> bytes:
-    """Return a transparent PNG, at most 1280 pixels on a side, for a picture of this size.
+    """Return a transparent PNG, 1280 pixels on its longer side, for a picture of this size.
 
     The two places of a pair are framed in one colour, with a line between them.
     """
-    scale = min(1.0, MAX_SIDE / max(width, height))
+    scale = MAX_SIDE / max(width, height)
     image = Image.new("RGBA", (max(1, round(width * scale)), max(1, round(height * scale))))
     pen = ImageDraw.Draw(image)
     for copy, letter, colour in zip(copies, LETTERS, _COLOURS, strict=False):
         boxes = [_scaled(box, scale) for box in (copy.one, copy.other)]
-        _outlined(pen, boxes, colour, stroke=max(2, max(image.size) // 250))
+        _outlined(pen, boxes, colour, _STROKE)
         for number, box in enumerate(boxes, start=1):
-            _label(pen, box, f"{letter}{number}", colour, size=max(12, max(image.size) // 45))
+            _label(pen, box, f"{letter}{number}", colour, _LETTERS_HIGH)
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

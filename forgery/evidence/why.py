@@ -37,7 +37,7 @@ LIKE = (0.85, 1.18)
 """Ratios between which grain or error levels count as like the rest."""
 
 _LEADING = {
-    "copy": "two places in it look like copies of each other",
+    "copy": "two places in the picture look like copies of each other",
     "compression": "the traces of earlier saves differ between one part and the rest",
     "noise": "the fine grain or the error levels of one part do not fit the rest",
 }
@@ -70,6 +70,7 @@ class Reason(BaseModel):
     family: str
     title: str
     logit: float = Field(description="its contribution in log odds")
+    weight: str = Field(description="the same with its sign, to one decimal")
     strength: str = Field(description="the contribution in words")
     text: str = Field(description="what it saw in the marked part; empty where nothing stands out")
 
@@ -118,7 +119,7 @@ def lines(why: Why) -> Iterator[str]:
     """Yield the same as lines of plain text."""
     yield f"Why: {why.summary}"
     for reason in why.reasons:
-        yield f"{reason.title} ({reason.logit:+.1f}, {reason.strength}). {reason.text}".rstrip()
+        yield f"{reason.title} ({reason.weight}, {reason.strength}). {reason.text}".rstrip()
     if why.doubts:
         yield f"What would speak against it: {' '.join(why.doubts)}"
     yield why.scale
@@ -128,6 +129,11 @@ def in_short(record: Record) -> list[str]:
     """Return why a picture is suspected, in a few sentences; none of one that is not."""
     why = None if record.verdict == "authentic" else in_words(record)
     return [why.summary, *(reason.text for reason in why.reasons if reason.text)] if why else []
+
+
+def signed(logit: float) -> str:
+    """Return log odds with their sign, to one decimal; a minus is a minus, and 0.0 has no sign."""
+    return f"{logit:+.1f}".replace("-", "−").replace("−0.0", "0.0").replace("+0.0", "0.0")
 
 
 def _summary(record: Record, explanation: Explanation) -> str:
@@ -147,6 +153,7 @@ def _reasons(explanation: Explanation) -> list[Reason]:
             family=one.family,
             title=TITLES.get(one.family, one.family),
             logit=one.logit,
+            weight=signed(one.logit),
             strength=_strength(one.logit),
             text=_text(one.family, one.logit, explanation),
         )
@@ -245,7 +252,7 @@ def _doubts(record: Record, explanation: Explanation) -> list[str]:
 
 def _scale(explanation: Explanation) -> str:
     return (
-        f"The numbers are log odds. They lead from {explanation.base:+.1f}, as if nothing stood "
-        f"out anywhere in this picture, to {explanation.logit:+.1f}: what each kind of evidence "
+        f"The numbers are log odds. They lead from {signed(explanation.base)}, as if nothing stood "
+        f"out anywhere in this picture, to {signed(explanation.logit)}: what each kind of evidence "
         "adds, averaged over all orders of adding them (Shapley values)."
     )

@@ -148,10 +148,11 @@ def _why(analysis: Analysis) -> list[Flowable]:
     if why is None:
         return []
     rows = [
-        (f"{reason.title} ({reason.logit:+.1f})", f"{reason.strength.capitalize()}. {reason.text}")
+        (f"{reason.title} ({reason.weight})", f"{reason.strength.capitalize()}. {reason.text}")
         for reason in why.reasons
     ]
-    rows += [("What would speak against it", doubt) for doubt in why.doubts]
+    if why.doubts:
+        rows.append(("What would speak against it", " ".join(why.doubts)))
     story: list[Flowable] = [Paragraph("Why", HEADING), _text(why.summary), _table(rows)]
     if why.copies_overlay:
         picture = _load(analysis.evidence.picture).convert("RGB")

@@ -20,11 +20,15 @@ FEWEST = 6
 """Blocks that a place has at least."""
 ALIKE = 0.5
 """Correlation of the fine detail of two places from which they are the same."""
+COVERED = 0.08
+"""Share of the marked blocks that both places cover at least: what explains less is chance. Of 74
+generated forgeries that the shipped detector found, no pair that was not copied covered more."""
 
 _AGREE = 0.2  # share of the neighbours with the same displacement from which a block counts
 _TRIED = 8  # displacements, those that most blocks share
 _DIFFERENT = 256  # displacements that are counted
 _APART = 0.5  # share of a place that its twin, or another pair, may cover at most
+_COMPARED = 256  # blocks of a place, evenly chosen
 _AROUND = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
 
 
@@ -58,7 +62,12 @@ def find(image: DecodedImage, marked: np.ndarray) -> list[Pair]:
         place = _place(twins, marked, down, right)
         if place.sum() >= FEWEST:
             pair = _refined(detail, place, down, right, twins.step)
-            if pair.likeness >= ALIKE and _covered(place, _other(pair)) <= _APART:
+            other = _other(pair)
+            if (
+                pair.likeness >= ALIKE
+                and _covered(place, other) <= _APART
+                and _covered(marked, place | other) >= COVERED
+            ):
                 alike.append(pair)
     found: list[Pair] = []
     for pair in sorted(alike, key=lambda pair: -int(pair.place.sum())):
@@ -150,16 +159,20 @@ def _fine_detail(luma: np.ndarray) -> np.ndarray:
 
 def _refined(detail: np.ndarray, place: np.ndarray, down: int, right: int, reach: int) -> Pair:
     """Return the pair of places whose displacement, within `reach` pixels, fits best."""
-    inside = np.arange(blocks.SIZE)
-    rows, columns = (blocks.SIZE * places[:, None] + inside for places in np.nonzero(place))
-    y, x = np.broadcast_arrays(rows[:, :, None], columns[:, None, :])
     steps = range(-reach, reach + 1)
-    tried = [
-        Pair(place, down + i, right + j, _correlation(detail, y, x, down + i, right + j))
-        for i in steps
-        for j in steps
-    ]
-    return max(tried, key=lambda pair: pair.likeness)
+    tried = [(down + i, right + j) for i in steps for j in steps]
+    few, many = _pixels(place, _COMPARED // 8), _pixels(place, _COMPARED)
+    best = max(tried, key=lambda displacement: _correlation(detail, *few, *displacement))
+    return Pair(place, *best, _correlation(detail, *many, *best))
+
+
+def _pixels(place: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of the pixels of at most so many blocks of a place."""
+    inside = np.arange(blocks.SIZE)
+    some = slice(None, None, -(-int(place.sum()) // most))
+    rows, columns = (blocks.SIZE * at[some, None] + inside for at in np.nonzero(place))
+    y, x = np.broadcast_arrays(rows[:, :, None], columns[:, None, :])
+    return y, x
 
 
 def _correlation(plane: np.ndarray, y: np.ndarray, x: np.ndarray, down: int, right: int) -> float:

@@ -105,14 +105,14 @@ class Levels:
 
     def _expected(self, earlier: np.ndarray) -> np.ndarray:
         """Return float[n, 15, 21], log probabilities of sizes after each of n earlier steps."""
-        sizes = np.arange(self.content.shape[1]) / _BINS_PER_UNIT
-        found = np.empty((len(earlier), *self.seen.shape))
-        for number, step in enumerate(earlier):
-            first = sizes if step == 1 else np.rint(sizes / step) * step
-            levels = _sizes(first[:, None], self.steps)
-            for frequency, counts in enumerate(self.content):
-                found[number, frequency] = np.bincount(levels[:, frequency], counts, _SIZES)
-        found += _PRIOR
+        coefficients = np.arange(self.content.shape[1]) / _BINS_PER_UNIT
+        first = np.rint(coefficients / earlier[:, None]) * earlier[:, None]
+        first[earlier == 1] = coefficients
+        levels = _sizes(first[:, None, :], self.steps[:, None])
+        place = levels + _SIZES * np.arange(levels[..., 0].size).reshape(-1, _FREQUENCIES, 1)
+        counts = np.broadcast_to(self.content, levels.shape).ravel()
+        found = np.bincount(place.ravel(), counts, _SIZES * levels[..., 0].size)
+        found = found.reshape(-1, *self.seen.shape) + _PRIOR
         return np.log(found / found.sum(2, keepdims=True))
 
 
@@ -127,7 +127,7 @@ def _coefficients(luma: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def _sizes(coefficients: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Return int[n, 15], sizes of levels."""
+    """Return whole numbers, the sizes of the levels of coefficients."""
     return np.minimum(np.rint(coefficients / steps), _SIZES - 1).astype(np.intp)
 
 
