@@ -8,8 +8,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-SPEAKS = 0.25
-"""Log odds from which a contribution speaks for a forgery, and its family is looked into."""
+SPEAKS, STRONG = 0.25, 2.0
+"""Log odds from which a contribution speaks for a forgery, so that its family is looked into, and
+from which it does so strongly."""
 Kind = Literal["copy", "compression", "noise"]
 """What the evidence mainly is: two places look the same; earlier saves differ; grain and error
 levels differ."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from forgery.evidence import pictures
 from forgery.evidence.frames import LETTERS, frames
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.explanation import SPEAKS, Copy, Explanation, Noise, Saves
+from forgery_pyfunc.explanation import SPEAKS, STRONG, Copy, Explanation, Noise, Saves
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ TITLES = {
 }
 MUCH = 0.75
 STRENGTHS = (
-    (2.0, "strong evidence"),
+    (STRONG, "strong evidence"),
     (MUCH, "some evidence"),
     (SPEAKS, "weak evidence"),
     (-SPEAKS, "says nothing either way"),
@@ -37,7 +37,7 @@ LIKE = (0.85, 1.18)
 """Ratios between which grain or error levels count as like the rest."""
 
 _LEADING = {
-    "copy": "two places in the picture look like copies of each other",
+    "copy": "places in the picture look like copies of each other",
     "compression": "the traces of earlier saves differ between one part and the rest",
     "noise": "the fine grain or the error levels of one part do not fit the rest",
 }

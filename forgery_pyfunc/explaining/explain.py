@@ -10,6 +10,7 @@ from forgery_pyfunc.explaining.contributions import contributions
 from forgery_pyfunc.explaining.saves import Levels
 from forgery_pyfunc.explanation import (
     SPEAKS,
+    STRONG,
     Box,
     Contribution,
     Copy,
@@ -98,8 +99,12 @@ def explain(
 
 
 def _kind(added: dict[str, float], copies: Sequence[Copy]) -> Kind | None:
-    """Return what most of the evidence is; copied places that were found outweigh the rest."""
-    if copies:
+    """Return what most of the evidence is.
+
+    A copy outweighs the rest, be it found or strongly felt by its family: its earlier saves and its
+    grain differ from what is around it, too, so the other families may well say more.
+    """
+    if copies or added.get("copymove", 0.0) >= STRONG:
         return "copy"
     leading = max(added, key=lambda name: added[name])
     return _KINDS[leading] if added[leading] > 0 else None

@@ -28,6 +28,7 @@ _BINS_PER_UNIT, _LARGEST = 4, 256
 _MOST_BLOCKS = 4000  # evenly chosen
 _KNOWN, _KNOWN_PER_BLOCK, _FEWEST_KNOWN = 10.0, 0.03, 3
 """Log-likelihood, in all and per block, that tells one earlier step; frequencies that must tell."""
+_FEWEST_LEVELS = 0.1  # that are not 0, per block
 _MOVE = blocks.SIZE // 2
 
 
@@ -53,7 +54,7 @@ class Levels:
     Attributes:
         seen: float[15, 21], their levels by size.
         content: float[15, bins], coefficients of the same content on the moved grid, by size.
-        steps: float[15], of the last save.
+        steps: float[15], of the last save; 1 where the file tells of none.
         blocks: their number.
     """
 
@@ -65,7 +66,9 @@ class Levels:
     @classmethod
     def of(cls, image: DecodedImage, chosen: np.ndarray) -> "Levels | None":
         """Return the levels of the chosen blocks, bool[H // 8, W // 8]; None of too few blocks."""
-        steps = quantisation.luma_table(image).ravel()[_PLACES].astype(float)
+        steps = np.ones(_FREQUENCIES)
+        if image.jpeg is not None and quantisation.has_luma_table(image):
+            steps = image.jpeg.luma_table.ravel()[_PLACES].astype(float)
         moved = chosen[:-1, :-1] & chosen[1:, :-1] & chosen[:-1, 1:] & chosen[1:, 1:]
         if min(chosen.sum(), moved.sum()) < FEWEST:
             return None
@@ -78,6 +81,11 @@ class Levels:
             steps,
             len(here),
         )
+
+    @property
+    def nearly_all_zero(self) -> bool:
+        """Whether there is hardly a level that tells anything."""
+        return bool(self.seen[:, 1:].sum() < _FEWEST_LEVELS * self.blocks)
 
     @cached_property
     def evidence(self) -> np.ndarray:
@@ -111,8 +119,8 @@ class Levels:
         levels = _sizes(first[:, None, :], self.steps[:, None])
         place = levels + _SIZES * np.arange(levels[..., 0].size).reshape(-1, _FREQUENCIES, 1)
         counts = np.broadcast_to(self.content, levels.shape).ravel()
-        found = np.bincount(place.ravel(), counts, _SIZES * levels[..., 0].size)
-        found = found.reshape(-1, *self.seen.shape) + _PRIOR
+        counted = np.bincount(place.ravel(), counts, _SIZES * levels[..., 0].size)
+        found = counted.reshape(-1, *self.seen.shape) + _PRIOR
         return np.log(found / found.sum(2, keepdims=True))
 
 

@@ -56,6 +56,23 @@ def test_scan_writes_csv_and_html(scoring_server, folder):
     assert "http" not in page
 
 
+def test_scan_tells_why_where_it_is_asked(scoring_server, folder):
+    bright = folder / "deep" / "bright.PNG"
+    told = json.loads(
+        forgery("scan", "--jsonl", "--explain", bright, "--url", scoring_server).stdout
+    )
+    assert told["explanation"]["contributions"][0]["family"] == "residual"
+    plain = json.loads(forgery("scan", "--jsonl", bright, "--url", scoring_server).stdout)
+    assert plain["explanation"] is None
+    lines = forgery("scan", "--explain", folder, "--url", scoring_server).stdout.splitlines()
+    assert [line[:9].strip() for line in lines] == ["authentic", "forged", ""]
+    page = forgery("scan", "--html", "--explain", folder, "--url", scoring_server).stdout
+    assert f"<p>{lines[2].strip()}</p>" in page
+    table = forgery("scan", "--csv", "--explain", bright, "--url", scoring_server).stdout
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert json.loads(row["explanation"]) == told["explanation"]
+
+
 def test_without_a_server_there_is_one_sentence_and_no_traceback(folder):
     result = forgery("scan", folder, "--url", f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 2
