@@ -15,7 +15,7 @@ LETTERS = "ABC"
 
 Colour = tuple[int, int, int, int]
 _COLOURS: tuple[Colour, ...] = ((0, 229, 255, 255), (255, 214, 0, 255), (255, 90, 205, 255))
-_STROKE, _LETTERS_HIGH = 4, 26  # pixels
+_STROKE, _LETTERS_HIGH = 4, 34  # pixels
 _BLACK: Colour = (0, 0, 0, 255)
 
 

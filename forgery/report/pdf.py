@@ -152,7 +152,7 @@ def _why(analysis: Analysis) -> list[Flowable]:
         for reason in why.reasons
     ]
     if why.doubts:
-        rows.append(("What would speak against it", " ".join(why.doubts)))
+        rows.append(("Doubts", " ".join(why.doubts)))
     story: list[Flowable] = [Paragraph("Why", HEADING), _text(why.summary), _table(rows)]
     if why.copies_overlay:
         picture = _load(analysis.evidence.picture).convert("RGB")

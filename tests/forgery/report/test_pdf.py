@@ -39,7 +39,7 @@ def test_a_report_is_drawn_without_any_server():
         "Mainly because places in the picture",
         "Copied places (+3.0)",
         "Strong evidence. The places A1 and A2",
-        "What would speak against it",
+        "Doubts",
         "what has one letter looks the same",
         "1.2.3",
     ):
