@@ -145,7 +145,7 @@ class Detector:
             threshold: replaces both thresholds of the calibration.
             with_heatmap: whether to draw the heat map, where the network has one.
             limits: of size; by default those of `Limits()`.
-            with_explanation: whether to tell why, which takes about twice as long again.
+            with_explanation: whether to tell why; it then takes two to three times as long.
 
         Raises:
             ImageError: this cannot be read as an image.

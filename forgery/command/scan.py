@@ -74,7 +74,9 @@ Examples:
     type=click.IntRange(1, 256),
     help="Files at a time; by default one per core.",
 )
-@click.option("--explain", is_flag=True, help="Also tell why, which takes about as long again.")
+@click.option(
+    "--explain", is_flag=True, help="Also tell why; a file then takes two to three times as long."
+)
 @click.option("-0", "--null", is_flag=True, help="Names on standard input end with NUL.")
 @scorers.model_option
 @scorers.url_option

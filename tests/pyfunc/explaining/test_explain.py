@@ -89,6 +89,17 @@ def test_places_count_from_the_corner_of_a_picture_with_a_border(shipped, forger
     assert any(near(one, source) and near(other, target) for one, other in (places, places[::-1]))
 
 
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (900, 64), (65, 71), (64, 500)])
+def test_odd_sizes_are_explained_wherever_the_map_marks(shipped, monkeypatch, width, height):
+    monkeypatch.setattr("forgery_pyfunc.explaining.explain.SPEAKS", -100.0)
+    monkeypatch.setattr("forgery_pyfunc.explaining.explain.CUT", 0.1)
+    record, told = explained(shipped, encode(grainy(height, width), quality=90))
+    assert record.error is None
+    box = told["marked"]["box"]
+    assert 0 <= box["left"] < box["right"] <= width
+    assert 0 <= box["top"] < box["bottom"] <= height
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_box_is_turned_as_the_picture_is(orientation):
     box = Box(3, 5, 11, 9)
