@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from forgery.evidence import why
 from forgery.evidence.verdict import on_one_line, percent, remark
 from forgery.scanning import ScannedFile
 from forgery_pyfunc.contract import RECORD_FIELDS
@@ -31,8 +30,10 @@ def write_text(files: Iterable[ScannedFile], out: Stream) -> None:
         share = "" if record.probability is None else percent(record.probability)
         line = f"{record.verdict or 'not scored':13}{share:>7}  {file.name}"
         out.write(on_one_line(f"{line}: {said}" if (said := remark(record)) else line) + "\n")
-        for sentence in why.in_short(record):
-            out.write(f"    {sentence}\n")
+        if record.explanation:
+            from forgery.evidence.why import in_short
+
+            out.write("".join(f"    {sentence}\n" for sentence in in_short(record)))
         out.flush()
 
 
