@@ -43,14 +43,19 @@ class ModelScorer:
         self.turn = threading.Lock()
 
     def score(
-        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        *,
+        explain: bool = False,
     ) -> list[Record]:
         """Return one record per encoded image, in order; what the model does not tell is None.
 
         Raises:
             ModelError: its process died, or does not answer with a record per image.
         """
-        changed: dict[str, float | bool] = {"heatmap": heatmap}
+        changed: dict[str, float | bool] = {"heatmap": heatmap, "explain": explain}
         if threshold is not None:
             changed["threshold"] = threshold
         with self.turn:

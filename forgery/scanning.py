@@ -32,7 +32,12 @@ class Scorer(Protocol):
     """Whoever answers for encoded images; asked from several threads at once."""
 
     def score(
-        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        *,
+        explain: bool = False,
     ) -> list[Record]:
         """Return one record per image, in order; raise `ForgeryError` where none is given."""
 
@@ -71,6 +76,7 @@ def scan(
     threshold: float | None = None,
     heatmap: bool = False,
     jobs: int = 1,
+    explain: bool = False,
 ) -> Iterator[ScannedFile]:
     """Yield every file with its record, in order; one without an answer has a record with an error.
 
@@ -81,6 +87,7 @@ def scan(
         threshold: a probability in [0, 1] that replaces the calibrated grey band.
         heatmap: whether to draw the map of where.
         jobs: files that are scored at the same time.
+        explain: whether to tell why.
 
     Raises:
         ForgeryError: there is no server from the start.
@@ -92,7 +99,7 @@ def scan(
             return ScannedFile(found.path, Record(error=str(found.problem)))
         try:
             data = read(found.path)
-            record = scorer.score([data], threshold, heatmap)[0]
+            record = scorer.score([data], threshold, heatmap, explain=explain)[0]
             answered.set()
             if not record.error:
                 return ScannedFile(found.path, record, read_provenance(data))

@@ -67,10 +67,14 @@ class Calibration:
         """Return the numbers as a JSON-able dict."""
         return asdict(self)
 
+    def log_odds(self, logit: float, pixels: int) -> float:
+        """Return the calibrated logit of an image of so many pixels."""
+        size = np.log2(pixels / REFERENCE_PIXELS)
+        return float(logit / self.temperature + self.bias + self.size_slope * size)
+
     def probability(self, logit: float, pixels: int) -> float:
         """Return the probability in [0, 1] that an image of so many pixels is forged."""
-        size = np.log2(pixels / REFERENCE_PIXELS)
-        return float(sigmoid(logit / self.temperature + self.bias + self.size_slope * size))
+        return float(sigmoid(self.log_odds(logit, pixels)))
 
     def block_probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return float32[h, w] in [0, 1] for the block logits float32[h, w] of a whole image."""

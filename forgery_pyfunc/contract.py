@@ -101,6 +101,10 @@ class Record:
         default=None,
         metadata=described("string", "`code: message` about what of the file was judged"),
     )
+    explanation: str | None = field(
+        default=None,
+        metadata=described("string", "JSON text that tells why, of the schema `Explanation`"),
+    )
 
     @property
     def error_code(self) -> str | None:

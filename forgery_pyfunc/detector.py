@@ -17,6 +17,8 @@ from forgery_pyfunc import applicability, borders, heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ImageError, ModelError
+from forgery_pyfunc.explaining.explain import Judged, explain
+from forgery_pyfunc.explanation import Explanation
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, extract
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode, from_pillow, oriented
 from forgery_pyfunc.imaging.guards import Limits
@@ -133,9 +135,12 @@ class Detector:
 
     def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""
-        features = extract(image, self.features)
-        inputs = {"features": features[np.newaxis]}
-        answers = dict(zip(self.outputs, self.session.run(None, inputs), strict=True))
+        return self._answer(extract(image, self.features))
+
+    def _answer(self, features: np.ndarray) -> Logits:
+        """Return the network's logits for features float32[h, w, C]."""
+        given = {"features": features[np.newaxis]}
+        answers = dict(zip(self.outputs, self.session.run(None, given), strict=True))
         logits = answers.get("blocks")
         return Logits(
             image=float(answers["image"].item()),
@@ -149,6 +154,7 @@ class Detector:
         threshold: float | None = None,
         with_heatmap: bool = False,
         limits: Limits | None = None,
+        with_explanation: bool = False,
     ) -> Record:
         """Return the record of `/invocations` for one image.
 
@@ -159,6 +165,7 @@ class Detector:
             threshold: replaces both thresholds of the calibration.
             with_heatmap: whether to draw the heat map, where the network has one.
             limits: of size; by default those of `Limits()`.
+            with_explanation: whether to tell why; it then takes two to three times as long.
 
         Raises:
             ImageError: this cannot be read as an image.
@@ -166,7 +173,7 @@ class Detector:
             OSError: the file cannot be read; `FileNotFoundError` where there is none.
             TypeError: `image` is something else.
         """
-        return self.examine(image, threshold, with_heatmap, limits).record
+        return self.examine(image, threshold, with_heatmap, limits, with_explanation).record
 
     def examine(
         self,
@@ -174,6 +181,7 @@ class Detector:
         threshold: float | None = None,
         with_heatmap: bool = False,
         limits: Limits | None = None,
+        with_explanation: bool = False,
     ) -> Examination:
         """Return the record of an image with what was seen on the way; takes and raises as `score`.
 
@@ -201,10 +209,13 @@ class Detector:
         logits = self.logits(inner)
         probability = self.calibration.probability(logits.image, inner.width * inner.height)
         t_lo, t_hi = self.calibration.band(threshold)
-        levels = None
+        levels = explanation = None
         if with_heatmap and logits.blocks is not None:
             corner = rows.start // blocks.SIZE, columns.start // blocks.SIZE
             levels = self._heatmap(decoded, logits.blocks, corner)
+        if with_explanation:
+            corner = columns.start, rows.start
+            explanation = self._explanation(decoded, inner, corner, logits).to_json()
         judged = replace(
             record,
             verdict=self.calibration.verdict(probability, threshold),
@@ -212,12 +223,37 @@ class Detector:
             heatmap=levels,
             t_lo=t_lo,
             t_hi=t_hi,
+            explanation=explanation,
         )
         return Examination(judged, decoded, applies.photograph, logits.features)
 
     def error_record(self, error: ImageError) -> Record:
         """Return the record of an image that could not be scored."""
         return Record(model_version=self.version, error=str(CodedMessage.of(error)))
+
+    def _explanation(
+        self,
+        image: DecodedImage,
+        inner: DecodedImage,
+        corner: tuple[int, int],
+        logits: Logits,
+    ) -> Explanation:
+        """Return why `inner`, the part of an image from a corner (x, y) on, has these logits."""
+
+        def log_odds(logit: float) -> float:
+            return self.calibration.log_odds(logit, inner.width * inner.height)
+
+        probabilities = None
+        if logits.blocks is not None:
+            probabilities = self.calibration.block_probabilities(logits.blocks)
+        judged = Judged(
+            inner, self.features, logits.features, log_odds(logits.image), probabilities
+        )
+        return explain(
+            judged,
+            lambda some: log_odds(self._answer(some).image),
+            lambda box: box.moved(*corner).turned(image.width, image.height, image.orientation),
+        )
 
     def _heatmap(self, image: DecodedImage, logits: np.ndarray, corner: tuple[int, int]) -> str:
         """Return the map of an image whose blocks from a corner on have these logits; else 0."""

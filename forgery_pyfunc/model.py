@@ -86,11 +86,16 @@ class ForgeryModel(PythonModel):
         return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 
     def _record(self, image: Any, parameters: Parameters) -> Record:
-        threshold, with_heatmap = parameters.threshold, parameters.heatmap
         try:
             data = to_bytes(image)
             with self.turns:
-                found = self.detector.examine(data, threshold, with_heatmap, self.limits)
+                found = self.detector.examine(
+                    data,
+                    parameters.threshold,
+                    parameters.heatmap,
+                    self.limits,
+                    parameters.explain,
+                )
             if self.log and not data.endswith(HEALTH_CHECK):
                 self.log.add(Line.of(found))
             return found.record

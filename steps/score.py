@@ -66,7 +66,7 @@ def score_files(
     with shown("scoring", "files") as progress:
         for position, record in scoring.score(uri, loads, threshold=threshold, progress=progress):
             rows[position] = {"path": files[position], **record}
-    fields = [name for name in RECORD_FIELDS if name != "heatmap"]
+    fields = [name for name in RECORD_FIELDS if name not in ("heatmap", "explanation")]
     table = pd.DataFrame(rows, columns=["path", *fields])
     return table.astype({"width": "Int64", "height": "Int64", "probability": "Float64"})
 

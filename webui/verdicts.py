@@ -33,7 +33,7 @@ def analyse_upload(upload: Upload, form: AnalyzeForm) -> Analysis:
         ApiError: the picture cannot be read, or `too_many_requests`.
         ClientError: the scoring server is absent, late or failing.
     """
-    (record,) = scoring().score([upload.data], form.threshold, heatmap=True)
+    (record,) = scoring().score([upload.data], form.threshold, heatmap=True, explain=True)
     scoring().count([record])
     raise_error(record)
     return draw_analysis(upload, record, form.location, form.ela_quality)

@@ -31,6 +31,10 @@ def write_text(files: Iterable[ScannedFile], out: Stream) -> None:
         share = "" if record.probability is None else percent(record.probability)
         line = f"{record.verdict or 'not scored':13}{share:>7}  {file.name}"
         out.write(on_one_line(f"{line}: {said}" if (said := file.remark) else line) + "\n")
+        if record.explanation:
+            from forgery.evidence.why import in_short
+
+            out.write("".join(f"    {sentence}\n" for sentence in in_short(record)))
         out.flush()
 
 
@@ -39,7 +43,7 @@ def write_json(files: Iterable[ScannedFile], out: Stream) -> None:
     separator = "[\n"
     try:
         for file in files:
-            out.write(separator + json.dumps(fields(file)))
+            out.write(separator + json.dumps(document(file)))
             separator = ",\n"
             out.flush()
     finally:
@@ -49,7 +53,7 @@ def write_json(files: Iterable[ScannedFile], out: Stream) -> None:
 def write_json_lines(files: Iterable[ScannedFile], out: Stream) -> None:
     """Write a JSON object per line."""
     for file in files:
-        out.write(json.dumps(fields(file)) + "\n")
+        out.write(json.dumps(document(file)) + "\n")
         out.flush()
 
 
@@ -86,6 +90,12 @@ def flat(file: ScannedFile) -> dict[str, str]:
         return {"content_credentials": "", "findings": ""}
     codes = " ".join(finding.code for finding in file.origin.findings)
     return {"content_credentials": file.origin.content_credentials.state, "findings": codes}
+
+
+def document(file: ScannedFile) -> dict[str, object]:
+    """Return the same with the explanation as an object, not as text."""
+    explanation = file.record.explanation
+    return {**fields(file), "explanation": json.loads(explanation) if explanation else None}
 
 
 LAYOUTS: dict[str, Callable[[Iterable[ScannedFile], Stream], None]] = {

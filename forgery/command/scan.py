@@ -74,6 +74,9 @@ Examples:
     type=click.IntRange(1, 256),
     help="Files at a time; by default one per core.",
 )
+@click.option(
+    "--explain", is_flag=True, help="Also tell why; a file then takes two to three times as long."
+)
 @click.option("-0", "--null", is_flag=True, help="Names on standard input end with NUL.")
 @scorers.model_option
 @scorers.url_option
@@ -85,6 +88,7 @@ def scan(
     threshold: float | None,
     only: tuple[str, ...],
     jobs: int | None,
+    explain: bool,
     null: bool,
     model: str | None,
     url: str | None,
@@ -129,7 +133,7 @@ def scan(
             scorer = stack.enter_context(scorers.opened(model, url, jobs))
             out = stack.enter_context(opened_output(output))
             bar = stack.enter_context(shown(len(files), out))
-            scanned = scan_files(scorer, files, threshold, maps is not None, jobs)
+            scanned = scan_files(scorer, files, threshold, maps is not None, jobs, explain)
             counted = tally.counted(bar.over(scanned))
             listed = (f for f in counted if not only or f.record.verdict in (*only, None))
             LAYOUTS[chosen](listed, bar)

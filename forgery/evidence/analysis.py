@@ -12,6 +12,8 @@ from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
 from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, MAP_SCALE, in_words
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY, Drawing, Picture
+from forgery.evidence.why import Why
+from forgery.evidence.why import in_words as reasons_in_words
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.guards import Limits
@@ -55,6 +57,7 @@ class Analysis(BaseModel):
         None, ge=0, le=1, description="the highest place of the map, on its scale"
     )
     map_scale: str = MAP_SCALE
+    why: Why | None = Field(None, description="null where the model does not tell")
     evidence: Evidence
     limits_of_the_method: str = LIMITS_OF_THE_METHOD
 
@@ -98,6 +101,7 @@ def conclude(filename: str, data: bytes, record: Record, evidence: Evidence) -> 
         heat_overlay=None if levels is None else pictures.data_uri(pictures.heat_overlay(levels)),
         mask_overlay=None if levels is None else pictures.data_uri(pictures.mask_overlay(levels)),
         map_highest=None if levels is None else float(levels.max()) / 255,
+        why=reasons_in_words(record),
         evidence=evidence,
     )
 

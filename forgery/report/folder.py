@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from forgery.evidence import pictures
+from forgery.evidence import frames, pictures, why
 from forgery.evidence.analysis import drawings, explanation, map_levels
 from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
 from forgery.evidence.facts.finding import NOT_IN_THE_PROBABILITY, ai_notice
@@ -22,6 +22,7 @@ from forgery.evidence.verdict import (
 )
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import Picture
+from forgery.evidence.why import Why
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.decoding import decode
 from forgery_pyfunc.imaging.guards import Limits
@@ -39,6 +40,7 @@ class Explanation:
         sha256: of its file.
         record: the answer of the detector.
         facts: about the file.
+        why: the reasons in words; None where the model does not tell.
         files: name, title and how to read it, for every PNG.
         images: the same names, and what they show.
     """
@@ -47,6 +49,7 @@ class Explanation:
     sha256: str
     record: Record
     facts: FileFacts
+    why: Why | None
     files: dict[str, tuple[str, str]]
     images: dict[str, Image.Image]
 
@@ -68,6 +71,8 @@ class Explanation:
             lines += ["", notice]
         # The note of a record is among the findings.
         lines += ["", meaning, *([said] if (said := remark(replace(record, note=None))) else [])]
+        if self.why:
+            lines += ["", *why.lines(self.why)]
         lines += ["", *(f"{t} ({n}): {e}" for n, (t, e) in self.files.items())]
         facts = self.facts
         lines += ["", f"{facts.format}, {facts.width} × {facts.height}, {facts.file_bytes:,} bytes"]
@@ -82,7 +87,9 @@ class Explanation:
     def to_json(self) -> str:
         """Return the same for machines."""
         headline, meaning = in_words(self.record)
-        record = {name: value for name, value in asdict(self.record).items() if name != "heatmap"}
+        record = asdict(self.record)
+        del record["heatmap"]
+        record["explanation"] = json.loads(self.record.explanation or "null")
         files = [{"file": n, "title": t, "explanation": e} for n, (t, e) in self.files.items()]
         content: dict[str, Any] = {
             "filename": self.filename,
@@ -90,6 +97,7 @@ class Explanation:
             "headline": headline,
             "meaning": meaning,
             "record": record,
+            "why": self.why.model_dump(exclude={"copies_overlay"}) if self.why else None,
             "files": files,
             "facts": self.facts.model_dump(),
         }
@@ -115,15 +123,18 @@ def explain(
     picture = Picture(image)
     files: dict[str, tuple[str, str]] = {}
     images: dict[str, Image.Image] = {}
-    levels = map_levels(record)
+    upright = Image.fromarray(picture.upright(image.pixels))
+    levels, reasons = map_levels(record), why.in_words(record)
     if levels is not None:
-        overlay = pictures.heat_overlay(levels)
-        upright = Image.fromarray(picture.upright(image.pixels))
         files["heatmap.png"] = (HEAT_TITLE, MAP_SCALE)
-        images["heatmap.png"] = pictures.laid_over(upright, overlay)
+        images["heatmap.png"] = pictures.laid_over(upright, pictures.heat_overlay(levels))
+    if reasons and reasons.copies_overlay:
+        files["copies.png"] = (frames.TITLE, frames.CAPTION)
+        overlay = pictures.of_data_uri(reasons.copies_overlay)
+        images["copies.png"] = pictures.laid_over(upright, overlay)
     for name, drawing in drawings(picture, VIEWS):
         files[f"{name}.png"] = (VIEWS[name].title, explanation(name, drawing))
         images[f"{name}.png"] = Image.fromarray(drawing.pixels)
     digest = hashlib.sha256(data).hexdigest()
     facts = read_file_facts(data, image, with_location)
-    return Explanation(filename, digest, record, facts, files, images)
+    return Explanation(filename, digest, record, facts, reasons, files, images)

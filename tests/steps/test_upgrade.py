@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from forgery.client import Client
 from forgery_lab.errors import DataError
 from forgery_lab.evaluation import scoring
 from forgery_lab.sources.source import Source, fetch
@@ -15,6 +16,7 @@ from steps.registry import migration
 from steps.registry.logged_model import is_unlinked, metrics_of, model_of
 from steps.registry.model_registry import Registry, number
 from tests.stores import move_store, tracking
+from tests.webui.conftest import model_server
 from webui.feedback_store import Store
 
 STORES = Path(__file__).parents[1] / "fixtures" / "stores-0.1.0.zip"
@@ -65,6 +67,18 @@ def test_a_detector_folder_is_read_by_this_code(stores, name, version):
     answer = json.loads((stores / "answers.json").read_text("utf-8"))[version]
     assert record.verdict == answer["verdict"]
     assert record.probability == pytest.approx(answer["probability"], abs=1e-4)
+
+
+def test_a_model_of_then_answers_now_though_it_cannot_tell_why(registry, stores, tmp_path):
+    """Its signature lacks the parameter, and its records lack the field."""
+    before = json.loads((stores / "answers.json").read_text("utf-8"))["1"]
+    model = mlflow.artifacts.download_artifacts(
+        registry.uri(registry.by_number(1)), dst_path=str(tmp_path)
+    )
+    with model_server(Path(model), tmp_path / "log", PYTHONPATH="") as url:
+        (record,) = Client(url).score([(stores / "picture.jpg").read_bytes()], explain=True)
+    assert (record.verdict, record.explanation) == (before["verdict"], None)
+    assert record.probability == pytest.approx(before["probability"])
 
 
 def test_metrics_and_parameters_move_from_tags_to_the_logged_model(registry):

@@ -1,6 +1,7 @@
 """`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
 
 import logging
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ def predict() -> Response | str | tuple[Response | str, int]:
         cards = draw_cards(uploads, form)
         records = [card.record for card in cards]
     else:
-        scored = score_uploads(uploads, form.threshold, form.heatmap)
+        scored = score_uploads(uploads, form.threshold, form.heatmap, form.explain)
         records = [
             with_origin(record, upload.data) for record, upload in zip(scored, uploads, strict=True)
         ]
@@ -77,7 +78,7 @@ class Card:
 def draw_cards(uploads: list[Upload], form: PredictForm) -> list[Card]:
     """Return verdict and evidence for every file, or why there is none."""
     with gathering(uploads, form.location) as evidence:
-        records = score_uploads(uploads, form.threshold, heatmap=True)
+        records = score_uploads(uploads, form.threshold, heatmap=True, explain=True)
         return [
             Card(record, None) if record.error or not found else draw_card(upload, record, found)
             for upload, record, found in zip(uploads, records, evidence, strict=True)
@@ -110,11 +111,13 @@ def show(cards: list[Card]) -> str:
 
 
 def score_uploads(
-    uploads: list[Upload], threshold: float | None, heatmap: bool
+    uploads: list[Upload], threshold: float | None, heatmap: bool, explain: bool
 ) -> list[FileRecord]:
     """Return one record per upload; only those that look like images are sent on."""
     accepted = [upload.data for upload in uploads if not upload.refusal]
-    answers = iter(scoring().score(accepted, threshold, heatmap) if accepted else [])
+    answers: Iterator[Record] = iter(())
+    if accepted:
+        answers = iter(scoring().score(accepted, threshold, heatmap, explain=explain))
     records = [
         Record(error=str(upload.refusal)) if upload.refusal else next(answers) for upload in uploads
     ]

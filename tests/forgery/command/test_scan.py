@@ -57,6 +57,23 @@ def test_scan_writes_csv_and_html(scoring_server, folder):
     assert "http" not in page
 
 
+def test_scan_tells_why_where_it_is_asked(scoring_server, folder):
+    bright = folder / "deep" / "bright.PNG"
+    told = json.loads(
+        forgery("scan", "--jsonl", "--explain", bright, "--url", scoring_server).stdout
+    )
+    assert told["explanation"]["contributions"][0]["family"] == "residual"
+    plain = json.loads(forgery("scan", "--jsonl", bright, "--url", scoring_server).stdout)
+    assert plain["explanation"] is None
+    lines = forgery("scan", "--explain", folder, "--url", scoring_server).stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["authentic", "forged", "Mainly"]
+    page = forgery("scan", "--html", "--explain", folder, "--url", scoring_server).stdout
+    assert f"<p>{lines[2].strip()}</p>" in page
+    table = forgery("scan", "--csv", "--explain", bright, "--url", scoring_server).stdout
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert json.loads(row["explanation"]) == told["explanation"]
+
+
 def test_without_a_server_there_is_one_sentence_and_no_traceback(folder):
     result = forgery("scan", folder, "--url", f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 2
@@ -74,10 +91,10 @@ def test_a_folder_without_pictures_is_a_failure_with_one_sentence(tmp_path):
 def test_an_answer_that_fails_in_the_middle_is_a_row_and_the_scan_goes_on(
     scoring_server, folder, monkeypatch
 ):
-    def score(self, images, *rest):
+    def score(self, images, *rest, **more):
         if images == [(folder / "b.jpg").read_bytes()]:
             raise ClientError("The scoring server is busy.", "scoring_server_busy", 503)
-        return honest(self, images, *rest)
+        return honest(self, images, *rest, **more)
 
     honest = Client.score
     (folder / "b.jpg").write_bytes(picture(30))
@@ -98,7 +115,7 @@ def test_an_answer_that_fails_in_the_middle_is_a_row_and_the_scan_goes_on(
 )
 @pytest.mark.parametrize("scorer", [Client, LocalScorer])
 def test_no_failure_looks_like_a_forgery(folder, monkeypatch, error, status, said, scorer):
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(scorer, "score", fail)
