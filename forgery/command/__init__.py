@@ -93,7 +93,7 @@ EXAMPLES = """\b
 Examples:
   forgery scan photo.jpg            a verdict
   forgery scan PHOTOS --csv         a table of a folder's pictures
-  forgery explain photo.jpg         why: heat map, error levels, noise, ghosts, grid
+  forgery explain photo.jpg         why: heat map, error levels, noise, ghosts, grid, copies
   forgery report photo.jpg          the same as a PDF
 """
 
