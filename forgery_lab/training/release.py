@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from forgery_lab.errors import DataError
 from forgery_lab.examples.feature_store import FeatureStore, GrowingStore
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
 from forgery_lab.training.thresholds import COVERAGE, MAX_FALSE_ALARMS
@@ -193,6 +194,22 @@ def _words(index: pd.DataFrame) -> str:
         f"one of these kinds of photograph, as shipped, saved anew and edited, t_lo for a coverage "
         f"of {COVERAGE:.0%}"
     )
+
+
+def check_held_out(photographs: pd.DataFrame, training: pd.DataFrame) -> None:
+    """Raise `DataError` where a network learnt from one of the photographs.
+
+    Args:
+        photographs: with `sha256`.
+        training: manifest of the network's training, as `training_manifest` gives it.
+    """
+    learnt = set(training.loc[training["split"] == "train", "sha256"])
+    known = photographs["sha256"].isin(learnt)
+    if known.any():
+        raise DataError(
+            f"{known.sum()} of {len(known)} photographs cannot calibrate this detector: its "
+            "network learnt from them; give the held_out, photos and most of its training"
+        )
 
 
 def cross_fitted(judged: Sequence[Judged]) -> dict[str, dict[str, float]]:
