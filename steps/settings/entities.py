@@ -304,6 +304,9 @@ class ReleaseSettings(LearningSettings):
     width: int = Field(ge=8, le=256, description="channels of the network's layers")
     held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
     cross_fit: bool = Field(False, description="train for every part, to count false alarms")
+    recalibrate: bool = Field(
+        False, description="train nothing: fit the calibration of the detector in `output` anew"
+    )
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
 
