@@ -27,8 +27,11 @@ from forgery_pyfunc.contract import (
 )
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
+from forgery_pyfunc.imaging import decoding, sandbox
 from forgery_pyfunc.imaging.decoding import FORMATS
-from forgery_pyfunc.imaging.guards import read_limits
+from forgery_pyfunc.imaging.guards import Limits, read_limits
+from forgery_pyfunc.imaging.reader import Reader
+from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from forgery_pyfunc.imaging.sniffing import sniff
 from forgery_pyfunc.request_parameters import Parameters
 
@@ -49,7 +52,9 @@ class ForgeryModel(PythonModel):
         folder = Path(context.artifacts["detector"])
         self.detector = Detector.load(folder, registered_version(folder))
         self.limits = read_limits(os.environ)
-        self.turns = threading.BoundedSemaphore(images_at_once(os.environ))
+        at_once = images_at_once(os.environ)
+        self.turns = threading.BoundedSemaphore(at_once)
+        self.reader = reader(os.environ, self.limits, at_once)
 
     def predict(
         self,
@@ -84,7 +89,8 @@ class ForgeryModel(PythonModel):
         threshold, with_heatmap = parameters.threshold, parameters.heatmap
         try:
             with self.turns:
-                return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
+                decoded = self.reader.decode(to_bytes(image), self.limits)
+                return self.detector.score(decoded, threshold, with_heatmap)
         except ImageError as error:
             return self.detector.error_record(error)
         except Exception:  # one image must never affect the others, whatever it triggers
@@ -99,6 +105,15 @@ def images_at_once(environment: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ModelError(f"{AT_ONCE_VARIABLE} is {text!r}; it must be a whole number above 0")
     return int(text)
+
+
+def reader(environment: Mapping[str, str], limits: Limits, at_once: int) -> Reader:
+    """Return who decodes images, so many at once: a sandbox, where the environment asks for it."""
+    if not sandbox.is_wanted(environment):
+        return decoding
+    started = Sandbox(limits, at_once)
+    started.start()
+    return started
 
 
 def read_parameters(params: dict[str, Any] | None) -> Parameters:

@@ -8,6 +8,8 @@ from flask import Flask, Response
 from forgery.evidence.pictures import MAP_COLOURS
 from forgery.evidence.verdict import percent
 from forgery.evidence.views import VIEWS
+from forgery_pyfunc.imaging import decoding
+from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from webui import errors, observability
 from webui.feedback_store import Store
 from webui.jobs.runner import Runner
@@ -73,6 +75,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     scoring = app.extensions["scoring"] = Scoring(settings, metrics, places)
     app.extensions["drawing"] = Turns(
         settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS, places
+    )
+    app.extensions["reader"] = (
+        Sandbox(settings.limits, settings.evidence_concurrency)
+        if settings.decoder_sandbox
+        else decoding
     )
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]

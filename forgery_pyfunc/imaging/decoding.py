@@ -19,10 +19,17 @@ from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging import bmp, guards, png, tiff
 from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.imaging.jpeg_header import JpegHeader, essence, read_header
+from forgery_pyfunc.imaging.metadata import (
+    StoredMetadata,
+    damaged_metadata,
+    stored_metadata,
+)
 from forgery_pyfunc.imaging.sniffing import refusal, sniff
 
 ORIENTATION_TAG = 0x0112
 _END_OF_JPEG = b"\xff\xd9"
+_STRIP = 2**20
+"""Numbers that are brought to 8 bits at once."""
 
 # The plug-ins are called directly: Image.open() would also guess other formats, and its size check
 # rests on a module-wide setting that threads share.
@@ -214,32 +221,16 @@ def _decode(accepted: _Accepted, limits: Limits) -> DecodedImage:
     return DecodedImage(pixels, luma, name, mode, orientation, header, frames)
 
 
-@dataclass(frozen=True)
-class StoredMetadata:
-    """EXIF tags, the bytes they were read from (without the "Exif" mark), and the XMP packet.
-
-    Empty where the file has none or Pillow cannot read them; `damaged` tells the two apart.
-    """
-
-    exif: Image.Exif
-    exif_bytes: bytes
-    xmp: bytes
-    damaged: bool = False
-
-
 def read_metadata(data: bytes) -> StoredMetadata:
     """Return what a file that `decode` accepts holds beside its pixels; no pixel is decoded."""
     accepted = _accept(data, guards.NO_LIMITS)
     try:
         stored = _open(accepted, guards.NO_LIMITS)
-        exif = stored.getexif()
-        xmp = stored.info.get("xmp") or stored.info.get("XML:com.adobe.xmp") or b""
     except ImageError:
         raise
     except Exception:  # Metadata are often damaged, while the image itself is sound.
-        return StoredMetadata(Image.Exif(), b"", b"", damaged=True)
-    exif_bytes = stored.info.get("exif", b"").removeprefix(b"Exif\0\0")
-    return StoredMetadata(exif, exif_bytes, xmp.encode() if isinstance(xmp, str) else xmp)
+        return damaged_metadata(data)
+    return stored_metadata(stored, data)
 
 
 def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -295,11 +286,17 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
     """
     if values.dtype == np.uint16:
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    finite = np.clip(np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0), 0, None)
+    strips = np.array_split(values, max(1, values.size // _STRIP))  # to spare memory
     scales = [1, 255, 65535, 2**32 - 1] if values.dtype.kind == "f" else [65535, 2**32 - 1]
-    top = finite.max()
+    top = max(_finite(strip).max(initial=0) for strip in strips)
     full = next((scale for scale in scales if top <= scale), top)
-    return np.rint(finite * (255 / full)).astype(np.uint8)
+    levels = [np.rint(_finite(strip) * (255 / full)).astype(np.uint8) for strip in strips]
+    return np.concatenate(levels)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """Return float64 of numbers, 0 for those that are negative or not finite."""
+    return np.clip(np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0), 0, None)
 
 
 def _jpeg_luma(data: bytes) -> np.ndarray:

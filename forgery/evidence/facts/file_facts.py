@@ -10,7 +10,9 @@ from forgery.evidence.facts.metadata import Metadata, location, metadata
 from forgery.evidence.facts.tables import JpegFacts, jpeg_facts
 from forgery.evidence.facts.thumbnail import Thumbnail, read_thumbnail
 from forgery_pyfunc.applicability import note_on
+from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.decoding import DecodedImage, oriented
+from forgery_pyfunc.imaging.reader import Reader
 
 EDITORS = re.compile(
     r"photoshop|lightroom|gimp|affinity|paint|pixelmator|snapseed|picsart|facetune|acd|corel|canva",
@@ -36,16 +38,20 @@ class FileFacts(BaseModel):
     remarks: list[str] = Field(description="what is worth a second look")
 
 
-def read_file_facts(data: bytes, image: DecodedImage, with_location: bool = False) -> FileFacts:
+def read_file_facts(
+    data: bytes, image: DecodedImage, with_location: bool = False, reader: Reader = decoding
+) -> FileFacts:
     """Return the facts of an encoded image.
 
     Args:
         data: the file.
         image: the same, decoded.
         with_location: whether to tell where the picture was taken.
+        reader: who reads the file's metadata, and the preview that is among them.
     """
-    stated = metadata(data)
-    thumbnail = read_thumbnail(data, image)
+    stored = reader.read_metadata(data)
+    stated = metadata(stored)
+    thumbnail = read_thumbnail(stored.thumbnail, image, reader)
     height, width = oriented(image.luma, image.orientation).shape
     return FileFacts(
         format=image.format,
@@ -57,7 +63,7 @@ def read_file_facts(data: bytes, image: DecodedImage, with_location: bool = Fals
         jpeg=jpeg_facts(image.jpeg) if image.jpeg else None,
         compressions=compressions(image).explanation,
         metadata=stated.in_words(),
-        location=location(data) if with_location else None,
+        location=location(stored) if with_location else None,
         has_location=stated.has_gps,
         thumbnail=thumbnail,
         remarks=list(remarks(image, stated, thumbnail)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags
 
-from forgery_pyfunc.imaging.decoding import StoredMetadata, read_metadata
+from forgery_pyfunc.imaging.metadata import StoredMetadata, Value
 
 MAX_NAMES = 10
 """Programs that are listed: the file's author may have made their list endless."""
@@ -44,14 +44,9 @@ class Metadata:
         return {name: _date(text) for name, text in texts.items() if text}
 
 
-def metadata(data: bytes) -> Metadata:
-    """Return what EXIF and XMP say about camera, software and dates.
-
-    Raises:
-        ImageError: the bytes are not an image of a format that is read.
-    """
-    stored = read_metadata(data)
-    main, detail = dict(stored.exif), exif_directory(stored, ExifTags.IFD.Exif)
+def metadata(stored: StoredMetadata) -> Metadata:
+    """Return what EXIF and XMP say about camera, software and dates."""
+    main, detail = stored.exif, stored.details
     xmp = stored.xmp.decode("utf-8", "replace")
     maker, model = _text(main.get(ExifTags.Base.Make)), _text(main.get(ExifTags.Base.Model))
     if maker and model and model.lower().startswith(maker.lower()):
@@ -73,44 +68,39 @@ def metadata(data: bytes) -> Metadata:
         lens=_text(detail.get(ExifTags.Base.LensModel)),
         software=tuple(dict.fromkeys(filter(None, software))),
         dates={name: date for name, date in dates.items() if date},
-        has_gps=bool(exif_directory(stored, ExifTags.IFD.GPSInfo)),
-        has_content_credentials=b"jumb" in data and b"c2pa" in data,
+        has_gps=bool(stored.gps),
+        has_content_credentials=stored.has_content_credentials,
         damaged=stored.damaged,
     )
 
 
-def gps_position(data: bytes) -> tuple[float, float] | None:
+def gps_position(stored: StoredMetadata) -> tuple[float, float] | None:
     """Return latitude and longitude in degrees, north and east positive, None where unreadable.
 
     Apart from `metadata`, so that it is only asked for on demand.
     """
-    directory = exif_directory(read_metadata(data), ExifTags.IFD.GPSInfo)
     position = []
     for value, reference, negative in (
         (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S"),
         (ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W"),
     ):
         try:
-            degrees, minutes, seconds = (float(part) for part in directory[value])
-        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            degrees, minutes, seconds = _numbers(stored.gps.get(value))
+        except ValueError:
             return None
-        sign = -1 if _text(directory.get(reference)) == negative else 1
+        sign = -1 if _text(stored.gps.get(reference)) == negative else 1
         position.append(sign * (degrees + minutes / 60 + seconds / 3600))
     return (position[0], position[1]) if np.isfinite(position).all() else None
 
 
-def location(data: bytes) -> str | None:
+def _numbers(value: Value | None) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def location(stored: StoredMetadata) -> str | None:
     """Return latitude and longitude in degrees as text, None when the file does not say."""
-    position = gps_position(data)
+    position = gps_position(stored)
     return None if position is None else f"{position[0]:.5f}, {position[1]:.5f}"
-
-
-def exif_directory(stored: StoredMetadata, which: ExifTags.IFD) -> dict:
-    """Return the tags of an EXIF directory, none where it is absent or damaged."""
-    try:
-        return dict(stored.exif.get_ifd(which))
-    except Exception:  # Pillow meets damaged directories with many kinds of errors.
-        return {}
 
 
 def _listed(names: Sequence[str]) -> list[str]:
@@ -127,8 +117,7 @@ def _text(value: object) -> str | None:
     """Return the printable part of a tag's value, at most 200 characters, None where empty."""
     if value is None:
         return None
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return "".join(c for c in text if c.isprintable()).strip()[:200] or None
+    return "".join(c for c in str(value) if c.isprintable()).strip()[:200] or None
 
 
 def _xmp_values(xmp: str, name: str) -> list[str]:
