@@ -24,6 +24,8 @@ FORMAT_OF_SUFFIX = {
     ".png": "PNG",
     ".bmp": "BMP",
     ".webp": "WEBP",
+    **dict.fromkeys((".heic", ".heif"), "HEIC"),
+    ".avif": "AVIF",
 }
 
 LEFT_OUT = (

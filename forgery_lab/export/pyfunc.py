@@ -22,7 +22,7 @@ from forgery_pyfunc.request_parameters import PARAMETER_TYPES, Parameters
 PACKAGE = Path(forgery_pyfunc.__file__).parent
 
 REQUIREMENTS = (
-    *("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow"),
+    *("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow", "pillow-heif"),
     *("httptools", "uvloop"),  # uvicorn takes both; without, kept connections wait: docs/upstream
 )
 """What a served model needs; TensorFlow is not among it. MLflow's small package is a part of its

@@ -26,7 +26,15 @@ from forgery_pyfunc.imaging.sniffing import sniff
 FOLDERS = {"authentic": "Au", "forged": "Tp"}
 """Where a picture goes, by the truth as a person sees it: the values of the column `label`."""
 
-SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "BMP": ".bmp", "WEBP": ".webp"}
+SUFFIXES = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "TIFF": ".tif",
+    "BMP": ".bmp",
+    "WEBP": ".webp",
+    "HEIC": ".heic",
+    "AVIF": ".avif",
+}
 
 ANSWERS = "SELECT image, label, boxes FROM feedback WHERE consent ORDER BY id"
 WITHOUT_CONSENT = "SELECT count(*) FROM feedback WHERE NOT consent"

@@ -51,7 +51,7 @@ def stored_metadata(opened: Image.Image, data: bytes) -> StoredMetadata:
         exif=main,
         details=_directory(exif, ExifTags.IFD.Exif),
         gps=_directory(exif, ExifTags.IFD.GPSInfo),
-        thumbnail=_thumbnail(exif, opened.info.get("exif", b"").removeprefix(b"Exif\0\0")),
+        thumbnail=_thumbnail(exif, (opened.info.get("exif") or b"").removeprefix(b"Exif\0\0")),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         has_content_credentials=_has_content_credentials(data),
     )

@@ -13,5 +13,5 @@ class Reader(Protocol):
     def decode(self, data: bytes, limits: Limits | None = None) -> DecodedImage:
         """Return the image that `data` holds."""
 
-    def read_metadata(self, data: bytes) -> StoredMetadata:
+    def read_metadata(self, data: bytes, limits: Limits | None = None) -> StoredMetadata:
         """Return what the file holds beside its pixels."""

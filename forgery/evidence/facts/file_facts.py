@@ -12,6 +12,7 @@ from forgery.evidence.facts.thumbnail import Thumbnail, read_thumbnail
 from forgery_pyfunc.applicability import note_on
 from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.decoding import DecodedImage, oriented
+from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.imaging.reader import Reader
 
 EDITORS = re.compile(
@@ -49,7 +50,7 @@ def read_file_facts(
         with_location: whether to tell where the picture was taken.
         reader: who reads the file's metadata, and the preview that is among them.
     """
-    stored = reader.read_metadata(data)
+    stored = reader.read_metadata(data, Limits(len(data), image.width * image.height))
     stated = metadata(stored)
     thumbnail = read_thumbnail(stored.thumbnail, image, reader)
     height, width = oriented(image.luma, image.orientation).shape

@@ -3,9 +3,10 @@
 import codecs
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.guards import Limits
@@ -26,6 +27,7 @@ _SAVED: list[tuple[str, str, dict[str, Any]]] = [
     *(("BMP", mode, {}) for mode in ("RGB", "P", "1")),
     ("WEBP", "RGB", {}),
     ("WEBP", "RGBA", {"lossless": True}),
+    *([("AVIF", "RGB", {})] if AvifImagePlugin.SUPPORTED else []),
 ]
 """Format, mode and options of the pictures that are decoded before any stranger's."""
 
@@ -37,7 +39,7 @@ def decode(data: bytes, limits: Limits) -> Answer:
 
 def read_metadata(data: bytes, limits: Limits) -> Answer:
     """Return what a file holds beside its pixels."""
-    return answers.of_metadata(decoding.read_metadata(data))
+    return answers.of_metadata(decoding.read_metadata(data, limits))
 
 
 OPERATIONS: dict[str, Callable[[bytes, Limits], Answer]] = {
@@ -48,6 +50,11 @@ OPERATIONS: dict[str, Callable[[bytes, Limits], Answer]] = {
 
 def prepare() -> None:
     """Load all that decoding needs: a decoder cannot open files, modules included."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.options.DECODE_THREADS = 1
     for name in _CODECS:
         codecs.lookup(name)
     for name, mode, options in _SAVED:

@@ -225,16 +225,20 @@ class Sandbox:
             ImageError: as `decoding.decode`, or `decoder_failed`.
             DecoderError: no decoder could be started.
         """
+        limits = self._both(limits)
+        return self._ask("decode", data, limits, partial(answers.read_image, limits=limits))
+
+    def read_metadata(self, data: bytes, limits: Limits | None = None) -> StoredMetadata:
+        """Return what a file holds beside its pixels; raises as `decode`."""
+        return self._ask("read_metadata", data, self._both(limits), answers.read_metadata)
+
+    def _both(self, limits: Limits | None) -> Limits:
+        """Return the limits of a call, as far as those of the sandbox allow."""
         limits = limits or self.limits
-        limits = Limits(
+        return Limits(
             min(limits.max_bytes, self.limits.max_bytes),
             min(limits.max_pixels, self.limits.max_pixels),
         )
-        return self._ask("decode", data, limits, partial(answers.read_image, limits=limits))
-
-    def read_metadata(self, data: bytes) -> StoredMetadata:
-        """Return what a file holds beside its pixels; raises as `decode`."""
-        return self._ask("read_metadata", data, self.limits, answers.read_metadata)
 
     def _ask(
         self,
