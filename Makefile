@@ -57,7 +57,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve dagshub ui test doors containers lint scan docs bench model image lock clean
+.PHONY: help setup run pipeline serve dagshub ui test doors fuzz containers lint scan docs bench model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -119,6 +119,9 @@ test: $(READY) ## every test except those that need a container engine or the pa
 
 doors: $(READY) ## the wheel in empty environments of every supported Python; asks the package index
 	pytest tests/doors -m doors -rs
+
+fuzz: $(READY) ## all malformed images: a sandbox here reads them, or the page at URL=
+	python -m tests.pyfunc.imaging.malformed $(URL)
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs

@@ -69,7 +69,7 @@ class Client:
         """Return one record per encoded image, in order.
 
         Args:
-            images: the bytes of JPEG, PNG, TIFF, BMP or WebP files.
+            images: the bytes of JPEG, PNG, TIFF, BMP, WebP, HEIC or AVIF files.
             threshold: a probability in [0, 1] that replaces the calibrated grey band.
             heatmap: whether to draw the map of where.
             request_id: appears in the logs of all servers on the way.

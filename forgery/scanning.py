@@ -102,7 +102,7 @@ def scan(
             record = scorer.score([data], threshold, heatmap, explain=explain)[0]
             answered.set()
             if not record.error:
-                return ScannedFile(found.path, record, read_provenance(data))
+                return ScannedFile(found.path, record, _provenance(data, record))
         except OSError as error:
             record = Record(error=str(unreadable(error)))
         except ForgeryError as error:
@@ -112,6 +112,11 @@ def scan(
         return ScannedFile(found.path, record)
 
     return in_order(answer, files, jobs)
+
+
+def _provenance(data: bytes, record: Record) -> Provenance:
+    """Return what a scored file states about its origin."""
+    return read_provenance(data, Limits(len(data), (record.width or 1) * (record.height or 1)))
 
 
 def read(path: Path) -> bytes:

@@ -34,7 +34,7 @@ class LocalScorer:
         """Return one record per encoded image, in order, as a server would.
 
         Args:
-            images: the bytes of JPEG, PNG, TIFF, BMP or WebP files.
+            images: the bytes of JPEG, PNG, TIFF, BMP, WebP, HEIC or AVIF files.
             threshold: a probability in [0, 1] that replaces the calibrated grey band.
             heatmap: whether to draw the map of where.
             explain: whether to tell why.

@@ -23,6 +23,8 @@ MAX_COLOURS = 256
 """Colours that a palette can hold; grey images are not counted."""
 MIN_CORRELATION = 0.3
 """Correlation of neighbouring pixels' brightness below which an image is noise."""
+UNTESTED_FORMATS = ("HEIC", "AVIF")
+"""Whose compression the detector has not learnt from, and for which there are no figures."""
 _COLOUR_SAMPLE = 2**16
 
 
@@ -58,6 +60,12 @@ def judge(image: DecodedImage, classifier: PhotographClassifier | None = None) -
 
     Without a classifier, drawings, screenshots and documents pass.
     """
+    if image.format in UNTESTED_FORMATS:
+        return CodedMessage(
+            "untested_format",
+            f"the detector has not learnt from {image.format} pictures, whose compression leaves "
+            "other traces, and how often it would be wrong is not known",
+        )
     if int(image.luma.max()) - int(image.luma.min()) < BLANK_TONES:
         return _declined(
             "not_a_photograph", "the image is blank; the method applies to photographs"

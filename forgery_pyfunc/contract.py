@@ -20,7 +20,7 @@ Verdict = Literal["authentic", "forged", "inconclusive"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 ERROR_CODES: tuple[ImageErrorCode, ...] = get_args(ImageErrorCode)
-REASON_CODES = ("too_small", "not_a_photograph", "noise", "few_colours")
+REASON_CODES = ("too_small", "untested_format", "not_a_photograph", "noise", "few_colours")
 """Why an image that can be read is not judged: its verdict is `inconclusive`."""
 NOTE_CODES = ("first_frame_only",)
 """What is to be known of an image beside its verdict."""
@@ -78,7 +78,7 @@ class Record:
     width: int | None = field(default=None, metadata=described("long", "pixels, as displayed"))
     height: int | None = field(default=None, metadata=described("long", "pixels, as displayed"))
     format: str | None = field(
-        default=None, metadata=described("string", "JPEG, PNG, TIFF, BMP or WEBP")
+        default=None, metadata=described("string", "JPEG, PNG, TIFF, BMP, WEBP, HEIC or AVIF")
     )
     model_version: str | None = field(
         default=None, metadata=described("string", "which model answered")

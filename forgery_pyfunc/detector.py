@@ -150,7 +150,7 @@ class Detector:
 
     def score(
         self,
-        image: bytes | str | Path | Image.Image,
+        image: bytes | str | Path | Image.Image | DecodedImage,
         threshold: float | None = None,
         with_heatmap: bool = False,
         limits: Limits | None = None,
@@ -161,7 +161,8 @@ class Detector:
         Args:
             image: an encoded image, as bytes or as the path of a file; or a Pillow image, which
                 stands for its pixels alone: it has no JPEG header, so that the probability may
-                differ from that of the file it came from, and the record's `format` is None.
+                differ from that of the file it came from, and the record's `format` is None; or
+                what `decode` or a sandbox made of a file.
             threshold: replaces both thresholds of the calibration.
             with_heatmap: whether to draw the heat map, where the network has one.
             limits: of size; by default those of `Limits()`.
@@ -177,7 +178,7 @@ class Detector:
 
     def examine(
         self,
-        image: bytes | str | Path | Image.Image,
+        image: bytes | str | Path | Image.Image | DecodedImage,
         threshold: float | None = None,
         with_heatmap: bool = False,
         limits: Limits | None = None,
@@ -303,7 +304,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _decoded(image: bytes | str | Path | Image.Image, limits: Limits) -> DecodedImage:
+def _decoded(
+    image: bytes | str | Path | Image.Image | DecodedImage, limits: Limits
+) -> DecodedImage:
+    if isinstance(image, DecodedImage):
+        return image
     if isinstance(image, Image.Image):
         return from_pillow(image, limits)
     if isinstance(image, bytes | bytearray | memoryview):

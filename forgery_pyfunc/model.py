@@ -29,8 +29,11 @@ from forgery_pyfunc.contract import (
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
 from forgery_pyfunc.features import channels
+from forgery_pyfunc.imaging import decoding, sandbox
 from forgery_pyfunc.imaging.decoding import FORMATS
-from forgery_pyfunc.imaging.guards import read_limits
+from forgery_pyfunc.imaging.guards import Limits, read_limits
+from forgery_pyfunc.imaging.reader import Reader
+from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from forgery_pyfunc.imaging.sniffing import sniff
 from forgery_pyfunc.prediction_log.line import Line
 from forgery_pyfunc.prediction_log.log import open_log
@@ -53,7 +56,9 @@ class ForgeryModel(PythonModel):
         folder = Path(context.artifacts["detector"])
         self.detector = Detector.load(folder, registered_version(folder))
         self.limits = read_limits(os.environ)
-        self.turns = threading.BoundedSemaphore(images_at_once(os.environ))
+        at_once = images_at_once(os.environ)
+        self.turns = threading.BoundedSemaphore(at_once)
+        self.reader = reader(os.environ, self.limits, at_once)
         self.log = open_log(os.environ, channels(self.detector.features))
 
     def predict(
@@ -90,11 +95,10 @@ class ForgeryModel(PythonModel):
             data = to_bytes(image)
             with self.turns:
                 found = self.detector.examine(
-                    data,
+                    self.reader.decode(data, self.limits),
                     parameters.threshold,
                     parameters.heatmap,
-                    self.limits,
-                    parameters.explain,
+                    with_explanation=parameters.explain,
                 )
             if self.log and not data.endswith(HEALTH_CHECK):
                 self.log.add(Line.of(found))
@@ -118,6 +122,15 @@ def images_at_once(environment: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ModelError(f"{AT_ONCE_VARIABLE} is {text!r}; it must be a whole number above 0")
     return int(text)
+
+
+def reader(environment: Mapping[str, str], limits: Limits, at_once: int) -> Reader:
+    """Return who decodes images, so many at once: a sandbox, where the environment asks for it."""
+    if not sandbox.is_wanted(environment):
+        return decoding
+    started = Sandbox(limits, at_once)
+    started.start()
+    return started
 
 
 def read_parameters(params: dict[str, Any] | None) -> Parameters:

@@ -10,6 +10,8 @@ from forgery.evidence.facts.trust_list import read_trust_list, trust_list_folder
 from forgery.evidence.pictures import MAP_COLOURS
 from forgery.evidence.verdict import percent
 from forgery.evidence.views import VIEWS
+from forgery_pyfunc.imaging import decoding
+from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from webui import errors, observability
 from webui.feedback_store import Store
 from webui.jobs.runner import Runner
@@ -84,6 +86,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS, places
     )
     metrics.watch({"scoring": scoring.turns, "evidence": app.extensions["drawing"]})
+    app.extensions["reader"] = (
+        Sandbox(settings.limits, settings.evidence_concurrency)
+        if settings.decoder_sandbox
+        else decoding
+    )
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]
     app.extensions["results"] = ResultStore(
@@ -102,7 +109,9 @@ def create_app(settings: Settings | None = None) -> Flask:
             timedelta(seconds=settings.jobs_keep_seconds),
         )
         store = JobStore(settings.jobs_folder, bounds)
-        app.extensions["jobs"] = Runner(store, scoring, settings.jobs_concurrency)
+        app.extensions["jobs"] = Runner(
+            store, scoring, app.extensions["reader"], settings.jobs_concurrency
+        )
     observability.register(app, metrics)
     errors.register(app)
     rooms = (predict, results, analyze, report, jobs, feedback, invocations, health, openapi)

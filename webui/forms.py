@@ -24,7 +24,7 @@ from forgery_pyfunc.request_parameters import Parameters, read_flag
 from webui.errors import ApiError
 from webui.feedback_store import Box, Label
 
-FORMATS = "JPEG, PNG, TIFF, BMP or WebP"
+FORMATS = "JPEG, PNG, TIFF, BMP, WebP, HEIC or AVIF"
 ONE_FILE = {
     "type": "string",
     "contentMediaType": "application/octet-stream",

@@ -202,6 +202,7 @@ UPLOAD_ERRORS = (
     "unsupported_format",
     "broken_image",
     "too_many_pixels",
+    "decoder_failed",
     "no_room",
     *UPSTREAM_ERRORS,
 )

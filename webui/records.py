@@ -8,6 +8,8 @@ from forgery.evidence.facts.content_credentials import CredentialsSummary
 from forgery.evidence.facts.finding import Finding
 from forgery.evidence.facts.provenance import read_provenance
 from forgery_pyfunc.contract import Record
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.reader import Reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +31,12 @@ def of_file(filename: str, record: Record) -> FileRecord:
     return FileRecord(filename=filename, **asdict(record))
 
 
-def with_origin(record: FileRecord, data: bytes) -> FileRecord:
+def with_origin(record: FileRecord, data: bytes, reader: Reader) -> FileRecord:
     """Return the record with what the file states about its origin, if it was scored."""
-    if record.error:
+    if record.error or record.width is None or record.height is None:
         return record
-    origin = read_provenance(data)
+    limits = Limits(len(data), record.width * record.height)
+    origin = read_provenance(data, limits, reader)
     summary = origin.content_credentials.summary()
     return replace(record, content_credentials=summary, findings=origin.findings)
 

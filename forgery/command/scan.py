@@ -96,8 +96,9 @@ def scan(
     """Say of pictures whether they were forged.
 
     PATH is a file, a folder, or - for a list of them on standard input, one per line. In folders,
-    files are known by their content, not by their names: all JPEG, PNG, TIFF, BMP and WebP files
-    are scored; pictures of other kinds, and what cannot be read, are listed with the reason.
+    files are known by their content, not by their names: all JPEG, PNG, TIFF, BMP, WebP, HEIC and
+    AVIF files are scored; pictures of other kinds, and what cannot be read, are listed with the
+    reason.
 
     The shipped detector answers in this process, without a network.
 

@@ -25,6 +25,8 @@ FORMAT_OF_SUFFIX = {
     ".png": "PNG",
     ".bmp": "BMP",
     ".webp": "WEBP",
+    **dict.fromkeys((".heic", ".heif"), "HEIC"),
+    ".avif": "AVIF",
 }
 
 LEFT_OUT = (

@@ -28,7 +28,15 @@ from forgery_pyfunc.imaging.sniffing import sniff
 FOLDERS = {"authentic": "Au", "forged": "Tp"}
 """Where a picture goes, by the truth as the reviewer sees it: the column `decision`."""
 
-SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "BMP": ".bmp", "WEBP": ".webp"}
+SUFFIXES = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "TIFF": ".tif",
+    "BMP": ".bmp",
+    "WEBP": ".webp",
+    "HEIC": ".heic",
+    "AVIF": ".avif",
+}
 
 ANSWERS = """
 SELECT image, decision, CASE decision WHEN 'forged' THEN boxes ELSE '[]' END, reviewer, reviewed_at

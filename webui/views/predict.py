@@ -18,7 +18,7 @@ from webui.records import FileRecord, Predictions, of_file, with_origin
 from webui.result_store import StoredResult, result_store
 from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
-from webui.verdicts import draw_maps, gathering
+from webui.verdicts import draw_maps, gathering, reader
 
 blueprint = Blueprint("predict", __name__)
 
@@ -50,7 +50,8 @@ def predict() -> Response | str | tuple[Response | str, int]:
     else:
         scored = score_uploads(uploads, form.threshold, form.heatmap, form.explain)
         records = [
-            with_origin(record, upload.data) for record, upload in zip(scored, uploads, strict=True)
+            with_origin(record, upload.data, reader())
+            for record, upload in zip(scored, uploads, strict=True)
         ]
     status = 200
     if all(record.error for record in records):

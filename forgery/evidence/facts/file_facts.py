@@ -12,7 +12,10 @@ from forgery.evidence.facts.provenance import by_weight, provenance
 from forgery.evidence.facts.tables import JpegFacts, jpeg_facts
 from forgery.evidence.facts.thumbnail import Thumbnail, read_thumbnail
 from forgery_pyfunc.applicability import note_on
+from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.decoding import DecodedImage, oriented
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.reader import Reader
 
 
 class FileFacts(BaseModel):
@@ -40,17 +43,21 @@ class FileFacts(BaseModel):
         return [finding.text for finding in self.findings]
 
 
-def read_file_facts(data: bytes, image: DecodedImage, with_location: bool = False) -> FileFacts:
+def read_file_facts(
+    data: bytes, image: DecodedImage, with_location: bool = False, reader: Reader = decoding
+) -> FileFacts:
     """Return the facts of an encoded image.
 
     Args:
         data: the file.
         image: the same, decoded.
         with_location: whether to tell where the picture was taken.
+        reader: who reads the file's metadata, and the preview that is among them.
     """
-    stated = metadata(data)
+    stored = reader.read_metadata(data, Limits(len(data), image.width * image.height))
+    stated = metadata(stored, data)
     origin = provenance(data, stated)
-    thumbnail = read_thumbnail(data, image)
+    thumbnail = read_thumbnail(stored.thumbnail, image, reader)
     height, width = oriented(image.luma, image.orientation).shape
     return FileFacts(
         format=image.format,
@@ -62,7 +69,7 @@ def read_file_facts(data: bytes, image: DecodedImage, with_location: bool = Fals
         jpeg=jpeg_facts(image.jpeg) if image.jpeg else None,
         compressions=compressions(image).explanation,
         metadata=stated.in_words(),
-        location=location(data) if with_location else None,
+        location=location(stored) if with_location else None,
         has_location=stated.has_gps,
         thumbnail=thumbnail,
         content_credentials=origin.content_credentials,

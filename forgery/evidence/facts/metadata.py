@@ -12,7 +12,7 @@ from forgery.evidence.facts.generators import Generator, generator_of
 from forgery.evidence.facts.stated_text import stated_text
 from forgery.evidence.facts.xmp import Xmp, field, read_xmp
 from forgery_pyfunc.imaging import png
-from forgery_pyfunc.imaging.decoding import StoredMetadata, read_metadata
+from forgery_pyfunc.imaging.metadata import Directory, StoredMetadata, Value
 from forgery_pyfunc.imaging.sniffing import sniff
 
 EDITORS = re.compile(
@@ -71,14 +71,14 @@ class Metadata:
         return {name: _date(text) for name, text in texts.items() if text}
 
 
-def metadata(data: bytes) -> Metadata:
+def metadata(stored: StoredMetadata, data: bytes) -> Metadata:
     """Return what EXIF, XMP and texts say about the making of a file.
 
-    Raises:
-        ImageError: the bytes are not an image of a format that is read.
+    Args:
+        stored: what was read from the file.
+        data: the file, for the texts of a PNG.
     """
-    stored = read_metadata(data)
-    main, detail = dict(stored.exif), exif_directory(stored, ExifTags.IFD.Exif)
+    main, detail = stored.exif, stored.details
     xmp = read_xmp(stored.xmp)
     software = _software(main, xmp)
     source_type = stated_text(xmp.first("Iptc4xmpExt:DigitalSourceType"))
@@ -92,12 +92,12 @@ def metadata(data: bytes) -> Metadata:
         source_type=digital_source.code(source_type) if source_type else None,
         generator=generator_of(_texts(data, detail, xmp), software),
         credentials_at=xmp.first("dcterms:provenance"),
-        has_gps=bool(exif_directory(stored, ExifTags.IFD.GPSInfo)),
+        has_gps=bool(stored.gps),
         damaged=stored.damaged or xmp.damaged,
     )
 
 
-def _camera(main: dict) -> str | None:
+def _camera(main: Directory) -> str | None:
     maker = stated_text(main.get(ExifTags.Base.Make))
     model = stated_text(main.get(ExifTags.Base.Model))
     if maker and model and model.lower().startswith(maker.lower()):
@@ -135,52 +135,45 @@ def _history(xmp: Xmp) -> tuple[str, ...]:
     return tuple(entries)
 
 
-def _texts(data: bytes, detail: dict, xmp: Xmp) -> dict[str, str]:
+def _texts(data: bytes, detail: Directory, xmp: Xmp) -> dict[str, str]:
     """Return the texts in which generators leave what they were asked."""
     texts = png.texts(data) if sniff(data) == "PNG" else {}
     comment = detail.get(ExifTags.Base.UserComment)
-    if isinstance(comment, bytes):  # eight bytes name the encoding of the rest
-        utf16 = "utf-16-be" if comment[8:9] == b"\0" else "utf-16-le"
-        wide = comment[:8] == b"UNICODE\0"
-        texts["UserComment"] = comment[8:].decode(utf16 if wide else "utf-8", "replace")
+    if isinstance(comment, str):  # eight characters name the encoding; UTF-16 is read with zeros
+        texts["UserComment"] = comment[8:].replace("\0", "")
     for name in ("photoshop:Credit", "Iptc4xmpExt:AISystemUsed"):
         if stated := xmp.first(name):
             texts[name] = stated
     return texts
 
 
-def gps_position(data: bytes) -> tuple[float, float] | None:
+def gps_position(stored: StoredMetadata) -> tuple[float, float] | None:
     """Return latitude and longitude in degrees, north and east positive, None where unreadable.
 
     Apart from `metadata`, so that it is only asked for on demand.
     """
-    directory = exif_directory(read_metadata(data), ExifTags.IFD.GPSInfo)
     position = []
     for value, reference, negative in (
         (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S"),
         (ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W"),
     ):
         try:
-            degrees, minutes, seconds = (float(part) for part in directory[value])
-        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            degrees, minutes, seconds = _numbers(stored.gps.get(value))
+        except ValueError:
             return None
-        sign = -1 if stated_text(directory.get(reference)) == negative else 1
+        sign = -1 if stated_text(stored.gps.get(reference)) == negative else 1
         position.append(sign * (degrees + minutes / 60 + seconds / 3600))
     return (position[0], position[1]) if np.isfinite(position).all() else None
 
 
-def location(data: bytes) -> str | None:
+def _numbers(value: Value | None) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def location(stored: StoredMetadata) -> str | None:
     """Return latitude and longitude in degrees as text, None when the file does not say."""
-    position = gps_position(data)
+    position = gps_position(stored)
     return None if position is None else f"{position[0]:.5f}, {position[1]:.5f}"
-
-
-def exif_directory(stored: StoredMetadata, which: ExifTags.IFD) -> dict:
-    """Return the tags of an EXIF directory, none where it is absent or damaged."""
-    try:
-        return dict(stored.exif.get_ifd(which))
-    except Exception:  # Pillow meets damaged directories with many kinds of errors.
-        return {}
 
 
 def _listed(names: Sequence[str]) -> list[str]:

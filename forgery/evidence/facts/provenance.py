@@ -1,7 +1,6 @@
 """What a file states about its origin: content credentials, and findings in its metadata.
 
-`read_provenance` is a pure function of the bytes (and of the trust list): it decodes no pixel, and
-may be called in a process of its own.
+It depends on the bytes and on the trust list alone; no pixel is decoded.
 """
 
 from collections.abc import Iterator
@@ -15,6 +14,9 @@ from forgery.evidence.facts.content_credentials import (
 )
 from forgery.evidence.facts.finding import AI_COMPOSITE, AI_GENERATED, Finding, Weight
 from forgery.evidence.facts.metadata import Metadata, metadata
+from forgery_pyfunc.imaging import decoding
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.reader import Reader
 
 _ORDER = ("strong", "moderate", "weak")
 _SAID_BY_METADATA = "Metadata can be edited, but hardly anybody writes this without a reason."
@@ -34,14 +36,21 @@ class Provenance(BaseModel):
     findings: list[Finding] = Field(description="in the metadata, the weightiest first")
 
 
-def read_provenance(data: bytes) -> Provenance:
+def read_provenance(
+    data: bytes, limits: Limits | None = None, reader: Reader = decoding
+) -> Provenance:
     """Return what an encoded image states about its origin; no pixel is decoded.
+
+    Args:
+        data: the file.
+        limits: of size; by default those of `Limits()`.
+        reader: who reads the file's metadata.
 
     Raises:
         ImageError: the bytes are not an image of a format that is read.
         TrustListError: the trust list that the environment names cannot be used.
     """
-    return provenance(data, metadata(data))
+    return provenance(data, metadata(reader.read_metadata(data, limits), data))
 
 
 def provenance(data: bytes, stated: Metadata) -> Provenance:

@@ -106,7 +106,7 @@ BAD_FILES = {
     "animated GIF": (animated("GIF"), 415, "unsupported_format"),
     "200 megapixels declared": (declared_png(20_000, 10_000), 422, "too_many_pixels"),
     "PNG cut in its header": (encode(GREY, "PNG")[:20], 422, "broken_image"),
-    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), 415, "unsupported_format"),
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), 422, "broken_image"),
     "truncated JPEG": (DARK[: len(DARK) // 2], 422, "broken_image"),
     "too large": (DARK + bytes(2**20), 413, "too_large"),
 }

@@ -23,6 +23,7 @@ from forgery.evidence.facts.trust_list import (
     certificates,
     read_trust_list,
 )
+from forgery_pyfunc.imaging.decoding import read_metadata
 from tests.forgery.evidence.scenes import scene, with_exif, xmp
 from tests.forgery.evidence.signing import signer, without_credentials
 
@@ -243,4 +244,4 @@ def test_a_list_that_cannot_be_used_is_named(tmp_path, monkeypatch):
 
 
 def test_metadata_are_read_without_the_credentials():
-    assert metadata(SIGNED).credentials_at is None
+    assert metadata(read_metadata(SIGNED), SIGNED).credentials_at is None
