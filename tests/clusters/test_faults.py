@@ -17,6 +17,7 @@ from forgery_lab.scoring.job import SUCCESS
 from tests.clusters.cluster import PYTHON, Cluster, until
 from tests.clusters.conftest import PARTS, parts, read_parts
 from tests.clusters.test_scoring import check_rows
+from tests.conftest import picture
 from tests.steps.tracking.tracking_server import BUCKET
 
 pytestmark = [pytest.mark.spark, pytest.mark.faults]
@@ -115,13 +116,13 @@ def test_an_executor_that_cannot_be_had_is_said(running, bucket, stand_in, tmp_p
 
 
 def test_large_pictures_among_small_ones_stay_within_the_memory(running, stand_in, tmp_path):
-    """24 megapixels, as lossless files that are large too."""
+    """24 megapixels, which are judged, and a file of 3 GB, which is not."""
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(6):
-        noise = Image.effect_noise((6000, 4000), 40).convert("RGB")
-        noise.save(folder / f"large{number}.jpg", quality=75)
-        Image.effect_noise((320, 240), 40).convert("RGB").save(folder / f"small{number}.png")
+        small = Image.fromarray(picture(600, 400, number))
+        small.save(folder / f"small{number}.png")
+        small.resize((6000, 4000)).save(folder / f"large{number}.jpg", quality=90)
     with (folder / "above-the-limit.tif").open("wb") as file:
         file.truncate(3 * 2**30)
     output = tmp_path / "out.parquet"
@@ -129,7 +130,7 @@ def test_large_pictures_among_small_ones_stay_within_the_memory(running, stand_i
     table = pd.read_parquet(output).set_index("path")
     assert table.loc["above-the-limit.tif", "error"].startswith("too_large: ")
     assert len(table) == 13
-    assert table["error"].notna().sum() == 1
+    assert table.filter(regex="^(large|small)", axis=0)["probability"].between(0, 1).all()
     runs = mlflow.MlflowClient(running.environment["MLFLOW_TRACKING_URI"])
     (experiment,) = (e for e in runs.search_experiments() if e.name != "Default")
     latest = runs.search_runs([experiment.experiment_id])[0].data
