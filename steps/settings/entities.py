@@ -376,10 +376,20 @@ class ScoreSettings(StepSettings):
     """From a folder of images to a table of verdicts."""
 
     step: ClassVar[str] = "score"
-    input: Path = Field(description="folder of images")
-    output: Path = Field(description="table to write: .parquet or .csv")
+    input: str = Field(min_length=1, description="folder of images, or s3://bucket/prefix")
+    output: str = Field(
+        min_length=1,
+        description="table to write, a path or s3://bucket/key: .parquet or .csv; with Spark a "
+        "new folder .parquet",
+    )
     model: str = Field("", description="model URI; by default the champion")
     threshold: float | None = Field(None, ge=0, le=1, description="replaces the grey band")
+    engine: Literal["local", "spark"] = Field(
+        "local", description="local: this machine's cores; spark: a cluster"
+    )
+    master: str = Field(
+        "local[*]", description="of Spark: spark://host:port, yarn, k8s://… or local[2]"
+    )
 
 
 class MonitorSettings(StepSettings):
