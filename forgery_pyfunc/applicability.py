@@ -61,7 +61,7 @@ def judge(image: DecodedImage, classifier: PhotographClassifier | None = None) -
     Without a classifier, drawings, screenshots and documents pass.
     """
     if image.format in UNTESTED_FORMATS:
-        return CodedMessage(
+        return _declined(
             "untested_format",
             f"the detector has not learnt from {image.format} pictures, whose compression leaves "
             "other traces, and how often it would be wrong is not known",

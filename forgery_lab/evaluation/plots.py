@@ -127,7 +127,13 @@ def two_histograms(label: str, before: np.ndarray, now: np.ndarray) -> Figure:
     for values, colour, name in ((before, COLOURS[B], "reference"), (now, COLOURS[C], "current")):
         weights = np.full(len(values), 1 / len(values))
         axes.hist(
-            values, bins, weights=weights, histtype="step", color=colour, linewidth=1.6, label=name
+            values,
+            bins.tolist(),
+            weights=weights,
+            histtype="step",
+            color=colour,
+            linewidth=1.6,
+            label=name,
         )
     _legend(axes)
     return figure

@@ -1,4 +1,7 @@
-"""The table of a batch: a row per image, `path` and then the fields of a record that are not on request."""
+"""The table of a batch: a row per image, `path` and then the fields of a record.
+
+Without those that are there on request alone.
+"""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _camera(main: Directory) -> str | None:
     return " ".join(filter(None, (maker, model))) or None
 
 
-def _software(main: dict, xmp: Xmp) -> tuple[str, ...]:
+def _software(main: Directory, xmp: Xmp) -> tuple[str, ...]:
     named = [
         main.get(ExifTags.Base.Software),
         *xmp.values("xmp:CreatorTool"),
@@ -114,7 +114,7 @@ def _software(main: dict, xmp: Xmp) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, map(stated_text, named))))
 
 
-def _dates(main: dict, detail: dict, xmp: Xmp) -> dict[str, str]:
+def _dates(main: Directory, detail: Directory, xmp: Xmp) -> dict[str, str]:
     dates = {
         "changed (EXIF)": main.get(ExifTags.Base.DateTime),
         "taken (EXIF)": detail.get(ExifTags.Base.DateTimeOriginal),
