@@ -133,7 +133,8 @@ def check(data: bytes, limits: Limits | None = None) -> None:
     """Refuse what `decode` would refuse by size, kind and header; no pixel is decoded.
 
     Raises:
-        ImageError: as `decode`; damage inside the pixel data is not found.
+        ImageError: as `decode`; damage inside the pixel data is not found, and of WebP, HEIC
+            and AVIF none behind the size.
     """
     limits = limits or Limits()
     accepted = _accept(data, limits)
