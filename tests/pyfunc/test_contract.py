@@ -112,9 +112,10 @@ def sources():
 
 
 def codes(tree):
-    """Yield the codes that stand in calls of `ImageError` and `CodedMessage`."""
+    """Yield the codes that stand in calls of `ImageError`, `CodedMessage` and `_declined`."""
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = getattr(call.func, "id", "")
         arguments = [*call.args, *(k.value for k in call.keywords if k.arg == "code")]
-        place = {"ImageError": slice(1, 2), "CodedMessage": slice(0, 1)}.get(name, slice(0))
+        places = {"ImageError": slice(1, 2), "CodedMessage": slice(1), "_declined": slice(1)}
+        place = places.get(name, slice(0))
         yield from (a.value for a in arguments[place] if isinstance(a, ast.Constant))

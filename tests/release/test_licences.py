@@ -15,6 +15,7 @@ KINDS = {
     "serve": ("image",),
     "pipeline": ("image", "development"),
     "dev": ("image", "development"),
+    "spark": ("image", "development"),
     "bootstrap": ("image", "development"),
 }
 
