@@ -49,14 +49,14 @@ def test_few_images_are_scored_at_once_and_every_request_is_answered(monkeypatch
     lock, running, seen = threading.Lock(), 0, []
     examine = model.detector.examine
 
-    def counted(*arguments):
+    def counted(*arguments, **named):
         nonlocal running
         with lock:
             running += 1
             seen.append(running)
         time.sleep(0.01)  # time in which others would begin
         try:
-            return examine(*arguments)
+            return examine(*arguments, **named)
         finally:
             with lock:
                 running -= 1
