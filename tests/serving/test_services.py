@@ -7,7 +7,6 @@ its head; see `docs/upstream/uvicorn-tcp-nodelay.md`.
 import base64
 import http.client
 import json
-import statistics
 import time
 
 import pytest
@@ -19,6 +18,7 @@ from tests.conftest import encoded, picture
 from tests.webui.servers import free_port, process
 
 REQUESTS = 50
+ACKNOWLEDGEMENT_SECONDS = 0.04  # the least that Linux delays one
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
@@ -31,14 +31,16 @@ def port(request, stand_in, tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", ["/ping", "/invocations"])
-def test_a_kept_connection_is_as_fast_as_a_new_one(port, path):
+def test_no_answer_over_a_kept_connection_waits_for_an_acknowledgement(port, path):
     def connect():
         return http.client.HTTPConnection(LOOPBACK, port, timeout=30)
 
     kept = connect()
-    over_kept = statistics.median(seconds(kept, path) for _ in range(REQUESTS))
-    over_new = statistics.median(seconds(connect(), path) for _ in range(REQUESTS))
-    assert over_kept < over_new + 0.003
+    seconds(kept, path)  # the first answer of a connection never waits
+    # The best of many: a busy machine delays most answers, the fault delays every one.
+    over_kept = min(seconds(kept, path) for _ in range(REQUESTS))
+    over_new = min(seconds(connect(), path) for _ in range(REQUESTS))
+    assert over_kept < over_new + ACKNOWLEDGEMENT_SECONDS / 2
 
 
 def seconds(connection: http.client.HTTPConnection, path: str) -> float:
