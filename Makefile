@@ -8,6 +8,8 @@ SUPPORTED := 3.13 3.12 3.11
 PYTHON ?=
 VENV := .venv
 READY := $(VENV)/.installed
+DRIVER := $(VENV)/.spark
+EXECUTORS := .spark/executors
 PORT ?= 8080
 # VERBOSE=1 shows the commands, and all that uv, DVC, MLflow, TensorFlow and the servers say.
 VERBOSE ?=
@@ -31,7 +33,7 @@ DVC_SAYS := ^(Stage |Data and pipelines|Ran experiment|Experiment results)
 OF_DVC = $(if $(IS_QUIET),| { grep --line-buffered -E "$(DVC_SAYS)" || true; })
 # uv lists some 400 packages.
 OF_UV = $(if $(IS_QUIET),2>&1 | sed -u '/^ [-+~] /d')
-SCRIPTS := .ci/run requirements/compile.sh deploy/server-setup deploy/rollout-through-ssm
+SCRIPTS := .ci/run requirements/compile.sh deploy/spark-cluster deploy/server-setup deploy/rollout-through-ssm
 
 # Written by `make dagshub`; what the environment says counts more.
 ifeq ($(origin MLFLOW_TRACKING_URI),undefined)
@@ -57,7 +59,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve dagshub ui test doors containers lint scan docs bench model image lock clean
+.PHONY: help setup run pipeline serve dagshub ui spark test doors fuzz containers clusters lint scan docs bench model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -114,14 +116,38 @@ else
 	mlflow ui --backend-store-uri "$(MLFLOW_TRACKING_URI)" --host 127.0.0.1 --port 5000
 endif
 
-test: $(READY) ## every test except those that need a container engine or the package index
-	pytest -m "not container and not doors" -n auto --dist loadfile --no-loadscope-reorder
+# pyspark beside all else, for the driver: 450 MB that only `make spark` and `make clusters` need.
+$(DRIVER): $(READY) requirements/spark.lock
+	$(QUIET)VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --require-hashes -r requirements/spark.lock
+	@touch $@
+
+# What every machine of a cluster has at the same path: the lock, and the project's wheel.
+$(EXECUTORS)/.installed: $(DRIVER) $(shell git ls-files 'forgery/*.py' 'forgery_pyfunc/*.py')
+	@echo "Installing the executors' environment into $(EXECUTORS) …"
+	$(QUIET)rm -rf .spark/dist
+	$(QUIET)python -m hatchling build --target wheel --directory .spark/dist >/dev/null
+	$(QUIET)uv venv --quiet --clear --python $(VENV)/bin/python $(EXECUTORS)
+	$(QUIET)VIRTUAL_ENV=$(EXECUTORS) uv pip install --quiet --require-hashes -r requirements/spark.lock
+	$(QUIET)VIRTUAL_ENV=$(EXECUTORS) uv pip install --quiet --no-deps .spark/dist/*.whl
+	@touch $@
+
+spark: $(EXECUTORS)/.installed ## a Spark cluster on loopback: a master and two workers; SPARK_PORT, SPARK_CORES, SPARK_MEMORY
+	@deploy/spark-cluster $(CURDIR)/$(EXECUTORS)/bin/python .spark/cluster
+
+test: $(READY) ## every test except those that need a container engine, the package index or Spark
+	pytest -m "not container and not doors and not spark" -n auto --dist loadfile --no-loadscope-reorder
 
 doors: $(READY) ## the wheel in empty environments of every supported Python; asks the package index
 	pytest tests/doors -m doors -rs
 
+fuzz: $(READY) ## all malformed images: a sandbox here reads them, or the page at URL=
+	python -m tests.pyfunc.imaging.malformed $(URL)
+
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs
+
+clusters: $(EXECUTORS)/.installed ## the test that scores on a Spark cluster; needs Java 17
+	EXECUTORS_PYTHON=$(CURDIR)/$(EXECUTORS)/bin/python pytest tests/clusters tests/release/test_licences.py -m "spark and not faults" -rs
 
 # mkdocs with --quiet would keep its warnings from --strict.
 lint: $(READY) ## static checks
@@ -133,7 +159,8 @@ lint: $(READY) ## static checks
 	python -m steps.settings.mlproject | diff MLproject -
 	zizmor --quiet --offline .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	check-jsonschema --builtin-schema vendor.compose-spec compose.yaml compose.monitoring.yaml
 	hadolint Dockerfile
 	shellcheck $(SCRIPTS)
 	cfn-lint deploy/cloudformation.yaml
@@ -159,7 +186,8 @@ model: $(READY) ## the champion, or MODEL_URI=…, as the folder models/serving
 
 image: model ## the container image with that model baked in; DOCKER= names another client
 	DOCKER_BUILDKIT=1 $(DOCKER) build --network host $(PIP_SECRET) --build-arg MODEL_PATH=models/serving \
-	  --build-arg REVISION=$$(git rev-parse HEAD) $(addprefix --build-arg SOURCE=,$(SOURCE)) --tag forgery .
+	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	  $(addprefix --build-arg SOURCE=,$(SOURCE)) --tag forgery .
 
 lock: ## the locks and conda.yaml, from pyproject.toml
 	bash requirements/compile.sh

@@ -63,14 +63,17 @@ class Client:
         threshold: float | None = None,
         heatmap: bool = False,
         request_id: str | None = None,
+        *,
+        explain: bool = False,
     ) -> list[Record]:
         """Return one record per encoded image, in order.
 
         Args:
-            images: the bytes of JPEG, PNG, TIFF, BMP or WebP files.
+            images: the bytes of JPEG, PNG, TIFF, BMP, WebP, HEIC or AVIF files.
             threshold: a probability in [0, 1] that replaces the calibrated grey band.
             heatmap: whether to draw the map of where.
             request_id: appears in the logs of all servers on the way.
+            explain: whether to tell why; a model that was logged before it could does not.
 
         Raises:
             ClientError: no server, no answer in time, or not the answer that was agreed.
@@ -78,6 +81,8 @@ class Client:
         params: dict[str, float | bool] = {"heatmap": heatmap, "strict": False}
         if threshold is not None:
             params["threshold"] = threshold
+        if explain:
+            params["explain"] = True
         rows = [{"image": base64.b64encode(image).decode("ascii")} for image in images]
         body = json.dumps({"dataframe_records": rows, "params": params}).encode()
         response = self.invoke(body, request_id)

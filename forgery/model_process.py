@@ -28,7 +28,10 @@ SECONDS = 600.0
 Ask = Callable[..., list[dict[str, Any]]]
 """Takes a list of encoded images, and parameters of the model by name; returns a record of each."""
 
-_NOT_FOR_CHILDREN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTHONPATH", "PYTHONHOME")
+_NOT_FOR_CHILDREN = (
+    *("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "PYTHONPATH", "PYTHONHOME"),
+    "PREDICTION_LOG",  # of what a service answers
+)
 _LINES_OF_STDERR = 5
 
 
@@ -40,14 +43,19 @@ class ModelScorer:
         self.turn = threading.Lock()
 
     def score(
-        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        *,
+        explain: bool = False,
     ) -> list[Record]:
         """Return one record per encoded image, in order; what the model does not tell is None.
 
         Raises:
             ModelError: its process died, or does not answer with a record per image.
         """
-        changed: dict[str, float | bool] = {"heatmap": heatmap}
+        changed: dict[str, float | bool] = {"heatmap": heatmap, "explain": explain}
         if threshold is not None:
             changed["threshold"] = threshold
         with self.turn:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from forgery.evidence.facts.provenance import Provenance, read_provenance
+from forgery.evidence.verdict import remark
 from forgery.finding import FoundFile, unreadable
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
@@ -30,7 +32,12 @@ class Scorer(Protocol):
     """Whoever answers for encoded images; asked from several threads at once."""
 
     def score(
-        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        *,
+        explain: bool = False,
     ) -> list[Record]:
         """Return one record per image, in order; raise `ForgeryError` where none is given."""
 
@@ -44,6 +51,18 @@ class ScannedFile:
 
     path: Path
     record: Record
+    origin: Provenance | None = None
+    """What the file states about its origin, None where it was not scored."""
+
+    @property
+    def remark(self) -> str:
+        """What is to be said beside the verdict."""
+        said = [remark(self.record)]
+        if self.origin:
+            credentials = self.origin.content_credentials
+            said += [credentials.explanation] if credentials.state != "absent" else []
+            said += [finding.text for finding in self.origin.findings if finding.is_about_ai]
+        return "; ".join(text.rstrip(".") for text in said if text)
 
     @property
     def name(self) -> str:
@@ -57,6 +76,7 @@ def scan(
     threshold: float | None = None,
     heatmap: bool = False,
     jobs: int = 1,
+    explain: bool = False,
 ) -> Iterator[ScannedFile]:
     """Yield every file with its record, in order; one without an answer has a record with an error.
 
@@ -67,6 +87,7 @@ def scan(
         threshold: a probability in [0, 1] that replaces the calibrated grey band.
         heatmap: whether to draw the map of where.
         jobs: files that are scored at the same time.
+        explain: whether to tell why.
 
     Raises:
         ForgeryError: there is no server from the start.
@@ -77,8 +98,11 @@ def scan(
         if found.problem:
             return ScannedFile(found.path, Record(error=str(found.problem)))
         try:
-            record = scorer.score([read(found.path)], threshold, heatmap)[0]
+            data = read(found.path)
+            record = scorer.score([data], threshold, heatmap, explain=explain)[0]
             answered.set()
+            if not record.error:
+                return ScannedFile(found.path, record, _provenance(data, record))
         except OSError as error:
             record = Record(error=str(unreadable(error)))
         except ForgeryError as error:
@@ -88,6 +112,11 @@ def scan(
         return ScannedFile(found.path, record)
 
     return in_order(answer, files, jobs)
+
+
+def _provenance(data: bytes, record: Record) -> Provenance:
+    """Return what a scored file states about its origin."""
+    return read_provenance(data, Limits(len(data), (record.width or 1) * (record.height or 1)))
 
 
 def read(path: Path) -> bytes:

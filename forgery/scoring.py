@@ -24,28 +24,39 @@ class LocalScorer:
         self.limits = limits or Limits()
 
     def score(
-        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        *,
+        explain: bool = False,
     ) -> list[Record]:
         """Return one record per encoded image, in order, as a server would.
 
         Args:
-            images: the bytes of JPEG, PNG, TIFF, BMP or WebP files.
+            images: the bytes of JPEG, PNG, TIFF, BMP, WebP, HEIC or AVIF files.
             threshold: a probability in [0, 1] that replaces the calibrated grey band.
             heatmap: whether to draw the map of where.
+            explain: whether to tell why.
 
         Raises:
             ParameterError: the threshold is no probability.
         """
-        parameters = Parameters(threshold=threshold, heatmap=heatmap)
+        parameters = Parameters(threshold=threshold, heatmap=heatmap, explain=explain)
         return [self._record(image, parameters) for image in images]
 
     def check(self) -> None:
         """Return: a detector that was loaded answers."""
 
     def _record(self, image: bytes, parameters: Parameters) -> Record:
-        threshold, heatmap = parameters.threshold, parameters.heatmap
         try:
-            return self.detector.score(image, threshold, heatmap, self.limits)
+            return self.detector.score(
+                image,
+                parameters.threshold,
+                parameters.heatmap,
+                self.limits,
+                parameters.explain,
+            )
         except ImageError as error:
             return self.detector.error_record(error)
         except Exception:  # one image must never spoil the others, whatever it triggered

@@ -7,12 +7,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from forgery_lab.errors import DataError
 
 
 def write_whole(path: Path, content: bytes | memoryview | str | Callable[[Path], object]) -> None:
     """Write a file beside its place and move it there; what was there before is never altered.
+
+    Several processes, on several machines, may write the same file: the last one's counts.
 
     Args:
         path: of the file; its folder is made where it is missing.
@@ -22,7 +25,7 @@ def write_whole(path: Path, content: bytes | memoryview | str | Callable[[Path],
         DataError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
     try:
         if callable(content):
             content(partial)

@@ -7,6 +7,7 @@ photograph, by a classifier that comes with the detector. A detector without one
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,8 @@ MAX_COLOURS = 256
 """Colours that a palette can hold; grey images are not counted."""
 MIN_CORRELATION = 0.3
 """Correlation of neighbouring pixels' brightness below which an image is noise."""
+UNTESTED_FORMATS = ("HEIC", "AVIF")
+"""Whose compression the detector has not learnt from, and for which there are no figures."""
 _COLOUR_SAMPLE = 2**16
 
 
@@ -39,39 +42,61 @@ def note_on(image: DecodedImage) -> CodedMessage | None:
     )
 
 
-def reason_against(
-    image: DecodedImage, classifier: PhotographClassifier | None = None
-) -> CodedMessage | None:
-    """Return why the method does not apply, None where it does; the code is one of `REASON_CODES`.
+@dataclass(frozen=True)
+class Applicability:
+    """Whether the method applies to an image.
 
-    The image is at least 32 pixels wide and high. Without a classifier, drawings, screenshots and
-    documents pass.
+    Attributes:
+        reason: why it does not, None where it does; the code is one of `REASON_CODES`.
+        photograph: probability of being a photograph, None where no classifier was asked.
     """
+
+    reason: CodedMessage | None = None
+    photograph: float | None = None
+
+
+def judge(image: DecodedImage, classifier: PhotographClassifier | None = None) -> Applicability:
+    """Return whether the method applies to an image of at least 32×32 pixels.
+
+    Without a classifier, drawings, screenshots and documents pass.
+    """
+    if image.format in UNTESTED_FORMATS:
+        return _declined(
+            "untested_format",
+            f"the detector has not learnt from {image.format} pictures, whose compression leaves "
+            "other traces, and how often it would be wrong is not known",
+        )
     if int(image.luma.max()) - int(image.luma.min()) < BLANK_TONES:
-        return CodedMessage(
+        return _declined(
             "not_a_photograph", "the image is blank; the method applies to photographs"
         )
     sample = Sample.of(image)
     if _correlation(sample.tiles) < MIN_CORRELATION:
-        return CodedMessage(
-            "noise",
-            "neighbouring pixels are almost uncorrelated, so this is not a photograph",
+        return _declined(
+            "noise", "neighbouring pixels are almost uncorrelated, so this is not a photograph"
         )
+    probability = None
     if classifier is not None:
         probability = classifier.probability(statistics(sample))
         if probability < classifier.threshold:
-            return CodedMessage(
+            return _declined(
                 "not_a_photograph",
                 "the image looks like a screenshot, drawing, chart or document (probability of "
                 f"being a photograph {probability:.2f}); the method applies to photographs",
+                probability,
             )
     if image.jpeg is None and _has_palette(image.pixels):
-        return CodedMessage(
+        return _declined(
             "few_colours",
             f"the image has at most {MAX_COLOURS} colours; reducing a photograph to "
             "a palette removes the traces that the method reads",
+            probability,
         )
-    return None
+    return Applicability(photograph=probability)
+
+
+def _declined(code: str, message: str, photograph: float | None = None) -> Applicability:
+    return Applicability(CodedMessage(code, message), photograph)
 
 
 def _has_palette(pixels: np.ndarray) -> bool:

@@ -29,6 +29,8 @@ class Calibration:
         block_temperature, block_bias: the same for the logits of the heat map.
         block_softness: that of `standing_out`, which the logits of the heat map go through
             first; None where they count as they are.
+        block_smoothing: before that, each of these logits becomes the mean of those at most so
+            many blocks away across and down; 0 leaves them.
         t_lo, t_hi: below `t_lo` an image is authentic, from `t_hi` on it is forged, and
             between them lies the grey band.
         chosen_on: in words, which images chose the numbers.
@@ -43,6 +45,7 @@ class Calibration:
     t_lo: float = 0.5
     t_hi: float = 0.5
     chosen_on: str = "nothing: the logits are used as they are"
+    block_smoothing: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.t_lo <= self.t_hi <= 1:
@@ -54,6 +57,11 @@ class Calibration:
             raise ModelError("the temperatures of the calibration must be above 0")
         if self.block_softness is not None and self.block_softness <= 0:
             raise ModelError("block_softness of the calibration must be above 0")
+        if not isinstance(self.block_smoothing, int) or self.block_smoothing < 0:
+            raise ModelError(
+                f"block_smoothing of the calibration is {self.block_smoothing!r}; "
+                "it must be a whole number of blocks, 0 or more"
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
@@ -67,15 +75,18 @@ class Calibration:
         """Return the numbers as a JSON-able dict."""
         return asdict(self)
 
+    def log_odds(self, logit: float, pixels: int) -> float:
+        """Return the calibrated logit of an image of so many pixels."""
+        size = np.log2(pixels / REFERENCE_PIXELS)
+        return float(logit / self.temperature + self.bias + self.size_slope * size)
+
     def probability(self, logit: float, pixels: int) -> float:
         """Return the probability in [0, 1] that an image of so many pixels is forged."""
-        size = np.log2(pixels / REFERENCE_PIXELS)
-        return float(sigmoid(logit / self.temperature + self.bias + self.size_slope * size))
+        return float(sigmoid(self.log_odds(logit, pixels)))
 
     def block_probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return float32[h, w] in [0, 1] for the block logits float32[h, w] of a whole image."""
-        if self.block_softness is not None:
-            logits = standing_out(logits, self.block_softness)
+        logits = relative_logits(logits, self.block_softness, self.block_smoothing)
         return sigmoid(logits / self.block_temperature + self.block_bias).astype(np.float32)
 
     def band(self, threshold: float | None = None) -> tuple[float, float]:
@@ -88,6 +99,34 @@ class Calibration:
         if probability >= t_hi:
             return "forged"
         return "authentic" if probability < t_lo else "inconclusive"
+
+
+def relative_logits(logits: np.ndarray, softness: float | None, smoothing: int) -> np.ndarray:
+    """Return what the temperature of blocks divides, float[h, w], of an image's block logits.
+
+    Args:
+        logits: float[h, w], of a whole image.
+        softness: of `standing_out`, which comes last; None leaves it out.
+        smoothing: radius of `local_means`, in blocks; 0 leaves them out.
+    """
+    if smoothing:
+        logits = local_means(logits, smoothing)
+    return logits if softness is None else standing_out(logits, softness)
+
+
+def local_means(values: np.ndarray, radius: int) -> np.ndarray:
+    """Return the mean around each place of a map, float[h, w], at most `radius` away on each axis.
+
+    At the edges the mean is of what lies inside.
+    """
+    return _means_down(_means_down(values, radius).T, radius).T
+
+
+def _means_down(values: np.ndarray, radius: int) -> np.ndarray:
+    place = np.arange(len(values))
+    first, after = np.maximum(place - radius, 0), np.minimum(place + radius + 1, len(values))
+    sums = np.pad(np.cumsum(values, axis=0, dtype=float), ((1, 0), (0, 0)))
+    return (sums[after] - sums[first]) / (after - first)[:, np.newaxis]
 
 
 def standing_out(logits: np.ndarray, softness: float) -> np.ndarray:

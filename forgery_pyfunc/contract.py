@@ -13,12 +13,14 @@ VERSION_VARIABLE = "FORGERY_MODEL_VERSION"
 """Environment variable with which whoever starts a server names the version it serves."""
 AT_ONCE_VARIABLE = "FORGERY_IMAGES_AT_ONCE"
 """Environment variable with how many images one process of the served model scores at once."""
+HEALTH_CHECK = b"forgery-detector health check"
+"""Behind the end of a picture by which a server or a model is only checked; it is not logged."""
 
 Verdict = Literal["authentic", "forged", "inconclusive"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 ERROR_CODES: tuple[ImageErrorCode, ...] = get_args(ImageErrorCode)
-REASON_CODES = ("too_small", "not_a_photograph", "noise", "few_colours")
+REASON_CODES = ("too_small", "untested_format", "not_a_photograph", "noise", "few_colours")
 """Why an image that can be read is not judged: its verdict is `inconclusive`."""
 NOTE_CODES = ("first_frame_only",)
 """What is to be known of an image beside its verdict."""
@@ -76,7 +78,7 @@ class Record:
     width: int | None = field(default=None, metadata=described("long", "pixels, as displayed"))
     height: int | None = field(default=None, metadata=described("long", "pixels, as displayed"))
     format: str | None = field(
-        default=None, metadata=described("string", "JPEG, PNG, TIFF, BMP or WEBP")
+        default=None, metadata=described("string", "JPEG, PNG, TIFF, BMP, WEBP, HEIC or AVIF")
     )
     model_version: str | None = field(
         default=None, metadata=described("string", "which model answered")
@@ -98,6 +100,10 @@ class Record:
     note: str | None = field(
         default=None,
         metadata=described("string", "`code: message` about what of the file was judged"),
+    )
+    explanation: str | None = field(
+        default=None,
+        metadata=described("string", "JSON text that tells why, of the schema `Explanation`"),
     )
 
     @property

@@ -17,6 +17,7 @@ from forgery_pyfunc import applicability, borders, heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ImageError, ModelError
+from forgery_pyfunc.explanation import Explanation
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, extract
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode, from_pillow, oriented
 from forgery_pyfunc.imaging.guards import Limits
@@ -44,10 +45,29 @@ class Logits:
     Attributes:
         image: of the image being forged.
         blocks: float32[h, w] logits per 8×8 block, or None where the network has no map.
+        features: float32[h, w, C] that the network read.
     """
 
     image: float
     blocks: np.ndarray | None
+    features: np.ndarray
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The answer for an image, and what was seen on the way to it.
+
+    Attributes:
+        record: the answer.
+        image: as decoded.
+        photograph: probability of being a photograph, None where no classifier was asked.
+        features: float32[h, w, C] that the network read, None where the image was not judged.
+    """
+
+    record: Record
+    image: DecodedImage
+    photograph: float | None = None
+    features: np.ndarray | None = None
 
 
 class Detector:
@@ -114,38 +134,58 @@ class Detector:
 
     def logits(self, image: DecodedImage) -> Logits:
         """Return the network's logits for a decoded image of at least 64×64 pixels."""
-        features = extract(image, self.features)[np.newaxis]
-        answers = dict(
-            zip(self.outputs, self.session.run(None, {"features": features}), strict=True)
-        )
+        return self._answer(extract(image, self.features))
+
+    def _answer(self, features: np.ndarray) -> Logits:
+        """Return the network's logits for features float32[h, w, C]."""
+        given = {"features": features[np.newaxis]}
+        answers = dict(zip(self.outputs, self.session.run(None, given), strict=True))
         logits = answers.get("blocks")
         return Logits(
             image=float(answers["image"].item()),
             blocks=None if logits is None else logits[0, :, :, 0],
+            features=features,
         )
 
     def score(
         self,
-        image: bytes | str | Path | Image.Image,
+        image: bytes | str | Path | Image.Image | DecodedImage,
         threshold: float | None = None,
         with_heatmap: bool = False,
         limits: Limits | None = None,
+        with_explanation: bool = False,
     ) -> Record:
         """Return the record of `/invocations` for one image.
 
         Args:
             image: an encoded image, as bytes or as the path of a file; or a Pillow image, which
                 stands for its pixels alone: it has no JPEG header, so that the probability may
-                differ from that of the file it came from, and the record's `format` is None.
+                differ from that of the file it came from, and the record's `format` is None; or
+                what `decode` or a sandbox made of a file.
             threshold: replaces both thresholds of the calibration.
             with_heatmap: whether to draw the heat map, where the network has one.
             limits: of size; by default those of `Limits()`.
+            with_explanation: whether to tell why; it then takes two to three times as long.
 
         Raises:
             ImageError: this cannot be read as an image.
             ParameterError: the threshold is no probability.
             OSError: the file cannot be read; `FileNotFoundError` where there is none.
             TypeError: `image` is something else.
+        """
+        return self.examine(image, threshold, with_heatmap, limits, with_explanation).record
+
+    def examine(
+        self,
+        image: bytes | str | Path | Image.Image | DecodedImage,
+        threshold: float | None = None,
+        with_heatmap: bool = False,
+        limits: Limits | None = None,
+        with_explanation: bool = False,
+    ) -> Examination:
+        """Return the record of an image with what was seen on the way; takes and raises as `score`.
+
+        It holds the decoded image and the features, so keep no more of it than is needed.
         """
         Parameters(threshold=threshold)  # checks it
         decoded = _decoded(image, limits or Limits())
@@ -159,30 +199,62 @@ class Detector:
             note=str(note) if note else None,
         )
         if reason := _reason_against_size(decoded):
-            return replace(record, verdict="inconclusive", reason=str(reason))
+            return Examination(replace(record, verdict="inconclusive", reason=str(reason)), decoded)
         rows, columns = borders.inside(decoded.luma, SMALLEST_SIDE)
         inner = decoded.part(rows, columns)
-        if reason := applicability.reason_against(inner, self.classifier):
-            return replace(record, verdict="inconclusive", reason=str(reason))
+        applies = applicability.judge(inner, self.classifier)
+        if applies.reason:
+            declined = replace(record, verdict="inconclusive", reason=str(applies.reason))
+            return Examination(declined, decoded, applies.photograph)
         logits = self.logits(inner)
         probability = self.calibration.probability(logits.image, inner.width * inner.height)
         t_lo, t_hi = self.calibration.band(threshold)
-        levels = None
+        levels = explanation = None
         if with_heatmap and logits.blocks is not None:
             corner = rows.start // blocks.SIZE, columns.start // blocks.SIZE
             levels = self._heatmap(decoded, logits.blocks, corner)
-        return replace(
+        if with_explanation:
+            corner = columns.start, rows.start
+            explanation = self._explanation(decoded, inner, corner, logits).to_json()
+        judged = replace(
             record,
             verdict=self.calibration.verdict(probability, threshold),
             probability=probability,
             heatmap=levels,
             t_lo=t_lo,
             t_hi=t_hi,
+            explanation=explanation,
         )
+        return Examination(judged, decoded, applies.photograph, logits.features)
 
     def error_record(self, error: ImageError) -> Record:
         """Return the record of an image that could not be scored."""
         return Record(model_version=self.version, error=str(CodedMessage.of(error)))
+
+    def _explanation(
+        self,
+        image: DecodedImage,
+        inner: DecodedImage,
+        corner: tuple[int, int],
+        logits: Logits,
+    ) -> Explanation:
+        """Return why `inner`, the part of an image from a corner (x, y) on, has these logits."""
+        from forgery_pyfunc.explaining.explain import Judged, explain
+
+        def log_odds(logit: float) -> float:
+            return self.calibration.log_odds(logit, inner.width * inner.height)
+
+        probabilities = None
+        if logits.blocks is not None:
+            probabilities = self.calibration.block_probabilities(logits.blocks)
+        judged = Judged(
+            inner, self.features, logits.features, log_odds(logits.image), probabilities
+        )
+        return explain(
+            judged,
+            lambda some: log_odds(self._answer(some).image),
+            lambda box: box.moved(*corner).turned(image.width, image.height, image.orientation),
+        )
 
     def _heatmap(self, image: DecodedImage, logits: np.ndarray, corner: tuple[int, int]) -> str:
         """Return the map of an image whose blocks from a corner on have these logits; else 0."""
@@ -232,7 +304,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _decoded(image: bytes | str | Path | Image.Image, limits: Limits) -> DecodedImage:
+def _decoded(
+    image: bytes | str | Path | Image.Image | DecodedImage, limits: Limits
+) -> DecodedImage:
+    if isinstance(image, DecodedImage):
+        return image
     if isinstance(image, Image.Image):
         return from_pillow(image, limits)
     if isinstance(image, bytes | bytearray | memoryview):

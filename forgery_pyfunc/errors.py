@@ -10,10 +10,11 @@ ImageErrorCode = Literal[
     "too_large",
     "too_many_pixels",
     "bad_base64",
+    "decoder_failed",
     "internal_error",
 ]
-"""Why an image could not be scored; `too_large` speaks of bytes, `internal_error` of a fault of
-this project."""
+"""Why an image could not be scored; `too_large` speaks of bytes, `decoder_failed` of a decoder that
+died or needed too much time or memory, `internal_error` of a fault of this project."""
 
 
 class ForgeryError(Exception):

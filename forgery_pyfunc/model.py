@@ -21,15 +21,22 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from forgery_pyfunc import base64_text
 from forgery_pyfunc.contract import (
     AT_ONCE_VARIABLE,
+    HEALTH_CHECK,
     RECORD_FIELDS,
     VERSION_VARIABLE,
     Record,
 )
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.errors import ImageError, ModelError, ParameterError
+from forgery_pyfunc.features import channels
+from forgery_pyfunc.imaging import decoding, sandbox
 from forgery_pyfunc.imaging.decoding import FORMATS
-from forgery_pyfunc.imaging.guards import read_limits
+from forgery_pyfunc.imaging.guards import Limits, read_limits
+from forgery_pyfunc.imaging.reader import Reader
+from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from forgery_pyfunc.imaging.sniffing import sniff
+from forgery_pyfunc.prediction_log.line import Line
+from forgery_pyfunc.prediction_log.log import open_log
 from forgery_pyfunc.request_parameters import Parameters
 
 logger = logging.getLogger(__name__)
@@ -49,7 +56,10 @@ class ForgeryModel(PythonModel):
         folder = Path(context.artifacts["detector"])
         self.detector = Detector.load(folder, registered_version(folder))
         self.limits = read_limits(os.environ)
-        self.turns = threading.BoundedSemaphore(images_at_once(os.environ))
+        at_once = images_at_once(os.environ)
+        self.turns = threading.BoundedSemaphore(at_once)
+        self.reader = reader(os.environ, self.limits, at_once)
+        self.log = open_log(os.environ, channels(self.detector.features))
 
     def predict(
         self,
@@ -81,16 +91,29 @@ class ForgeryModel(PythonModel):
         return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
 
     def _record(self, image: Any, parameters: Parameters) -> Record:
-        threshold, with_heatmap = parameters.threshold, parameters.heatmap
         try:
+            data = to_bytes(image)
             with self.turns:
-                return self.detector.score(to_bytes(image), threshold, with_heatmap, self.limits)
+                found = self.detector.examine(
+                    self.reader.decode(data, self.limits),
+                    parameters.threshold,
+                    parameters.heatmap,
+                    with_explanation=parameters.explain,
+                )
+            if self.log and not data.endswith(HEALTH_CHECK):
+                self.log.add(Line.of(found))
+            return found.record
         except ImageError as error:
-            return self.detector.error_record(error)
+            return self._failed(error)
         except Exception:  # one image must never affect the others, whatever it triggers
             logger.exception("an image could not be scored")
-            failure = ImageError("this image could not be scored", code="internal_error")
-            return self.detector.error_record(failure)
+            return self._failed(ImageError("this image could not be scored", code="internal_error"))
+
+    def _failed(self, error: ImageError) -> Record:
+        record = self.detector.error_record(error)
+        if self.log:
+            self.log.add(Line.of_error(record))
+        return record
 
 
 def images_at_once(environment: Mapping[str, str]) -> int:
@@ -99,6 +122,15 @@ def images_at_once(environment: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ModelError(f"{AT_ONCE_VARIABLE} is {text!r}; it must be a whole number above 0")
     return int(text)
+
+
+def reader(environment: Mapping[str, str], limits: Limits, at_once: int) -> Reader:
+    """Return who decodes images, so many at once: a sandbox, where the environment asks for it."""
+    if not sandbox.is_wanted(environment):
+        return decoding
+    started = Sandbox(limits, at_once)
+    started.start()
+    return started
 
 
 def read_parameters(params: dict[str, Any] | None) -> Parameters:

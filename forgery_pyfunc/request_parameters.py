@@ -1,4 +1,4 @@
-"""The parameters of a request to `/invocations`, and their one check: threshold, heatmap, strict.
+"""The parameters of a request to `/invocations`, and their one check.
 
 The scoring server, the public entrance and the forms of the page all read them here.
 """
@@ -22,11 +22,12 @@ class Parameters:
     strict: bool = field(
         default=True, metadata=described("boolean", "refuse a request without any readable image")
     )
+    explain: bool = field(default=False, metadata=described("boolean", "tell why"))
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not _is_probability(self.threshold):
             raise ParameterError("threshold must be a number from 0 to 1, or null.")
-        for name in ("heatmap", "strict"):
+        for name in ("heatmap", "strict", "explain"):
             if not isinstance(getattr(self, name), bool):
                 raise ParameterError(f"{name} must be true or false.")
 
@@ -42,13 +43,13 @@ class Parameters:
             return cls()
         if not isinstance(values, Mapping) or set(values) - set(PARAMETER_TYPES):
             raise ParameterError(
-                "params must be an object with no keys but threshold, heatmap and strict."
+                "params must be an object with no keys but threshold, heatmap, strict and explain."
             )
         return cls(**values)
 
     @classmethod
     def read_form(cls, values: Mapping[str, str]) -> "Parameters":
-        """Return threshold and heatmap of a form or query of texts; other fields are ignored.
+        """Return threshold, heatmap and explain of a form or query of texts, and no other field.
 
         Raises:
             ParameterError: a text stands for no allowed value.
@@ -57,6 +58,7 @@ class Parameters:
         return cls(
             threshold=_number(threshold) if threshold else None,
             heatmap=read_flag("heatmap", values.get("heatmap")),
+            explain=read_flag("explain", values.get("explain")),
         )
 
 

@@ -13,6 +13,7 @@ compile() {
 compile pyproject.toml --extra serve --extra pipeline --extra dev -o requirements/dev.lock "$@"
 compile pyproject.toml --extra serve --extra pipeline -c requirements/dev.lock -o requirements/pipeline.lock
 compile pyproject.toml --extra serve -c requirements/dev.lock -o requirements/serve.lock
+compile pyproject.toml --extra spark -c requirements/dev.lock -o requirements/spark.lock
 echo "uv==$(uv --version | cut -d' ' -f2)" | compile - -o requirements/bootstrap.lock
 
 {

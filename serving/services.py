@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from forgery_pyfunc.contract import AT_ONCE_VARIABLE
+from forgery_pyfunc.imaging import sandbox
 from serving.errors import ServiceError
 from serving.supervisor import DRAIN_SECONDS, Service
 
@@ -37,6 +38,7 @@ def scoring_server(
         "PYTHONPATH": "",
         "OMP_NUM_THREADS": "1",
         AT_ONCE_VARIABLE: os.environ.get(AT_ONCE_VARIABLE) or str(images_at_once(workers)),
+        sandbox.VARIABLE: os.environ.get(sandbox.VARIABLE) or "on",
         **(environment or {}),
     }
     return Service("scoring", command, settings, ping=f"http://{LOOPBACK}:{port}/ping")

@@ -22,7 +22,8 @@ WORKSPACE = "workspace"
 def main(arguments: Sequence[str]) -> int:
     """Run the step and return its exit status; print one sentence where it fails.
 
-    Under `mlflow run`, to which every status but 0 is a failure, a refusal by the gate ends with 0.
+    Under `mlflow run`, to which every status but 0 is a failure, a refusal by the gate and an alarm
+    end with 0.
     """
     step = arguments[0] if arguments else ""
     console.configure(step)

@@ -21,26 +21,36 @@ class StepFailedError(ForgeryError):
     code = "step_failed"
 
 
-class GateRefusedError(ForgeryError):
-    """The promotion gate said no: an outcome, not a fault."""
+class OutcomeError(ForgeryError):
+    """The step did its work, and its outcome asks for a person: no fault of anything."""
+
+
+class GateRefusedError(OutcomeError):
+    """The promotion gate said no."""
 
     code = "refused"
 
 
+class AlarmError(OutcomeError):
+    """The monitor found drift."""
+
+    code = "alarm"
+
+
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
-EXIT_REFUSED = 3
+EXIT_OUTCOME = 3
 
 
 def exit_status(error: ForgeryError, is_project_run: bool = False) -> int:
     """Return the exit status of a process that ends with this error.
 
-    `mlflow run` takes every status but 0 for a failure, and a refusal is none: there it is 0.
+    `mlflow run` takes every status but 0 for a failure, and an outcome is none: there it is 0.
     """
     if isinstance(error, SettingsError):
         return EXIT_BAD_SETTINGS
-    if isinstance(error, GateRefusedError):
-        return 0 if is_project_run else EXIT_REFUSED
+    if isinstance(error, OutcomeError):
+        return 0 if is_project_run else EXIT_OUTCOME
     return EXIT_FAILED
 
 

@@ -20,7 +20,7 @@ from steps.settings.configuration import (
     read_overrides,
 )
 from steps.settings.entities import SETTINGS, MainSettings, Paths
-from steps.tracking.runs import OUTCOME_TAG, REASON_TAG, REFUSED, current_run
+from steps.tracking.runs import ALARM, OUTCOME_TAG, REASON_TAG, REFUSED, current_run
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +122,8 @@ def run_child(step: str, parameters: dict[str, str], parent_id: str) -> None:
     tags = newest_child(parent_id).data.tags
     if tags.get(OUTCOME_TAG) == REFUSED:
         logger.warning("%s: %s; the current champion remains", step, tags[REASON_TAG])
+    if tags.get(OUTCOME_TAG) == ALARM:
+        logger.warning("%s: %s", step, tags[REASON_TAG])
 
 
 def newest_child(parent_id: str) -> Run:

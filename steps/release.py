@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import keras
 import pandas as pd
 
 from forgery_lab.evaluation import model_card
@@ -20,7 +21,13 @@ from forgery_lab.progress import shown
 from forgery_lab.sources import attribution, photographs
 from forgery_lab.training import loop, networks, release
 from forgery_lab.training.release import Judged
-from forgery_pyfunc.detector import ATTRIBUTION_FILE, CARD_FILE
+from forgery_pyfunc.detector import (
+    ATTRIBUTION_FILE,
+    CARD_FILE,
+    FIGURES_FILE,
+    KERAS_FILE,
+    MANIFEST_FILE,
+)
 from steps.pipeline.training import checkpoint_of, export_samples, log_epoch, training_settings
 from steps.settings.configuration import Workspace
 from steps.settings.entities import ReleaseSettings
@@ -38,7 +45,10 @@ def run(settings: ReleaseSettings, workspace: Workspace) -> None:
     output = workspace.root / settings.output
     writing.check_folder(output)
     found = find_photographs(settings, workspace)
-    with growing_features(settings, found, workspace) as store:
+    if settings.recalibrate:
+        recalibrate(settings, found, output, workspace)
+        return
+    with growing_features(settings, found, workspace, "features") as store:
         judged = [learn(settings, store, found, settings.held_out, output, workspace)]
         if settings.cross_fit:
             judged += learn_others(settings, store, found, workspace)
@@ -65,20 +75,56 @@ def find_photographs(settings: ReleaseSettings, workspace: Workspace) -> pd.Data
 
 @contextlib.contextmanager
 def growing_features(
-    settings: ReleaseSettings, found: pd.DataFrame, workspace: Workspace
+    settings: ReleaseSettings, found: pd.DataFrame, workspace: Workspace, name: str
 ) -> Iterator[GrowingStore]:
-    """Compute the features of pairs and photographs beside the block; the workspace keeps them."""
+    """Compute the features of pairs and photographs beside the block.
+
+    The workspace keeps them in a folder of this name.
+    """
     with (
         shown("pairs and features", "pictures") as progress,
         feature_store.growing(
             Pairs(found, Plan(settings.seed, draws=settings.draws)),
-            workspace.path("release_work") / "features",
+            workspace.path("release_work") / name,
             settings.features,
             settings.disk_budget_gb * 1e9,
             progress=progress,
         ) as store,
     ):
         yield store
+
+
+def recalibrate(
+    settings: ReleaseSettings, found: pd.DataFrame, folder: Path, workspace: Workspace
+) -> None:
+    """Fit the calibration of a detector anew, on the pictures that its training fitted it on.
+
+    Its network stays. Figures that were measured with the old calibration are removed.
+
+    Raises:
+        DataError: the network learnt from a photograph that is to calibrate it.
+        ModelError: the folder holds no detector.
+    """
+    description = Description.read(folder)
+    held_out = found[found["part"] == settings.held_out].reset_index(drop=True)
+    release.check_held_out(held_out, pd.read_parquet(folder / MANIFEST_FILE))
+    details = settings.model_copy(update={"features": description.features})
+    with growing_features(details, held_out, workspace, "held_out_features") as store:
+        model = keras.models.load_model(folder / KERAS_FILE, compile=False)
+        judged = release.judge(model, store.whole())
+    figures = release.describe(judged)
+    calibrated = {f"calibration_{key}": value for key, value in runs.git_commit().items()}
+    again = replace(
+        description,
+        calibration=judged.calibration,
+        training={**description.training, **figures},
+        provenance={**description.provenance, **calibrated},
+    )
+    (folder / FIGURES_FILE).unlink(missing_ok=True)
+    writing.write_description(folder, again)
+    write_whole(folder / CARD_FILE, model_card.render(again, None, listed=True))
+    logger.info("calibrated %s anew; %s", folder, figures)
+    runs.log_artifacts(folder, "detector")
 
 
 def learn_others(

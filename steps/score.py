@@ -1,16 +1,24 @@
 """Batch scoring: one row per file of a folder, errors included."""
 
 import logging
-from collections.abc import Callable
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
+import mlflow
 
-from forgery_lab.errors import DataError
-from forgery_lab.evaluation import scoring
-from forgery_lab.files import write_whole
-from forgery_lab.progress import shown
-from forgery_pyfunc.contract import RECORD_FIELDS
+from forgery_lab.places import Place
+from forgery_lab.progress import Progress, shown
+from forgery_lab.scoring import local
+from forgery_lab.scoring.job import Job, Terms, digest
+from forgery_lab.scoring.model import check_contract
+from forgery_lab.scoring.reading import listing
+from forgery_lab.scoring.whole_table import WRITERS, write_table
 from steps.errors import SettingsError
 from steps.registry import model_registry
 from steps.settings.configuration import Workspace
@@ -19,58 +27,82 @@ from steps.tracking import runs
 
 logger = logging.getLogger(__name__)
 
-WRITERS: dict[str, Callable[..., None]] = {
-    ".parquet": lambda table, path: table.to_parquet(path, index=False),
-    ".csv": lambda table, path: table.to_csv(path, index=False),
-}
-
 
 def run(settings: ScoreSettings, workspace: Workspace) -> None:
-    """Score every file below the folder and write the table, whole or not at all."""
-    if settings.output.suffix not in WRITERS:
-        raise SettingsError(
-            f"-P: score.output is {str(settings.output)!r}; allowed: names ending in "
-            + " or ".join(WRITERS)
-        )
-    files = list_files(settings.input)
+    """Score every file below the folder; go on where an earlier start was stopped."""
+    images, output = Place.parse(settings.input), Place.parse(settings.output)
+    check_output(settings)
     uri, version = model_registry.resolve(settings.model, workspace.registered_model)
-    logger.info("scoring %d files with %s", len(files), version or uri)
-    table = score_files(settings.input, files, uri, settings.threshold)
-    write(table, settings.output)
-    verdicts = table["verdict"].fillna("error").value_counts()
-    runs.log_metrics({f"verdicts.{name}": int(count) for name, count in verdicts.items()})
-    runs.log_artifact(settings.output)
-    logger.info("wrote %s: %s", settings.output, ", ".join(f"{n} {v}" for v, n in verdicts.items()))
+    with downloaded(uri) as model:
+        check_contract(model)
+        job = find_or_begin(settings, images, output, model)
+        logger.info("scoring %s files with %s", f"{job.images:,}", version or uri)
+        began = time.monotonic()
+        with shown("scoring", "files") as progress:
+            figures = score(settings, job, images, model, progress)
+    is_folder = settings.engine == "spark"
+    verdicts = job.finish() if is_folder else write_table(job, output)
+    log(verdicts, figures, output, time.monotonic() - began)
 
 
-def list_files(folder: Path) -> list[str]:
-    """Return the paths of all files below the folder, relative to it, in order.
-
-    Raises:
-        DataError: there is no such folder, or no file in it.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; input must be a folder of images")
-    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    if not files:
-        raise DataError(f"{folder} holds no file; input must be a folder of images")
-    return files
+def check_output(settings: ScoreSettings) -> None:
+    """Raise `SettingsError` where the output's name is not one that the engine writes."""
+    allowed = [".parquet"] if settings.engine == "spark" else list(WRITERS)
+    if Place.parse(settings.output).suffix not in allowed:
+        raise SettingsError(
+            f"-P: score.output is {settings.output!r}; allowed with engine={settings.engine}: "
+            f"names ending in {' or '.join(allowed)}"
+        )
 
 
-def score_files(
-    folder: Path, files: list[str], uri: str, threshold: float | None = None
-) -> pd.DataFrame:
-    """Return a row per file: `path`, then the fields of a record without the heat map."""
-    loads = [(folder / name).read_bytes for name in files]
-    rows: list[dict] = [{} for _ in files]
-    with shown("scoring", "files") as progress:
-        for position, record in scoring.score(uri, loads, threshold=threshold, progress=progress):
-            rows[position] = {"path": files[position], **record}
-    fields = [name for name in RECORD_FIELDS if name != "heatmap"]
-    table = pd.DataFrame(rows, columns=["path", *fields])
-    return table.astype({"width": "Int64", "height": "Int64", "probability": "Float64"})
+@contextmanager
+def downloaded(uri: str) -> Iterator[Path]:
+    """Yield the folder of a model; one from a server or a store goes again."""
+    with tempfile.TemporaryDirectory() as folder:
+        is_here = Path(uri).is_dir()
+        yield Path(uri if is_here else mlflow.artifacts.download_artifacts(uri, dst_path=folder))
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
-    """Write the table as Parquet or CSV, whole or not at all."""
-    write_whole(path, lambda partial: WRITERS[path.suffix](table, partial))
+def find_or_begin(settings: ScoreSettings, images: Place, output: Place, model: Path) -> Job:
+    """Return the job of this output; one that was stopped goes on with the listing it has."""
+    is_folder = settings.engine == "spark"
+    folder = output if is_folder else output.beside(f".{output.name}.unfinished")
+    terms = Terms(images.address, digest(model), settings.threshold)
+    job, files = Job.find(folder, terms), listing(images)
+    if job is None:
+        return Job.begin(folder, terms, files)
+    left = job.left()
+    logger.info(
+        "going on with %s: %d of %d parts are done", folder, job.shards - len(left), job.shards
+    )
+    if job.images != len(files):
+        logger.warning(
+            "%s has %d files now; the job goes on with the %d of its listing",
+            images, len(files), job.images,
+        )  # fmt: skip
+    return job
+
+
+def score(
+    settings: ScoreSettings, job: Job, images: Place, model: Path, progress: Progress
+) -> dict[str, float]:
+    """Score what is left of a job; return figures by name."""
+    if settings.engine == "local":
+        workers = len(os.sched_getaffinity(0))
+        scored = local.score_job(job, images, model, settings.threshold, workers, progress)
+        return {"images_scored": scored, "workers": workers}
+    from forgery_lab.scoring.spark import engine
+
+    cost = engine.score_job(job, images, model, settings.threshold, settings.master, progress)
+    return asdict(cost)
+
+
+def log(verdicts: Counter[str], figures: dict[str, float], output: Place, seconds: float) -> None:
+    """Log to the run how many images have which verdict, what it cost, and where the table is."""
+    runs.log_metrics({f"verdicts.{name}": count for name, count in verdicts.items()})
+    runs.log_metrics({"seconds": seconds, **figures})
+    runs.set_tags({"output": output})
+    if output.path and output.path.is_file():
+        runs.log_artifact(output.path)
+    said = ", ".join(f"{count:,} {name}" for name, count in verdicts.most_common())
+    logger.info("wrote %s: %s", output, said)

@@ -5,9 +5,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
+from forgery.evidence.facts.finding import NOT_IN_THE_PROBABILITY, ai_notice
+from forgery.evidence.facts.trust_list import read_trust_list, trust_list_folder
 from forgery.evidence.pictures import MAP_COLOURS
 from forgery.evidence.verdict import percent
 from forgery.evidence.views import VIEWS
+from forgery_pyfunc.imaging import decoding
+from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from webui import errors, observability
 from webui.feedback_store import Store
 from webui.jobs.runner import Runner
@@ -53,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         SettingsError: an environment variable holds a value that is not allowed.
+        TrustListError: the trust list of content credentials cannot be used.
     """
     settings = settings or Settings.from_environment()
     app = Flask(__name__)
@@ -63,8 +68,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
     app.config["MAX_FORM_PARTS"] = form_parts(settings.max_files)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.jinja_env.filters["percent"] = percent
-    app.jinja_env.globals |= {"evidence_views": VIEWS, "map_colours": MAP_COLOURS}
+    app.jinja_env.filters |= {"percent": percent, "ai_notice": ai_notice}
+    app.jinja_env.globals |= {
+        "evidence_views": VIEWS,
+        "map_colours": MAP_COLOURS,
+        "not_in_the_probability": NOT_IN_THE_PROBABILITY,
+    }
+
+    read_trust_list(trust_list_folder())  # a wrong one is told at the start
 
     metrics = Metrics()
     app.extensions["metrics"] = metrics
@@ -73,6 +84,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     scoring = app.extensions["scoring"] = Scoring(settings, metrics, places)
     app.extensions["drawing"] = Turns(
         settings.evidence_concurrency, EVIDENCE_PATIENCE_SECONDS, places
+    )
+    metrics.watch({"scoring": scoring.turns, "evidence": app.extensions["drawing"]})
+    app.extensions["reader"] = (
+        Sandbox(settings.limits, settings.evidence_concurrency)
+        if settings.decoder_sandbox
+        else decoding
     )
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]
@@ -92,7 +109,9 @@ def create_app(settings: Settings | None = None) -> Flask:
             timedelta(seconds=settings.jobs_keep_seconds),
         )
         store = JobStore(settings.jobs_folder, bounds)
-        app.extensions["jobs"] = Runner(store, scoring, settings.jobs_concurrency)
+        app.extensions["jobs"] = Runner(
+            store, scoring, app.extensions["reader"], settings.jobs_concurrency
+        )
     observability.register(app, metrics)
     errors.register(app)
     rooms = (predict, results, analyze, report, jobs, feedback, invocations, health, openapi)

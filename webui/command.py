@@ -1,4 +1,4 @@
-"""`forgery serve`; the command `forgery` finds it by an entry point."""
+"""`forgery serve` and `forgery review`; the command `forgery` finds them by entry points."""
 
 import os
 import sys
@@ -29,3 +29,24 @@ def serve(port: int | None, host: str | None, scoring_url: str | None) -> None:
         raise BadSetting(str(error)) from error
     arguments = ["-c", "python:webui.server.gunicorn_settings", "webui.application:create_app()"]
     os.execve(sys.executable, [sys.executable, "-m", "gunicorn", *arguments], environment)  # noqa: S606
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8090, show_default=True, help="Port."
+)
+def review(port: int) -> None:
+    """Start the page on which feedback is reviewed, on this machine only.
+
+    REVIEW_KEY must be set: the browser asks for it, and for the reviewer's name. FEEDBACK_DB names
+    the feedback store, and SCORING_URL the scoring server that draws the maps.
+    """
+    from webui.review import create_app
+
+    try:
+        create_app()
+    except ForgeryError as error:
+        raise BadSetting(str(error)) from error
+    click.echo(f"Review of feedback: http://127.0.0.1:{port}", err=True)
+    bound = ["--bind", f"127.0.0.1:{port}", "--threads", "4", "webui.review:create_app()"]
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", *bound])  # noqa: S606

@@ -30,6 +30,7 @@ STATUS_OF_CODE = {
     "unsupported_format": 415,
     "broken_image": 422,
     "too_many_pixels": 422,
+    "decoder_failed": 422,
     "too_many_requests": 429,
     "internal_error": 500,
     "scoring_server_failed": 502,

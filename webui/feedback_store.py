@@ -1,15 +1,27 @@
 """The feedback store: one SQLite file of pictures and people's judgements, kept with consent.
 
-`mlflow run . -e ingest -P source=feedback` makes training data of it.
+A judgement counts once somebody has reviewed it (`webui.review`). Of those that were accepted,
+`mlflow run . -e ingest -P source=feedback` makes training data.
 """
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import JSON, LargeBinary, create_engine, event, select, text
+from sqlalchemy import (
+    JSON,
+    LargeBinary,
+    Select,
+    create_engine,
+    delete,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -17,6 +29,7 @@ from forgery_pyfunc.errors import ForgeryError
 
 Box = tuple[float, float, float, float]
 Label = Literal["forged", "authentic"]
+Decision = Literal["forged", "authentic", "rejected"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +60,20 @@ class Feedback(Base):
     probability: Mapped[float | None]
     model_version: Mapped[str | None]
     consent: Mapped[bool]
+
+
+class Review(Base):
+    """What a reviewer decided on a judgement; the table is made where an older store lacks it.
+
+    `decision` is the truth as the reviewer sees it, or that the picture is not to be used.
+    """
+
+    __tablename__ = "review"
+
+    receipt: Mapped[str] = mapped_column(primary_key=True)
+    decision: Mapped[str]
+    reviewer: Mapped[str]
+    reviewed_at: Mapped[str]
 
 
 class StoreError(ForgeryError):
@@ -102,8 +129,51 @@ class Store:
             found = session.scalar(select(Feedback).where(Feedback.receipt == receipt))
             if found is not None:
                 session.delete(found)
+                session.execute(delete(Review).where(Review.receipt == receipt))
         self._empty_log()  # what was overwritten still stands there
         return found is not None
+
+    def next_to_review(self) -> Feedback | None:
+        """Return the oldest judgement that nobody has reviewed, None where there is none.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._session() as session:
+            found = session.scalar(_unreviewed(select(Feedback)).order_by(Feedback.id).limit(1))
+            if found is not None:
+                session.expunge(found)
+            return found
+
+    def find(self, receipt: str) -> Feedback | None:
+        """Return a judgement, None where it is gone; raises as `next_to_review`."""
+        with self._session() as session:
+            found = session.scalar(select(Feedback).where(Feedback.receipt == receipt))
+            if found is not None:
+                session.expunge(found)
+            return found
+
+    def left_to_review(self) -> int:
+        """Return how many judgements nobody has reviewed; raises as `next_to_review`."""
+        with self._session() as session:
+            return session.scalar(_unreviewed(select(func.count()).select_from(Feedback))) or 0
+
+    def review(self, receipt: str, decision: Decision, reviewer: str) -> bool:
+        """Keep what a reviewer decided, instead of an earlier decision; return whether it could be.
+
+        It cannot where the judgement was deleted.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with self._session() as session:
+            if session.scalar(select(Feedback.id).where(Feedback.receipt == receipt)) is None:
+                return False
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            session.merge(
+                Review(receipt=receipt, decision=decision, reviewer=reviewer, reviewed_at=now)
+            )
+            return True
 
     def _empty_log(self) -> None:
         with self._session() as session:
@@ -121,6 +191,11 @@ class Store:
             logger.exception("the feedback store failed")
             message = "The feedback store cannot be written to now; please try again later."
             raise StoreError(message) from error
+
+
+def _unreviewed(query: Select[Any]) -> Select[Any]:
+    reviewed = select(Review.receipt)
+    return query.where(Feedback.consent, Feedback.receipt.not_in(reviewed))
 
 
 def _used_bytes(session: Session) -> int:

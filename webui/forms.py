@@ -24,7 +24,7 @@ from forgery_pyfunc.request_parameters import Parameters, read_flag
 from webui.errors import ApiError
 from webui.feedback_store import Box, Label
 
-FORMATS = "JPEG, PNG, TIFF, BMP or WebP"
+FORMATS = "JPEG, PNG, TIFF, BMP, WebP, HEIC or AVIF"
 ONE_FILE = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
@@ -62,9 +62,10 @@ def _check_view(name: str) -> str:
     return name
 
 
-def _refuse_heatmap(wanted: bool) -> bool:
+def _refuse(wanted: bool, info: ValidationInfo) -> bool:
     if wanted:
-        raise ValueError("a job has no maps; send the pictures of interest to /predict")
+        what = {"heatmap": "maps", "explain": "explanations"}[str(info.field_name)]
+        raise ValueError(f"a job has no {what}; send the pictures of interest to /predict")
     return wanted
 
 
@@ -82,7 +83,7 @@ Threshold = Annotated[
     Field(description=CONTRACT["threshold"]["description"]),
 ]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
-NoHeatmap = Annotated[Flag, AfterValidator(_refuse_heatmap), WithJsonSchema({"const": "false"})]
+Refused = Annotated[Flag, AfterValidator(_refuse), WithJsonSchema({"const": "false"})]
 Location = Annotated[
     Flag, Field(description="show where the picture was taken, if the file states it")
 ]
@@ -170,6 +171,7 @@ class PredictForm(Form):
 
     threshold: Threshold = None
     heatmap: Flag = Field(False, description=CONTRACT["heatmap"]["description"])
+    explain: Flag = Field(False, description=CONTRACT["explain"]["description"])
     location: Flag = Field(False, description="on the page: show where the picture was taken")
 
 
@@ -179,7 +181,8 @@ class JobForm(Form):
     files = FILES
 
     threshold: Threshold = None
-    heatmap: NoHeatmap = Field(False, description="false only: the maps come from /predict")
+    heatmap: Refused = Field(False, description="false only: the maps come from /predict")
+    explain: Refused = Field(False, description="false only: explanations come from /predict")
 
 
 class JobQuery(Form):

@@ -3,15 +3,17 @@
 import json
 import logging
 import logging.config
+import math
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from flask import Flask, Response, g, request
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from forgery_pyfunc.contract import Record
 
@@ -24,7 +26,34 @@ QUIET = frozenset(
 )
 """Endpoints whose successes are logged at DEBUG only."""
 
+CONTAINER_MEMORY = {
+    "forgery_container_memory_bytes": (
+        Path("/sys/fs/cgroup/memory.current"),
+        "Memory of page and scoring server together",
+    ),
+    "forgery_container_memory_limit_bytes": (
+        Path("/sys/fs/cgroup/memory.max"),
+        "What the container may take",
+    ),
+}
+"""Gauges of the container's memory, where its control group tells.
+
+Source: https://docs.kernel.org/admin-guide/cgroup-v2.html
+"""
+
 logger = logging.getLogger("webui.access")
+
+
+class Queue(Protocol):
+    """Whose length is told: `scoring.turns.Turns`."""
+
+    @property
+    def waiting(self) -> Sized:
+        """Those who wait for their turn."""
+
+    @property
+    def working(self) -> Sized:
+        """Those who hold a turn."""
 
 
 class Metrics:
@@ -47,6 +76,9 @@ class Metrics:
             buckets=[level / 10 for level in range(1, 11)],
         )
         self.errors = counter("forgery_errors", "Failed requests, by error code", ["code"])
+        self.declined = counter(
+            "forgery_declined", "Images that were read and not judged, by reason", ["reason"]
+        )
         self.image_errors = counter(
             "forgery_image_errors", "Images that could not be scored, by error code", ["code"]
         )
@@ -58,6 +90,24 @@ class Metrics:
             "Whether the scoring server answered when last checked",
             registry=self.registry,
         )
+        ProcessCollector(registry=self.registry)
+        for name, (file, meaning) in CONTAINER_MEMORY.items():
+            if not math.isnan(_bytes_of(file)):
+                gauge = Gauge(name, meaning, registry=self.registry)
+                gauge.set_function(partial(_bytes_of, file))
+
+    def watch(self, queues: Mapping[str, Queue]) -> None:
+        """Tell of each queue how many requests wait in it and how many are at work."""
+        waiting, working = (
+            Gauge(name, meaning, ["queue"], registry=self.registry)
+            for name, meaning in (
+                ("forgery_waiting", "Requests that wait for their turn"),
+                ("forgery_working", "Requests that hold a turn"),
+            )
+        )
+        for name, turns in queues.items():
+            waiting.labels(name).set_function(partial(_waiting, turns))
+            working.labels(name).set_function(partial(_working, turns))
 
     def count_records(self, records: Sequence[Record]) -> None:
         """Count the answers for single images."""
@@ -66,6 +116,8 @@ class Metrics:
                 self.image_errors.labels(record.error_code).inc()
                 continue
             self.verdicts.labels(record.verdict or "none").inc()
+            if record.reason_code:
+                self.declined.labels(record.reason_code).inc()
             if record.probability is not None:
                 self.scores.observe(record.probability)
 
@@ -155,6 +207,22 @@ def register(app: Flask, metrics: Metrics) -> None:
             },
         )
         return response
+
+
+def _waiting(queue: Queue) -> float:
+    return len(queue.waiting)
+
+
+def _working(queue: Queue) -> float:
+    return len(queue.working)
+
+
+def _bytes_of(file: Path) -> float:
+    """Return the number in a file of the control group; NaN where there is none, or no limit."""
+    try:
+        return float(file.read_text())
+    except (OSError, ValueError):
+        return math.nan
 
 
 def _known_method() -> str:

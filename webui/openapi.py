@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
+from forgery.evidence.why import EXPLANATION
 from webui.errors import STATUS_OF_CODE, ErrorAnswer
 
 REFERENCE = "#/components/schemas/{model}"
@@ -103,6 +104,8 @@ def document(app: Flask) -> dict[str, Any]:
     _, definitions = models_json_schema(
         [(model, "serialization") for model in models], ref_template=REFERENCE
     )
+    explanation = EXPLANATION.json_schema(ref_template=REFERENCE, mode="serialization")
+    parts = explanation.pop("$defs")
     paths: dict[str, dict[str, Any]] = {}
     for rule, operation in sorted(described, key=lambda pair: pair[0].rule):
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
@@ -118,7 +121,7 @@ def document(app: Flask) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": {**definitions["$defs"], **parts, "Explanation": explanation}},
     }
 
 
@@ -199,6 +202,7 @@ UPLOAD_ERRORS = (
     "unsupported_format",
     "broken_image",
     "too_many_pixels",
+    "decoder_failed",
     "no_room",
     *UPSTREAM_ERRORS,
 )

@@ -78,6 +78,9 @@ class Settings(BaseModel):
     upload_floor_kb: float = Field(
         4, ge=0, le=10_000, description="slowest upload accepted, KiB/s after 30 s"
     )
+    decoder_sandbox: bool = Field(
+        True, description="whether pictures are decoded in processes of their own, with limits"
+    )
     ready_cache_seconds: float = Field(
         3, ge=0, le=60, description="seconds for which /readyz remembers its last check"
     )

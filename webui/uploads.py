@@ -142,7 +142,8 @@ def refusal(
     Args:
         data: the file.
         limits: of size.
-        read: `check` judges without decoding; `decode` finds damage inside the pixel data too.
+        read: `check` judges without decoding; a reader's `decode` finds damage inside the pixel
+            data too.
     """
     try:
         read(data, limits)

@@ -18,6 +18,7 @@ from forgery.evidence.analysis import (
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY
 from forgery_pyfunc.contract import Record
+from forgery_pyfunc.imaging.reader import Reader
 from webui.errors import ApiError
 from webui.forms import AnalyzeForm, EvidenceForm
 from webui.result_store import StoredResult
@@ -33,7 +34,7 @@ def analyse_upload(upload: Upload, form: AnalyzeForm) -> Analysis:
         ApiError: the picture cannot be read, or `too_many_requests`.
         ClientError: the scoring server is absent, late or failing.
     """
-    (record,) = scoring().score([upload.data], form.threshold, heatmap=True)
+    (record,) = scoring().score([upload.data], form.threshold, heatmap=True, explain=True)
     scoring().count([record])
     raise_error(record)
     return draw_analysis(upload, record, form.location, form.ela_quality)
@@ -53,7 +54,9 @@ def draw_analysis(
     """
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
-        return analyse(upload.filename, upload.data, record, limits, with_location, ela_quality)
+        return analyse(
+            upload.filename, upload.data, record, limits, with_location, ela_quality, reader()
+        )
 
 
 def draw_maps(upload: Upload, record: Record, evidence: Evidence) -> Analysis:
@@ -75,7 +78,8 @@ def gathering(
 
     def gather_one(data: bytes) -> Evidence:
         with app.app_context(), drawing().turn():
-            return gather(data, app.config["SETTINGS"].limits, (), with_location)
+            limits = app.config["SETTINGS"].limits
+            return gather(data, limits, (), with_location, reader=reader())
 
     pool = ThreadPoolExecutor(1)
     try:
@@ -88,14 +92,16 @@ def draw_one_view(result: StoredResult, name: str, ela_quality: int) -> View | N
     """Return one view of a kept picture; None where the picture is too small for it."""
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
-        return draw_view(result.data, limits, name, ela_quality)
+        return draw_view(result.data, limits, name, ela_quality, reader())
 
 
 def with_all_views(result: StoredResult, ela_quality: int) -> Analysis:
     """Return the analysis of a kept picture with all its views."""
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
-        evidence = gather(result.data, limits, tuple(VIEWS), ela_quality=ela_quality)
+        evidence = gather(
+            result.data, limits, tuple(VIEWS), ela_quality=ela_quality, reader=reader()
+        )
     return result.analysis.model_copy(update={"evidence": evidence})
 
 
@@ -103,7 +109,12 @@ def draw_evidence(upload: Upload, form: EvidenceForm) -> Evidence:
     """Return the evidence views and file facts of an upload; raises as `draw_analysis`."""
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
-        return gather(upload.data, limits, form.views, form.location, form.ela_quality)
+        return gather(upload.data, limits, form.views, form.location, form.ela_quality, reader())
+
+
+def reader() -> Reader:
+    """Return who decodes pictures for this application."""
+    return current_app.extensions["reader"]
 
 
 def raise_error(record: Record) -> None:

@@ -17,12 +17,13 @@ from forgery.command.exits import FAILED, INTERRUPTED, Failure
 from forgery.command.explain import explain
 from forgery.command.report import report
 from forgery.command.scan import scan
+from forgery.command.trust_list import trust_list
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
 
 GROUP = "forgery.commands"
-"""Entry points of commands that other rooms have: `doctor`, `history`, `serve`."""
+"""Entry points of commands that other rooms have: `doctor`, `history`, `review`, `serve`."""
 
 
 def entry_points() -> EntryPoints:
@@ -92,7 +93,7 @@ EXAMPLES = """\b
 Examples:
   forgery scan photo.jpg            a verdict
   forgery scan PHOTOS --csv         a table of a folder's pictures
-  forgery explain photo.jpg         why: heat map, error levels, noise, ghosts, grid
+  forgery explain photo.jpg         why: heat map, error levels, noise, ghosts, grid, copies
   forgery report photo.jpg          the same as a PDF
 """
 
@@ -112,3 +113,4 @@ main.add_command(scan)
 main.add_command(explain)
 main.add_command(about)
 main.add_command(report)
+main.add_command(trust_list)

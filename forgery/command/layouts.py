@@ -3,9 +3,10 @@
 import csv
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Protocol
 
-from forgery.evidence.verdict import on_one_line, percent, remark
+from forgery.evidence.verdict import on_one_line, percent
 from forgery.scanning import ScannedFile
 from forgery_pyfunc.contract import RECORD_FIELDS
 
@@ -20,7 +21,8 @@ class Stream(Protocol):
         """Hand on what was written."""
 
 
-FIELDS = ("path", *(name for name in RECORD_FIELDS if name != "heatmap"))
+OF_RECORD = tuple(name for name in RECORD_FIELDS if name != "heatmap")
+FIELDS = ("path", *OF_RECORD, "content_credentials", "findings")
 
 
 def write_text(files: Iterable[ScannedFile], out: Stream) -> None:
@@ -29,7 +31,11 @@ def write_text(files: Iterable[ScannedFile], out: Stream) -> None:
         record = file.record
         share = "" if record.probability is None else percent(record.probability)
         line = f"{record.verdict or 'not scored':13}{share:>7}  {file.name}"
-        out.write(on_one_line(f"{line}: {said}" if (said := remark(record)) else line) + "\n")
+        out.write(on_one_line(f"{line}: {said}" if (said := file.remark) else line) + "\n")
+        if record.explanation:
+            from forgery.evidence.why import in_short
+
+            out.write("".join(f"    {sentence}\n" for sentence in in_short(record)))
         out.flush()
 
 
@@ -38,7 +44,7 @@ def write_json(files: Iterable[ScannedFile], out: Stream) -> None:
     separator = "[\n"
     try:
         for file in files:
-            out.write(separator + json.dumps(fields(file)))
+            out.write(separator + json.dumps(document(file)))
             separator = ",\n"
             out.flush()
     finally:
@@ -48,7 +54,7 @@ def write_json(files: Iterable[ScannedFile], out: Stream) -> None:
 def write_json_lines(files: Iterable[ScannedFile], out: Stream) -> None:
     """Write a JSON object per line."""
     for file in files:
-        out.write(json.dumps(fields(file)) + "\n")
+        out.write(json.dumps(document(file)) + "\n")
         out.flush()
 
 
@@ -57,7 +63,7 @@ def write_csv(files: Iterable[ScannedFile], out: Stream) -> None:
     table = csv.DictWriter(out, FIELDS, lineterminator="\n")
     table.writeheader()
     for file in files:
-        table.writerow(fields(file))
+        table.writerow(fields(file) | flat(file))
         out.flush()
 
 
@@ -70,7 +76,27 @@ def write_html(files: Iterable[ScannedFile], out: Stream) -> None:
 
 def fields(file: ScannedFile) -> dict[str, object]:
     """Return the values of `FIELDS`."""
-    return {"path": file.name, **{name: getattr(file.record, name) for name in FIELDS[1:]}}
+    origin = file.origin
+    return {
+        "path": file.name,
+        **{name: getattr(file.record, name) for name in OF_RECORD},
+        "content_credentials": origin and asdict(origin.content_credentials.summary()),
+        "findings": [asdict(finding) for finding in origin.findings] if origin else [],
+    }
+
+
+def flat(file: ScannedFile) -> dict[str, str]:
+    """Return the values that are objects in JSON as the state and the codes alone."""
+    if file.origin is None:
+        return {"content_credentials": "", "findings": ""}
+    codes = " ".join(finding.code for finding in file.origin.findings)
+    return {"content_credentials": file.origin.content_credentials.state, "findings": codes}
+
+
+def document(file: ScannedFile) -> dict[str, object]:
+    """Return the same with the explanation as an object, not as text."""
+    explanation = file.record.explanation
+    return {**fields(file), "explanation": json.loads(explanation) if explanation else None}
 
 
 LAYOUTS: dict[str, Callable[[Iterable[ScannedFile], Stream], None]] = {

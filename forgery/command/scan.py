@@ -74,6 +74,9 @@ Examples:
     type=click.IntRange(1, 256),
     help="Files at a time; by default one per core.",
 )
+@click.option(
+    "--explain", is_flag=True, help="Also tell why; a file then takes two to three times as long."
+)
 @click.option("-0", "--null", is_flag=True, help="Names on standard input end with NUL.")
 @scorers.model_option
 @scorers.url_option
@@ -85,6 +88,7 @@ def scan(
     threshold: float | None,
     only: tuple[str, ...],
     jobs: int | None,
+    explain: bool,
     null: bool,
     model: str | None,
     url: str | None,
@@ -92,8 +96,9 @@ def scan(
     """Say of pictures whether they were forged.
 
     PATH is a file, a folder, or - for a list of them on standard input, one per line. In folders,
-    files are known by their content, not by their names: all JPEG, PNG, TIFF, BMP and WebP files
-    are scored; pictures of other kinds, and what cannot be read, are listed with the reason.
+    files are known by their content, not by their names: all JPEG, PNG, TIFF, BMP, WebP, HEIC and
+    AVIF files are scored; pictures of other kinds, and what cannot be read, are listed with the
+    reason.
 
     The shipped detector answers in this process, without a network.
 
@@ -104,6 +109,7 @@ def scan(
     from forgery.command.heatmaps import HeatmapFolder
     from forgery.command.layouts import LAYOUTS
     from forgery.command.progress import shown
+    from forgery.evidence.facts.trust_list import read_trust_list, trust_list_folder
     from forgery.finding import Search
     from forgery.scanning import scan as scan_files
 
@@ -123,11 +129,12 @@ def scan(
     chosen = layout or LAYOUT_OF_SUFFIX.get(output.suffix.lower() if output else "", "text")
     with ExitStack() as stack:
         try:
+            read_trust_list(trust_list_folder())  # a wrong one is told at the start
             Parameters(threshold=threshold)  # NaN is within no range and outside none
             scorer = stack.enter_context(scorers.opened(model, url, jobs))
             out = stack.enter_context(opened_output(output))
             bar = stack.enter_context(shown(len(files), out))
-            scanned = scan_files(scorer, files, threshold, maps is not None, jobs)
+            scanned = scan_files(scorer, files, threshold, maps is not None, jobs, explain)
             counted = tally.counted(bar.over(scanned))
             listed = (f for f in counted if not only or f.record.verdict in (*only, None))
             LAYOUTS[chosen](listed, bar)

@@ -101,13 +101,13 @@ def limits() -> Limits:
 
 
 def judged(data: bytes, model: str | None) -> Record:
-    """Return the record of one picture, with its heat map.
+    """Return the record of one picture, with its heat map and why.
 
     Raises:
         ForgeryError: the picture cannot be read or scored, or the model cannot be loaded.
     """
     with opened(model) as scorer:
-        [record] = scorer.score([data], heatmap=True)
+        [record] = scorer.score([data], heatmap=True, explain=True)
     if record.error:
         raise ForgeryError(record.error_message or record.error)
     return record

@@ -12,9 +12,12 @@ from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
 from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, MAP_SCALE, in_words
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY, Drawing, Picture
+from forgery.evidence.why import Why
+from forgery.evidence.why import in_words as reasons_in_words
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging.decoding import decode
+from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.reader import Reader
 
 
 class View(BaseModel):
@@ -55,6 +58,7 @@ class Analysis(BaseModel):
         None, ge=0, le=1, description="the highest place of the map, on its scale"
     )
     map_scale: str = MAP_SCALE
+    why: Why | None = Field(None, description="null where the model does not tell")
     evidence: Evidence
     limits_of_the_method: str = LIMITS_OF_THE_METHOD
 
@@ -66,6 +70,7 @@ def analyse(
     limits: Limits,
     with_location: bool = False,
     ela_quality: int = ELA_QUALITY,
+    reader: Reader = decoding,
 ) -> Analysis:
     """Return verdict and evidence for an encoded image that has been scored.
 
@@ -76,11 +81,12 @@ def analyse(
         limits: of size.
         with_location: whether to tell where the picture was taken.
         ela_quality: quality of the save behind the error levels.
+        reader: who decodes the image, by default this process.
 
     Raises:
         ImageError: the bytes cannot be read as an image.
     """
-    evidence = gather(data, limits, tuple(VIEWS), with_location, ela_quality)
+    evidence = gather(data, limits, tuple(VIEWS), with_location, ela_quality, reader)
     return conclude(filename, data, record, evidence)
 
 
@@ -98,6 +104,7 @@ def conclude(filename: str, data: bytes, record: Record, evidence: Evidence) -> 
         heat_overlay=None if levels is None else pictures.data_uri(pictures.heat_overlay(levels)),
         mask_overlay=None if levels is None else pictures.data_uri(pictures.mask_overlay(levels)),
         map_highest=None if levels is None else float(levels.max()) / 255,
+        why=reasons_in_words(record),
         evidence=evidence,
     )
 
@@ -116,6 +123,7 @@ def gather(
     views: Sequence[str],
     with_location: bool = False,
     ela_quality: int = ELA_QUALITY,
+    reader: Reader = decoding,
 ) -> Evidence:
     """Return what can be seen in an encoded image without a trained model.
 
@@ -125,20 +133,23 @@ def gather(
         views: names of `VIEWS`; one for which the picture is too small is left out.
         with_location: whether to tell where the picture was taken.
         ela_quality: quality of the save behind the error levels, 1 to 100.
+        reader: who decodes the image, by default this process.
 
     Raises:
         ImageError: the bytes cannot be read as an image.
     """
-    image = decode(data, limits)
+    image = reader.decode(data, limits)
     picture = Picture(image, ela_quality)
     return Evidence(
         picture=pictures.data_uri(pictures.to_jpeg(picture.upright(image.pixels))),
         views=[encoded(name, drawing) for name, drawing in drawings(picture, views)],
-        facts=read_file_facts(data, image, with_location),
+        facts=read_file_facts(data, image, with_location, reader),
     )
 
 
-def draw_view(data: bytes, limits: Limits, name: str, ela_quality: int) -> View | None:
+def draw_view(
+    data: bytes, limits: Limits, name: str, ela_quality: int, reader: Reader = decoding
+) -> View | None:
     """Return one view of an encoded image, None where the image is too small for it.
 
     Args:
@@ -146,11 +157,12 @@ def draw_view(data: bytes, limits: Limits, name: str, ela_quality: int) -> View 
         limits: of size.
         name: of `VIEWS`.
         ela_quality: quality of the save behind the error levels, 1 to 100.
+        reader: who decodes the image, by default this process.
 
     Raises:
         ImageError: the bytes cannot be read as an image.
     """
-    picture = Picture(decode(data, limits), ela_quality)
+    picture = Picture(reader.decode(data, limits), ela_quality)
     return next((encoded(name, drawing) for name, drawing in drawings(picture, [name])), None)
 
 

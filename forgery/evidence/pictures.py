@@ -74,6 +74,11 @@ def data_uri(data: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
+def of_data_uri(uri: str) -> bytes:
+    """Return the bytes that a data URI holds."""
+    return base64.b64decode(uri.partition(";base64,")[2])
+
+
 def decode_levels(png: str) -> np.ndarray:
     """Return uint8[H, W] from the base64 PNG of a record's `heatmap`."""
     # The plug-in itself: Image.open() refuses what is larger than Pillow's own, fixed limit.

@@ -1,6 +1,5 @@
 """The report on one picture as a PDF."""
 
-import base64
 import io
 import re
 from xml.sax.saxutils import escape
@@ -23,8 +22,10 @@ from reportlab.platypus import (
     TableStyle,
 )
 
+from forgery.evidence import frames
 from forgery.evidence.analysis import Analysis
-from forgery.evidence.pictures import laid_over
+from forgery.evidence.facts.finding import NOT_IN_THE_PROBABILITY, ai_notice
+from forgery.evidence.pictures import laid_over, of_data_uri
 from forgery.evidence.verdict import percent
 
 VERDICT_COLOURS = {"forged": "#a8123c", "authentic": "#0a6449", "inconclusive": "#6b5000"}
@@ -71,7 +72,8 @@ def draw(analysis: Analysis, version: str) -> bytes:
         author="Forgery detector",
         lang="en",
     )
-    story = [*_verdict(analysis), *_maps(analysis), *_views(analysis), *_facts(analysis)]
+    story = [*_verdict(analysis), *_maps(analysis), *_why(analysis)]
+    story += [*_views(analysis), *_facts(analysis)]
     story += [Paragraph("Limits of the method", HEADING), _text(analysis.limits_of_the_method)]
     footer = f"{analysis.sha256[:16]}… · {analysis.analysed_at} · forgery-detector {version}"
 
@@ -121,6 +123,7 @@ def _verdict(analysis: Analysis) -> list[Flowable]:
         Paragraph("Image forgery report", TITLE),
         Paragraph(headline, ParagraphStyle("verdict", BODY, fontSize=12, leading=18)),
         _text(analysis.meaning),
+        *([_text(notice)] if (notice := ai_notice(analysis.evidence.facts.findings)) else []),
         Spacer(1, 3 * mm),
         _table(rows),
         Spacer(1, 4 * mm),
@@ -135,11 +138,29 @@ def _maps(analysis: Analysis) -> list[Flowable]:
         ("Mask: from 50 % of the scale on", analysis.mask_overlay),
     ):
         if overlay:
-            columns.append((caption, laid_over(picture, _decoded(overlay))))
+            columns.append((caption, laid_over(picture, of_data_uri(overlay))))
     if len(columns) == 1:
         columns.append(("This model does not provide a map.", None))
         return [_pictures(columns)]
     return [_pictures(columns), _text(analysis.map_scale, SMALL)]
+
+
+def _why(analysis: Analysis) -> list[Flowable]:
+    why = analysis.why
+    if why is None:
+        return []
+    rows = [
+        (f"{reason.title} ({reason.weight})", f"{reason.strength.capitalize()}. {reason.text}")
+        for reason in why.reasons
+    ]
+    if why.doubts:
+        rows.append(("Doubts", " ".join(why.doubts)))
+    story: list[Flowable] = [Paragraph("Why", HEADING), _text(why.summary), _table(rows)]
+    if why.copies_overlay:
+        picture = _load(analysis.evidence.picture).convert("RGB")
+        framed = laid_over(picture, of_data_uri(why.copies_overlay))
+        story += [Spacer(1, 2 * mm), _pictures([(frames.CAPTION, framed)])]
+    return [*story, Spacer(1, 1 * mm), _text(why.scale, SMALL)]
 
 
 def _views(analysis: Analysis) -> list[Flowable]:
@@ -168,9 +189,13 @@ def _facts(analysis: Analysis) -> list[Flowable]:
         rows.append(("Location", facts.location))
     if facts.thumbnail:
         rows.append(("Embedded thumbnail", facts.thumbnail.comment))
-    stated = {text for _, text in rows}
-    rows += [("Note", remark) for remark in facts.remarks if remark not in stated]
-    return [KeepTogether([Paragraph("File facts", HEADING), _table(rows)])]
+    found = [(f"Weight: {each.weight}", f"{each.text} {each.meaning}") for each in facts.findings]
+    return [
+        KeepTogether([Paragraph("File facts", HEADING), _table(rows)]),
+        Paragraph("Content credentials and findings", HEADING),
+        _text(NOT_IN_THE_PROBABILITY, SMALL),
+        _table([*facts.content_credentials.in_words().items(), *found]),
+    ]
 
 
 def _table(rows: list[tuple[str, str]]) -> Table:
@@ -210,8 +235,4 @@ def _picture(image: PillowImage.Image, width: float, height: float = 62 * mm) ->
 
 
 def _load(uri: str) -> PillowImage.Image:
-    return PillowImage.open(io.BytesIO(_decoded(uri)))
-
-
-def _decoded(uri: str) -> bytes:
-    return base64.b64decode(uri.partition(";base64,")[2])
+    return PillowImage.open(io.BytesIO(of_data_uri(uri)))

@@ -1,5 +1,6 @@
 """From a folder of images to a manifest, with every fault of the data counted and named."""
 
+import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -24,6 +25,8 @@ FORMAT_OF_SUFFIX = {
     ".png": "PNG",
     ".bmp": "BMP",
     ".webp": "WEBP",
+    **dict.fromkeys((".heic", ".heif"), "HEIC"),
+    ".avif": "AVIF",
 }
 
 LEFT_OUT = (
@@ -45,8 +48,10 @@ LEFT_OUT = (
 )
 """Codes of issues whose file has no row in the manifest; with any other it has one."""
 
-OUR_RECORDS = ("records.jsonl",)
-"""What this project itself writes beside the folders: how each forgery of the demo was made."""
+REVIEWS = "reviews.jsonl"
+OUR_RECORDS = ("records.jsonl", REVIEWS)
+"""What this project itself writes beside the folders: how each forgery of the demo was made, and
+who reviewed each picture of feedback, and when."""
 
 USUAL_PIXELS = 16_000_000
 """Larger images are read one by one at the end, so that memory stays below 1 GB."""
@@ -176,7 +181,10 @@ def ingest(
     issues = sorted([*issues, *duplicates])
     _require_both_classes(layout, rows, issues)
 
-    frame = manifest.build([{**row, "group": "?"} for row in rows])
+    reviews = _reviews(root)
+    frame = manifest.build(
+        [{**row, "group": "?", **reviews.get(row["sha256"], {})} for row in rows]
+    )
     frame["group"] = components(frame)
     if touching:
         withheld = list(touching(frame))
@@ -185,6 +193,14 @@ def ingest(
         left = [{"label": label} for label in frame["label"]]
         _require_both_classes(layout, left, issues)
     return manifest.validate(frame), summarise(frame, issues)
+
+
+def _reviews(root: Path) -> dict[str, dict[str, str]]:
+    """Return who reviewed a picture, and when, by its SHA-256; empty where nobody had to."""
+    if not (root / REVIEWS).is_file():
+        return {}
+    found = map(json.loads, (root / REVIEWS).read_text("utf-8").splitlines())
+    return {review.pop("sha256"): review for review in found}
 
 
 def summarise(frame: pd.DataFrame, issues: Collection[Issue]) -> IngestSummary:

@@ -12,7 +12,19 @@ from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import FORMATS, DecodedImage, decode, oriented
 from forgery_pyfunc.imaging.guards import Limits
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".webp",
+    ".heic",
+    ".heif",
+    ".avif",
+)
 """Endings of the files that are looked at, in small letters."""
 
 MIN_SIDE = 16

@@ -77,6 +77,8 @@ SCHEMA = {
     "mask_path": _Column(pa.string(), _is_relative, _PATH, nullable=True),
     "subsampling": _Column(pa.string(), bool, "such as 4:2:0", nullable=True, optional=True),
     "bytes": _Column(pa.int64(), _is_positive, "1 or more", optional=True),
+    "reviewed_by": _Column(pa.string(), bool, "a name", nullable=True, optional=True),
+    "reviewed_at": _Column(pa.string(), bool, "a time", nullable=True, optional=True),
 }
 
 

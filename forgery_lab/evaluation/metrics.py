@@ -309,7 +309,7 @@ def mean_interval(values: np.ndarray, source: np.ndarray, resamples: int, seed: 
     means = [
         weights @ values / weights.sum(1) for weights in source_weights(source, resamples, seed)
     ]
-    low, high = _percentiles(np.concatenate(means))
+    low, high = percentiles(np.concatenate(means))
     return Interval(value=float(values.mean()), low=low, high=high)
 
 
@@ -326,7 +326,7 @@ def _resample(draws: Sequence[ScoredImages], resamples: int, seed: int) -> dict[
 
 
 def _summary(name: str, points: list[float], samples: np.ndarray) -> dict[str, float | None]:
-    low, high = (None, None) if name in _WITHOUT_INTERVAL else _percentiles(samples)
+    low, high = (None, None) if name in _WITHOUT_INTERVAL else percentiles(samples)
     return {
         "value": _known(float(np.mean(points))),
         "low": low,
@@ -336,7 +336,9 @@ def _summary(name: str, points: list[float], samples: np.ndarray) -> dict[str, f
     }
 
 
-def _percentiles(samples: np.ndarray) -> tuple[float | None, float | None]:
+def percentiles(samples: np.ndarray) -> tuple[float | None, float | None]:
+    """Return the ends of the 95 % interval of float[R] resamples; None where all are NaN."""
+    """Return the ends of the 95 % interval of float[R] resamples; None where all are NaN."""
     samples = samples[~np.isnan(samples)]
     if not len(samples):
         return None, None

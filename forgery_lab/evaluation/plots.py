@@ -119,6 +119,26 @@ def to_svg(drawn: Figure, title: str) -> str:
     return svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
 
 
+def two_histograms(label: str, before: np.ndarray, now: np.ndarray) -> Figure:
+    """Return the distributions of float[n] and float[m], in bins of their common range."""
+    figure, axes = _axes(label, "share of images")
+    low, high = np.quantile(np.concatenate([before, now]), [0.002, 0.998])
+    bins = np.linspace(low, high if high > low else low + 1, 31)
+    for values, colour, name in ((before, COLOURS[B], "reference"), (now, COLOURS[C], "current")):
+        weights = np.full(len(values), 1 / len(values))
+        axes.hist(
+            values,
+            bins.tolist(),
+            weights=weights,
+            histtype="step",
+            color=colour,
+            linewidth=1.6,
+            label=name,
+        )
+    _legend(axes)
+    return figure
+
+
 def overlay(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Return uint8[H, W, 3]: the picture in grey under the heat map uint8[H, W]."""
     share = heat[..., None].astype(float) / 255

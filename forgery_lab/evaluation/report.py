@@ -112,10 +112,10 @@ def render(evaluation: Evaluation, images: ShownImages) -> str:
     )
 
 
-def environment() -> jinja2.Environment:
-    """Return the templates' environment, with the filters that print figures."""
+def environment(*folders: Path) -> jinja2.Environment:
+    """Return the environment of the templates here and in folders, with filters for figures."""
     templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([TEMPLATES, *folders]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

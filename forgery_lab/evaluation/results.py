@@ -216,7 +216,7 @@ class ModelFacts(Result):
     name: str | None = None
     network: str | None = None
     features: list[str] | None = None
-    calibration: dict[str, float | str | None] | None = None
+    calibration: dict[str, int | float | str | None] | None = None
     training: dict[str, Any] | None = None
     folds: int | None = None
     uri: str | None = None

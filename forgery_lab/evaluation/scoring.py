@@ -5,14 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from forgery.model_process import Ask, opened
 from forgery_lab.progress import Progress
 
-BATCH = 8
+BATCH, BYTES_OF_A_BATCH = 8, 2**24
+"""Images that a process gets at a time, and bytes of these together: large ones share none."""
 
 Load = Callable[[], bytes]
 """Returns the bytes of one encoded image; called in a thread, when the image's turn comes."""
@@ -26,6 +27,8 @@ def score(
     workers: int = 2,
     tracking_uri: str | None = None,
     progress: Progress | None = None,
+    sizes: Sequence[int] | None = None,
+    open_model: Callable[..., AbstractContextManager[Ask]] = opened,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (position, record) for each image, in the order in which they are finished.
 
@@ -40,17 +43,17 @@ def score(
         workers: processes, each of which loads the model.
         tracking_uri: of the MLflow server that knows the model; by default the environment's.
         progress: called with images done and images in all.
+        sizes: bytes of the images, where they are known before; see `batches`.
+        open_model: starts a model's process, as `opened` does.
 
     Raises:
         ModelError: the model cannot be loaded, or its process died.
         ForgeryError: an image could not be prepared (whatever its callable raised, but `OSError`).
     """
-    # `strict` off: a batch without a readable image must not stop the rest.
-    params: dict[str, Any] = {"heatmap": heatmap, "strict": False}
-    if threshold is not None:
-        params["threshold"] = threshold
-    workers = max(1, min(workers, (len(images) + BATCH - 1) // BATCH))
-    positions = iter(range(0, len(images), BATCH))
+    params = parameters(threshold, heatmap)
+    waiting = list(batches([0] * len(images) if sizes is None else sizes))
+    workers = max(1, min(workers, len(waiting)))
+    turns = iter(waiting)
     taking = threading.Lock()
     results: queue.Queue[list[tuple[int, dict[str, Any]]] | BaseException | None] = queue.Queue(
         2 * workers
@@ -59,15 +62,14 @@ def score(
 
     def work() -> None:
         try:
-            with opened(model, params, tracking_uri) as ask:
+            with open_model(model, params, tracking_uri) as ask:
                 while not stopped.is_set():
                     with taking:
-                        start = next(positions, None)
-                    if start is None:
+                        chosen = next(turns, None)
+                    if chosen is None:
                         break
-                    chosen = range(start, min(start + BATCH, len(images)))
-                    records = _records(ask, [_loaded(images[position]) for position in chosen])
-                    _put(results, list(zip(chosen, records, strict=True)), stopped)
+                    found = records(ask, [images[position] for position in chosen])
+                    _put(results, list(zip(chosen, found, strict=True)), stopped)
         except BaseException as error:  # handed to the caller's thread, which raises it
             _put(results, error, stopped)
         else:
@@ -84,15 +86,33 @@ def score(
             thread.join()
 
 
-def _loaded(load: Load) -> bytes | OSError:
-    try:
-        return load()
-    except OSError as error:
-        return error
+def parameters(threshold: float | None, heatmap: bool = False) -> dict[str, Any]:
+    """Return the model's parameters: a batch without a readable image must not stop the rest."""
+    given = {} if threshold is None else {"threshold": threshold}
+    return {"heatmap": heatmap, "strict": False, **given}
 
 
-def _records(ask: Ask, loaded: Sequence[bytes | OSError]) -> list[dict[str, Any]]:
+def batches(
+    sizes: Sequence[int], most: int = BATCH, most_bytes: int = BYTES_OF_A_BATCH
+) -> Iterator[range]:
+    """Yield groups of positions: of so many images at most, and of so many bytes together.
+
+    An image that is larger than that is alone.
+    """
+    first = together = 0
+    for position, size in enumerate(sizes):
+        is_full = position - first == most or together + size > most_bytes
+        if position > first and is_full:
+            yield range(first, position)
+            first, together = position, 0
+        together += size
+    if sizes:
+        yield range(first, len(sizes))
+
+
+def records(ask: Ask, images: Sequence[Load]) -> list[dict[str, Any]]:
     """Return a record per image; one whose file cannot be read has nothing but its error."""
+    loaded = [_loaded(load) for load in images]
     readable = [data for data in loaded if isinstance(data, bytes)]
     answers = iter(ask(readable) if readable else [])
     return [
@@ -101,6 +121,13 @@ def _records(ask: Ask, loaded: Sequence[bytes | OSError]) -> list[dict[str, Any]
         else {"error": f"unreadable: the file cannot be read ({data.strerror or data})"}
         for data in loaded
     ]
+
+
+def _loaded(load: Load) -> bytes | OSError:
+    try:
+        return load()
+    except OSError as error:
+        return error
 
 
 def _collect(

@@ -15,14 +15,15 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
 import forgery_pyfunc
-from forgery_pyfunc.contract import RECORD_FIELDS
+from forgery_pyfunc.contract import HEALTH_CHECK, RECORD_FIELDS
 from forgery_pyfunc.detector import read_description
 from forgery_pyfunc.request_parameters import PARAMETER_TYPES, Parameters
 
 PACKAGE = Path(forgery_pyfunc.__file__).parent
 
 REQUIREMENTS = (
-    *("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow"),
+    *("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow", "pillow-heif"),
+    *("arro3-core", "arro3-io", "obstore"),  # the prediction log
     *("httptools", "uvloop"),  # uvicorn takes both; without, kept connections wait: docs/upstream
 )
 """What a served model needs; TensorFlow is not among it. MLflow's small package is a part of its
@@ -48,7 +49,8 @@ def signature() -> ModelSignature:
 def input_example() -> pd.DataFrame:
     """Return a request with one small picture made here, which no detector takes for a drawing.
 
-    Clouds of several scales and a little noise.
+    Clouds of several scales and a little noise. It is not in the prediction log: MLflow has it
+    scored whenever a model is logged.
     """
     rng = np.random.default_rng(0)
     height, width = 96, 128
@@ -61,7 +63,7 @@ def input_example() -> pd.DataFrame:
         levels += np.asarray(clouds)[..., np.newaxis]
     buffer = io.BytesIO()
     Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
-    return pd.DataFrame({"image": [buffer.getvalue()]})
+    return pd.DataFrame({"image": [buffer.getvalue() + HEALTH_CHECK]})
 
 
 def save_model(detector: Path, path: Path, metadata: dict[str, Any] | None = None) -> None:

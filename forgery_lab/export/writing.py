@@ -97,13 +97,18 @@ def write_detector(
         training_manifest[columns].to_parquet(new / MANIFEST_FILE, index=False)
         measured = {"onnx_max_difference": difference, "parameters": model.count_params()}
         complete = replace(description, training={**description.training, **measured})
-        content = json.dumps(complete.to_dict(), indent=2) + "\n"
-        (new / DESCRIPTION_FILE).write_text(content, "utf-8")
+        write_description(new, complete)
         classifier = shipped_folder() / CLASSIFIER_FILE
         if classifier.is_file():
             shutil.copyfile(classifier, new / CLASSIFIER_FILE)
         replace_folder(folder, new, Path(scratch))
     return difference
+
+
+def write_description(folder: Path, description: Description) -> None:
+    """Write `detector.json` of a folder, replacing an old one whole."""
+    content = json.dumps(description.to_dict(), indent=2) + "\n"
+    write_whole(folder / DESCRIPTION_FILE, content)
 
 
 def check_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from PIL.ExifTags import Base
 
 from forgery_lab.sources.photograph_table import LICENCE_PAGES, REPOSITORIES
 from forgery_pyfunc.imaging.decoding import read_metadata
+from forgery_pyfunc.imaging.guards import NO_LIMITS
 
 HEAD = """# Photographs that this detector learnt from
 
@@ -65,7 +66,7 @@ def _table(some: pd.DataFrame) -> str:
 
 
 def _stated_author(path: Path) -> str:
-    exif = read_metadata(path.read_bytes()).exif
+    exif = read_metadata(path.read_bytes(), NO_LIMITS).exif
     stated = (str(exif.get(tag, "")).strip("\0 ") for tag in (Base.Artist, Base.Copyright))
     return _cell("; ".join(text for text in stated if text)) or "–"
 

@@ -35,6 +35,7 @@ from forgery_lab.sources.photograph_table import (
 from forgery_lab.sources.sealed import sealed, sealed_makes
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.decoding import decode, read_metadata
+from forgery_pyfunc.imaging.guards import NO_LIMITS
 
 logger = logging.getLogger(__name__)
 
@@ -290,7 +291,7 @@ def _changed(path: Path, digest: str, expected: str) -> DataError:
 
 def _stated_make(data: bytes) -> str:
     try:
-        return make_of(str(read_metadata(data).exif.get(Base.Make, "")))
+        return make_of(str(read_metadata(data, NO_LIMITS).exif.get(Base.Make, "")))
     except ImageError:
         return ""  # `_opened` tells what is wrong with the file
 

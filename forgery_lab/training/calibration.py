@@ -19,7 +19,12 @@ from forgery_lab.training.thresholds import (
     choose_t_hi,
     choose_t_lo,
 )
-from forgery_pyfunc.calibration import REFERENCE_PIXELS, Calibration, sigmoid, standing_out
+from forgery_pyfunc.calibration import (
+    REFERENCE_PIXELS,
+    Calibration,
+    relative_logits,
+    sigmoid,
+)
 
 _TEMPERATURES = (0.05, 20.0)
 _PRIOR_STRENGTH = 1e-3
@@ -28,6 +33,10 @@ _LEAST_SIZE_SPREAD = 0.25
 fitted."""
 _SLOPES = (-2.0, 2.0)
 _CUTS = 401
+
+MAX_HOT = 0.04
+"""Share of an authentic image's blocks, as a mean over images, that the map may show at one half
+or above."""
 
 
 @dataclass(frozen=True)
@@ -111,41 +120,60 @@ def fit_block_calibration(
     calibration: Calibration,
     images: Sequence[tuple[np.ndarray, np.ndarray]],
     softness: float | None = None,
+    smoothing: int = 0,
+    authentic: Sequence[np.ndarray] = (),
 ) -> Calibration:
     """Return a calibration with the numbers of blocks fitted, with one half as the best cut.
 
     The temperature is that of the maximum likelihood; the bias then moves the cut with the best
-    F1, as a mean over images, to a probability of one half, which protocol D fixes.
+    F1, as a mean over images, to a probability of one half, which protocol D fixes. Of authentic
+    images at most the share `MAX_HOT` of the blocks, as a mean over images, may reach it.
 
     Args:
         calibration: keeps its numbers of images.
-        images: of forged validation images, float[n] block logits and bool[n] whether forged.
+        images: of forged validation images, float[h, w] block logits and bool[h, w] whether
+            forged.
         softness: of `forgery_pyfunc.calibration.standing_out`; None for the logits as they are.
+        smoothing: radius of `forgery_pyfunc.calibration.local_means`, in blocks.
+        authentic: float[h, w] block logits of authentic validation images; without them the cut
+            with the best F1 is taken, whatever it calls forged elsewhere.
 
     Raises:
         DataError: all blocks are of one kind.
     """
-    if softness is not None:
-        images = [(standing_out(logits, softness), forged) for logits, forged in images]
-    logits, forged = (np.concatenate(parts) for parts in zip(*images, strict=True))
+
+    def seen(logits: np.ndarray) -> np.ndarray:
+        return relative_logits(logits, softness, smoothing).ravel()
+
+    told = [(seen(logits), forged.ravel()) for logits, forged in images]
+    values, forged = (np.concatenate(parts) for parts in zip(*told, strict=True))
     if forged.all() or not forged.any():
         raise DataError("block calibration needs forged and intact blocks, not just one kind")
-    temperature, _, _ = _fit_probability(logits, forged, np.zeros(len(logits)))
-    cuts = np.quantile(logits, np.linspace(0, 1, _CUTS))
-    f1 = np.mean([_f1(*image, cuts) for image in images], axis=0)
+    temperature, _, _ = _fit_probability(values, forged, np.zeros(len(values)))
+    cuts = np.quantile(values, np.linspace(0, 1, _CUTS))
+    f1 = np.mean([_f1(*image, cuts) for image in told], axis=0)
+    if len(authentic):
+        hot = [_number_from(seen(logits), cuts) / logits.size for logits in authentic]
+        allowed = np.mean(hot, axis=0) <= MAX_HOT
+        allowed[-1] = True  # the highest, where none is
+        f1 = np.where(allowed, f1, -1.0)
     return replace(
         calibration,
         block_temperature=temperature,
         block_bias=float(-cuts[int(f1.argmax())] / temperature),
         block_softness=softness,
+        block_smoothing=smoothing,
     )
+
+
+def _number_from(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Return how many of the values are at or above each cut."""
+    return len(values) - np.searchsorted(np.sort(values), cuts)
 
 
 def _f1(logits: np.ndarray, forged: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     """Return the F1 of an image's blocks at or above each cut; 0 where no block is forged."""
-    called, found = (
-        len(some) - np.searchsorted(np.sort(some), cuts) for some in (logits, logits[forged])
-    )
+    called, found = (_number_from(some, cuts) for some in (logits, logits[forged]))
     return 2 * found / np.maximum(called + forged.sum(), 1)
 
 

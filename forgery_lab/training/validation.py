@@ -73,7 +73,9 @@ def validation_scores(scores: Scores, store: FeatureStore) -> dict[str, float]:
     known = forged_blocks(scores, store)
     if not known:
         return result
-    logits, forged = (np.concatenate(parts) for parts in zip(*known, strict=True))
+    logits, forged = (
+        np.concatenate([part.ravel() for part in parts]) for parts in zip(*known, strict=True)
+    )
     return result | {
         "val_block_auc": float(roc_auc_score(forged, logits)),
         "val_block_f1": _best_f1(forged, logits),
@@ -81,7 +83,7 @@ def validation_scores(scores: Scores, store: FeatureStore) -> dict[str, float]:
 
 
 def forged_blocks(scores: Scores, store: FeatureStore) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return float32[n] logits and bool[n] truth of the blocks of each forged image with a mask.
+    """Return float32[h, w] logits and bool[h, w] truth of each forged image with a mask.
 
     A block is forged from half of its pixels on. Empty where there is no map, no mask, or one
     kind of block alone.
@@ -92,7 +94,7 @@ def forged_blocks(scores: Scores, store: FeatureStore) -> list[tuple[np.ndarray,
     for position in np.flatnonzero(store.index["label"] == 1):
         targets = store.targets(int(position))
         if not np.isnan(targets).any():
-            found.append((scores.blocks[position].ravel(), (targets >= 0.5).ravel()))
+            found.append((scores.blocks[position], targets >= 0.5))
     some = any(forged.any() for _, forged in found)
     return found if some and not all(forged.all() for _, forged in found) else []
 

@@ -21,6 +21,7 @@ memory grow no faster than the number of pixels.
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,20 +85,51 @@ class _Patches:
     contrast: np.ndarray
 
 
+@dataclass(frozen=True)
+class Twins:
+    """The most similar other place of every block.
+
+    Attributes:
+        down, right: how far it is, in pixels of the image, float32[H // 8, W // 8]; of no meaning
+            where `agree` is 0.
+        agree: share of the eight neighbours with the same displacement, 0 without a twin.
+        step: pixels by which two displacements may differ and still be the same.
+    """
+
+    down: np.ndarray
+    right: np.ndarray
+    agree: np.ndarray
+    step: int
+
+
 def extract(image: DecodedImage) -> np.ndarray:
     """Return float32[H // 8, W // 8, 8], the channels named in `CHANNELS`."""
+    return _of_pieces(image, len(CHANNELS), _channels)
+
+
+def twins(image: DecodedImage) -> Twins:
+    """Return where the twin of every block is: what the channels leave out."""
+    down, right, agree = np.moveaxis(_of_pieces(image, 3, _displacements), 2, 0)
+    pixels = 2 * _shrink(8 * down.shape[0], 8 * down.shape[1])
+    return Twins(pixels * down, pixels * right, agree, pixels * _EQUAL)
+
+
+def _of_pieces(
+    image: DecodedImage, depth: int, read: Callable[[_Patches, _Matches], np.ndarray]
+) -> np.ndarray:
+    """Return float32[H // 8, W // 8, depth] that is read from the matches, piece by piece."""
     rows, columns = blocks.grid(image.height, image.width)
     shrink = _shrink(8 * rows, 8 * columns)
     halved = _halve(_reduce(image.luma[: 8 * rows, : 8 * columns], shrink))
     down, across = -(-rows // shrink), -(-columns // shrink)
-    features = np.empty((down, across, len(CHANNELS)), np.float32)
+    found = np.empty((down, across, depth), np.float32)
     longest = max(_MOST_PIXELS // (64 * min(down, across)), 1)
     for start in range(0, max(down, across), longest):
         piece = slice(start, start + longest)
         here = np.s_[piece, :] if down >= across else np.s_[:, piece]
         patches = _patches(halved[_in_halved(here[0]), _in_halved(here[1])], _PATCH)
-        features[here] = _channels(patches, _matches(patches))
-    return features.repeat(shrink, 0).repeat(shrink, 1)[:rows, :columns]
+        found[here] = read(patches, _matches(patches))
+    return found.repeat(shrink, 0).repeat(shrink, 1)[:rows, :columns]
 
 
 def _shrink(height: int, width: int) -> int:
@@ -350,6 +382,13 @@ def _channels(patches: _Patches, matches: _Matches) -> np.ndarray:
         ],
         2,
     )
+
+
+def _displacements(_patches: _Patches, matches: _Matches) -> np.ndarray:
+    """Return float32[h, w, 3]: displacement down and right, and the agreement of neighbours."""
+    matched = matches.difference < _NONE
+    three, _ = _agreement(matches, matched)
+    return np.stack([matches.down, matches.right, three], 2)
 
 
 def _agreement(matches: _Matches, matched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import (
@@ -13,16 +14,38 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging import bmp, guards, png, tiff
+from forgery_pyfunc.imaging import bmp, guards, isobmff, png, tiff
 from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.imaging.jpeg_header import JpegHeader, essence, read_header
+from forgery_pyfunc.imaging.metadata import (
+    StoredMetadata,
+    stored_metadata,
+)
 from forgery_pyfunc.imaging.sniffing import refusal, sniff
 
 ORIENTATION_TAG = 0x0112
 _END_OF_JPEG = b"\xff\xd9"
+_STRIP = 2**20
+"""Numbers that are brought to 8 bits at once."""
+
+
+def _heic(stream: io.BytesIO) -> ImageFile.ImageFile:
+    """Return a HEIC picture, opened by the plug-in of a package of its own."""
+    from pillow_heif import HeifImageFile
+
+    return HeifImageFile(stream)
+
+
+def _avif(stream: io.BytesIO) -> ImageFile.ImageFile:
+    """Return an AVIF picture; the library behind the plug-in takes as long to load as Pillow."""
+    from PIL.AvifImagePlugin import AvifImageFile
+
+    return AvifImageFile(stream)
+
 
 # The plug-ins are called directly: Image.open() would also guess other formats, and its size check
 # rests on a module-wide setting that threads share.
@@ -32,8 +55,12 @@ _PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
+    "HEIC": _heic,
+    "AVIF": _avif,
 }
 FORMATS = tuple(_PLUGINS)
+_NO_BYTES_BUT_HEADERS = ("JPEG", "WEBP", "HEIC", "AVIF")
+"""Formats whose plug-ins are written in C, so that `check` leaves them to `decode`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +71,8 @@ class DecodedImage:
         pixels: uint8[H, W, 3], RGB; grey is repeated, alpha composited on white, 16 bits scaled to
             8, embedded colour profiles ignored.
         luma: uint8[H, W]; a JPEG's own luma as its decoder gives it, else ITU-R BT.601 luma.
-        format: "JPEG", "PNG", "TIFF", "BMP" or "WEBP"; empty for pixels without a file.
+        format: "JPEG", "PNG", "TIFF", "BMP", "WEBP", "HEIC" or "AVIF"; empty for pixels without a
+            file.
         mode: Pillow's name of the stored pixel layout, such as "RGB", "CMYK", "I;16" or "P".
         orientation: EXIF orientation 1 … 8; `oriented` turns a map the way a viewer shows it.
         jpeg: the JPEG's header, None for other formats.
@@ -112,14 +140,15 @@ def check(data: bytes, limits: Limits | None = None) -> None:
     """Refuse what `decode` would refuse by size, kind and header; no pixel is decoded.
 
     Raises:
-        ImageError: as `decode`; damage inside the pixel data is not found.
+        ImageError: as `decode`; damage inside the pixel data is not found, and of WebP, HEIC
+            and AVIF none behind the size.
     """
     limits = limits or Limits()
     accepted = _accept(data, limits)
-    if accepted.jpeg is not None:
+    if accepted.name in _NO_BYTES_BUT_HEADERS:
         return
     try:
-        size = _open(accepted, limits).size
+        size = _open(accepted).size
     except ImageError:
         raise
     except Exception as error:  # As in `decode`.
@@ -177,9 +206,30 @@ def _accept(data: bytes, limits: Limits) -> _Accepted:
         return _Accepted(name, data, frames=tiff.check(data))
     if name == "BMP":
         bmp.check(data)
+    if name == "WEBP":  # Its plug-in sets canvases aside as soon as it is called.
+        guards.check_canvas(data, limits)
+    if name in ("HEIC", "AVIF"):
+        _check_plug_in(name)
+        isobmff.check(data, name, limits)
     if name not in _PLUGINS:
         raise refusal(name)
     return _Accepted(name, data)
+
+
+def _check_plug_in(name: str) -> None:
+    """Refuse a format of which the decoder is not installed."""
+    if name == "HEIC" and find_spec("pillow_heif") is None:
+        raise ImageError(
+            "The file is a HEIC picture (the iPhone's own format); to read these, install "
+            "pillow-heif, for example with: pip install 'forgery-detector[heic]'.",
+            "unsupported_format",
+        )
+    if name == "AVIF" and not features.check("avif"):
+        raise ImageError(
+            "The file is an AVIF picture, which the Pillow that is installed here cannot read; "
+            "that of the package index can.",
+            "unsupported_format",
+        )
 
 
 def _damaged(name: str, error: Exception) -> ImageError:
@@ -192,7 +242,7 @@ def _damaged(name: str, error: Exception) -> ImageError:
 
 def _decode(accepted: _Accepted, limits: Limits) -> DecodedImage:
     name, data, header = accepted.name, accepted.data, accepted.jpeg
-    stored = _open(accepted, limits)
+    stored = _open(accepted)
     guards.check_pixels(*stored.size, limits)
     mode = stored.mode
     frames = accepted.frames or min(getattr(stored, "n_frames", 1), guards.MAX_FRAMES_COUNTED)
@@ -214,32 +264,22 @@ def _decode(accepted: _Accepted, limits: Limits) -> DecodedImage:
     return DecodedImage(pixels, luma, name, mode, orientation, header, frames)
 
 
-@dataclass(frozen=True)
-class StoredMetadata:
-    """EXIF tags, the bytes they were read from (without the "Exif" mark), and the XMP packet.
+def read_metadata(data: bytes, limits: Limits | None = None) -> StoredMetadata:
+    """Return what a file that `decode` accepts holds beside its pixels.
 
-    Empty where the file has none or Pillow cannot read them; `damaged` tells the two apart.
+    Raises:
+        ImageError: as `check`.
     """
-
-    exif: Image.Exif
-    exif_bytes: bytes
-    xmp: bytes
-    damaged: bool = False
-
-
-def read_metadata(data: bytes) -> StoredMetadata:
-    """Return what a file that `decode` accepts holds beside its pixels; no pixel is decoded."""
-    accepted = _accept(data, guards.NO_LIMITS)
+    limits = limits or Limits()
+    accepted = _accept(data, limits)
     try:
-        stored = _open(accepted, guards.NO_LIMITS)
-        exif = stored.getexif()
-        xmp = stored.info.get("xmp") or stored.info.get("XML:com.adobe.xmp") or b""
+        stored = _open(accepted)
+        guards.check_pixels(*stored.size, limits)  # Pillow decodes a PNG to its end to find EXIF
     except ImageError:
         raise
     except Exception:  # Metadata are often damaged, while the image itself is sound.
-        return StoredMetadata(Image.Exif(), b"", b"", damaged=True)
-    exif_bytes = stored.info.get("exif", b"").removeprefix(b"Exif\0\0")
-    return StoredMetadata(exif, exif_bytes, xmp.encode() if isinstance(xmp, str) else xmp)
+        return StoredMetadata(damaged=True)
+    return stored_metadata(stored)
 
 
 def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -256,9 +296,7 @@ def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
     return turns.get(orientation, lambda a: a)(array)
 
 
-def _open(accepted: _Accepted, limits: Limits) -> ImageFile.ImageFile:
-    if accepted.name == "WEBP":  # Its plug-in sets canvases aside as soon as it is called.
-        guards.check_canvas(accepted.data, limits)
+def _open(accepted: _Accepted) -> ImageFile.ImageFile:
     return _PLUGINS[accepted.name](io.BytesIO(accepted.data))
 
 
@@ -295,11 +333,17 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
     """
     if values.dtype == np.uint16:
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    finite = np.clip(np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0), 0, None)
+    strips = np.array_split(values, max(1, values.size // _STRIP))  # to spare memory
     scales = [1, 255, 65535, 2**32 - 1] if values.dtype.kind == "f" else [65535, 2**32 - 1]
-    top = finite.max()
+    top = max(_finite(strip).max(initial=0) for strip in strips)
     full = next((scale for scale in scales if top <= scale), top)
-    return np.rint(finite * (255 / full)).astype(np.uint8)
+    levels = [np.rint(_finite(strip) * (255 / full)).astype(np.uint8) for strip in strips]
+    return np.concatenate(levels)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """Return float64 of numbers, 0 for those that are negative or not finite."""
+    return np.clip(np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0), 0, None)
 
 
 def _jpeg_luma(data: bytes) -> np.ndarray:

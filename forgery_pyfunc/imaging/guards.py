@@ -15,7 +15,7 @@ MAX_ENTRIES, MAX_ENTRIES_IN_ALL = 1000, 10_000
 MAX_FRAMES_COUNTED = 100
 MAX_SCANS = 100
 """Of a JPEG."""
-MAX_SEGMENTS, MAX_STRAY_BYTES = 10_000, 2**20
+MAX_SEGMENTS, MAX_STRAY_BYTES = 10_000, 2**16
 """Of a JPEG, and between them; real files have some dozens, and next to nothing in between."""
 
 

@@ -185,7 +185,7 @@ def _segments(data: bytes) -> Iterator[_Segment]:
         if met > guards.MAX_SEGMENTS or stray > guards.MAX_STRAY_BYTES:
             raise ImageError(
                 f"The JPEG has more than {guards.MAX_SEGMENTS} segments, or more than "
-                f"{guards.MAX_STRAY_BYTES // 2**20} MiB of stray bytes between them.",
+                f"{guards.MAX_STRAY_BYTES // 2**10} KiB of stray bytes between them.",
                 "broken_image",
             )
         marker, start_of_marker = filling[0][0], filling.start() - 1

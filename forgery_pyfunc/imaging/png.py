@@ -14,6 +14,7 @@ _METADATA_KEYS = (b"XML:com.adobe.xmp", b"Raw profile type exif")
 _MAX_TEXT = 2**20 - 2**10
 """Bytes of a text that Pillow inflates, less some for what stands around it."""
 _MAX_EXIF = 2**20
+_MAX_TEXTS, _MAX_TEXTS_IN_ALL = 50, 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,40 @@ def essence(data: bytes) -> Essence:
     if b"IDAT" not in met or data[position + 4 : position + 8] in _PIXELS:
         kept.append(memoryview(data)[position:])
     return Essence(b"".join(kept), max(1, min(frames, declared, MAX_FRAMES_COUNTED)))
+
+
+def texts(data: bytes) -> dict[str, str]:
+    """Return the texts of a PNG by their keys: at most 50, of 1 MiB each and 4 MiB together.
+
+    What is damaged or larger is left out. Of two with one key the first counts.
+    """
+    found: dict[str, str] = {}
+    left = _MAX_TEXTS_IN_ALL
+    for chunk in _chunks(data):
+        if chunk.kind not in _TEXTS or len(found) == _MAX_TEXTS or chunk.end - chunk.start > left:
+            continue
+        key, _, rest = bytes(chunk.body(data)).partition(b"\0")
+        text = _unpacked(chunk.kind, rest)
+        if text is not None:
+            left -= len(text)
+            encoding = "utf-8" if chunk.kind == b"iTXt" else "latin-1"
+            found.setdefault(key.decode("latin-1"), text.decode(encoding, "replace"))
+    return found
+
+
+def _unpacked(kind: bytes, text: bytes) -> bytes | None:
+    """Return the text that follows a key, without what stands before it; None where damaged."""
+    if kind == b"tEXt":
+        return text[:_MAX_TEXT]
+    packed = kind == b"zTXt" or text[:1] == b"\1"
+    text = text[1:] if kind == b"zTXt" else text[2:].split(b"\0", 2)[-1]
+    if not packed:
+        return text[:_MAX_TEXT]
+    inflater = zlib.decompressobj()
+    try:
+        return inflater.decompress(text, _MAX_TEXT)
+    except zlib.error:
+        return None
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:

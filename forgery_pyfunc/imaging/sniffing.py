@@ -5,7 +5,7 @@ import struct
 
 from forgery_pyfunc.errors import ImageError
 
-SUPPORTED = "the supported formats are JPEG, PNG, TIFF, BMP and WebP"
+SUPPORTED = "the supported formats are JPEG, PNG, TIFF, BMP, WebP, HEIC and AVIF"
 
 _MAGIC = [
     (b"\xff\xd8\xff", "JPEG"),
@@ -73,11 +73,8 @@ _BRANDS = {
 }
 _SHARED_BRANDS = (b"mif1", b"msf1", b"mif2", b"miaf")
 """Of HEIC and AVIF alike: which it is, the compatible brands say."""
-_CONVERT = "which is not read yet: convert it to JPEG or PNG"
 _UNSUPPORTED_PICTURES = {
     "GIF": "a GIF image",
-    "HEIC": f"a HEIC picture (the iPhone's own format), {_CONVERT}",
-    "AVIF": f"an AVIF picture, {_CONVERT}",
     "SVG": "an SVG drawing",
     "PDF": "a PDF document",
     "PSD": "a Photoshop document",
@@ -139,8 +136,8 @@ _HTML = re.compile(
 def sniff(data: bytes) -> str | None:
     """Return the format that the first bytes show, None where they show none that is known.
 
-    "JPEG", "PNG", "TIFF", "BMP" and "WEBP" are those that `decode` reads; others, such as "HEIC",
-    "GIF", "SVG", "PDF", "HTML" or "text", are named so that a refusal can say what it met.
+    "JPEG", "PNG", "TIFF", "BMP", "WEBP", "HEIC" and "AVIF" are those that `decode` reads; others,
+    such as "GIF", "SVG", "PDF", "HTML" or "text", are named so that a refusal can say what it met.
     """
     for magic, name in _MAGIC:
         if data.startswith(magic):

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from forgery_lab.evaluation.conditions import IMAGE_LEVEL
+from forgery_lab.monitoring.window import Days
 from forgery_pyfunc.features import FAMILIES
 
 CONDITIONS = tuple(condition.name for condition in IMAGE_LEVEL)
@@ -75,6 +76,14 @@ FrozenDigest = Annotated[
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Stage = Literal["Staging", "Production", "Archived"]
+
+
+def _are_days(text: str) -> str:
+    Days.parse(text)
+    return text
+
+
+LogDays = Annotated[str, AfterValidator(_are_days)]
 
 
 class Entity(BaseModel):
@@ -144,6 +153,7 @@ class Paths(Entity):
     metrics: Path
     evaluation: Path
     audit: Path
+    monitoring: Path
     random_split: Path
     release_work: Path
     runs: Path
@@ -294,6 +304,9 @@ class ReleaseSettings(LearningSettings):
     width: int = Field(ge=8, le=256, description="channels of the network's layers")
     held_out: int = Field(0, ge=0, le=2, description="part that chooses the thresholds")
     cross_fit: bool = Field(False, description="train for every part, to count false alarms")
+    recalibrate: bool = Field(
+        False, description="train nothing: fit the calibration of the detector in `output` anew"
+    )
     disk_budget_gb: float = Field(gt=0, description="gigabytes that cached features may take")
 
 
@@ -363,10 +376,45 @@ class ScoreSettings(StepSettings):
     """From a folder of images to a table of verdicts."""
 
     step: ClassVar[str] = "score"
-    input: Path = Field(description="folder of images")
-    output: Path = Field(description="table to write: .parquet or .csv")
+    input: str = Field(min_length=1, description="folder of images, or s3://bucket/prefix")
+    output: str = Field(
+        min_length=1,
+        description="table to write, a path or s3://bucket/key: .parquet or .csv; with Spark a "
+        "new folder .parquet",
+    )
     model: str = Field("", description="model URI; by default the champion")
     threshold: float | None = Field(None, ge=0, le=1, description="replaces the grey band")
+    engine: Literal["local", "spark"] = Field(
+        "local", description="local: this machine's cores; spark: a cluster"
+    )
+    master: str = Field(
+        "local[*]", description="of Spark: spark://host:port, yarn, k8s://… or local[2]"
+    )
+
+
+class MonitorSettings(StepSettings):
+    """Whether inputs or scores of a prediction log drift, and how well the model still does."""
+
+    step: ClassVar[str] = "monitor"
+    seed: Seed
+    reference: str = Field(min_length=1, description="log to compare with: a folder or s3://…")
+    current: str = Field(min_length=1, description="log to judge, may be the same")
+    reference_days: LogDays = Field(
+        "", description="FROM:TO like 2026-11-01:2026-11-30, or a number of last days; empty: all"
+    )
+    current_days: LogDays = Field("", description="as reference_days")
+    output: Path | None = Field(None, description="folder of the report")
+    alarm_rate: float = Field(
+        gt=0, lt=1, description="probability of an alarm for a window without drift, at most"
+    )
+    least_reference: int = Field(ge=100, description="images that the reference needs")
+    least_current: int = Field(ge=100, description="images that the window needs")
+    least_shift: float = Field(
+        ge=0, lt=1, description="smallest difference of two distributions that raises an alarm"
+    )
+    bootstrap: int = Field(
+        300, ge=100, le=100_000, description="resamples behind every interval of performance"
+    )
 
 
 class ServeSettings(StepSettings):
@@ -418,6 +466,7 @@ SETTINGS: dict[str, type[StepSettings]] = {
         PromoteSettings,
         RollbackSettings,
         ScoreSettings,
+        MonitorSettings,
         ServeSettings,
         MainSettings,
     )

@@ -25,7 +25,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from forgery_lab.files import write_whole
-from steps.errors import GateRefusedError
+from steps.errors import OutcomeError
 from steps.settings.configuration import Workspace
 from steps.settings.entities import StepSettings
 from steps.tracking import runs
@@ -136,7 +136,7 @@ def _going_on(parent: Run, step: str, path: Path) -> Iterator[None]:
     try:
         yield
         is_finished = True
-    except GateRefusedError:  # the gate did its work
+    except OutcomeError:  # the step did its work
         is_finished = True
         raise
     finally:

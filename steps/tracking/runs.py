@@ -37,7 +37,7 @@ from requests.exceptions import RequestException
 
 from forgery_lab.files import write_whole
 from forgery_pyfunc.errors import ForgeryError
-from steps.errors import GateRefusedError, TrackingError, first_line
+from steps.errors import OutcomeError, TrackingError, first_line
 from steps.settings.configuration import PROJECT_ROOT, Workspace
 from steps.settings.entities import StepSettings
 from steps.tracking import journal
@@ -50,8 +50,9 @@ VARIABLES = PROJECT_ROOT / ".env"
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 
 OUTCOME_TAG, REASON_TAG = "outcome", "reason"
-"""Tags of a run that failed, or asked the gate: the outcome, and its reason in one sentence."""
-FAILED, REFUSED, PROMOTED = "failed", "refused", "promoted"
+"""Tags of a run that failed, asked the gate or looked for drift: the outcome, and its reason in one
+sentence."""
+FAILED, REFUSED, PROMOTED, ALARM, QUIET = "failed", "refused", "promoted", "alarm", "quiet"
 CONTINUED_TAG = "continued_run"
 """Tag of a run that did its work in an earlier one, which had been stopped."""
 
@@ -117,7 +118,7 @@ def step_run(
     """Open the step's MLflow run, log its resolved settings and note the run's id on success.
 
     Where `unfinished` names a run that was killed, that one goes on, and the new one says so in a
-    tag. A run that ends with a refusal by the gate is finished, since the gate did its work.
+    tag. A run that ends with a refusal by the gate or an alarm is finished: it did its work.
     """
     step = settings.step
     with started(workspace, run_name=step) as opened, ExitStack() as stack:
@@ -130,7 +131,7 @@ def step_run(
             log_settings(settings)
             set_tags({"step": step, **provenance(workspace)})
             yield run
-        except GateRefusedError:
+        except OutcomeError:
             raise
         except (ForgeryError, MlflowException, OSError) as error:
             known = translated(error)
@@ -163,7 +164,7 @@ def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
             _open_journal(run.info.run_id, workspace.path("runs") / "journal")
         yield run
         status = "FINISHED"
-    except GateRefusedError:  # the gate did its work
+    except OutcomeError:  # the step did its work
         status = "FINISHED"
         raise
     finally:

@@ -171,7 +171,8 @@ def test_what_moto_does_not_keep_is_asked_for(template: dict[str, Any]) -> None:
     assert resources["Registry"]["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
     policy = resources["Registry"]["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"]
     rules = json.loads(policy)["rules"]
-    assert [rule["selection"]["tagStatus"] for rule in rules] == ["untagged", "any"]
+    assert [rule["selection"]["tagStatus"] for rule in rules] == ["untagged", "tagged"]
+    assert rules[1]["selection"]["tagPatternList"] == ["*"]  # every release has one tag
     bucket = resources["Artefacts"]["Properties"]
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert all(bucket["PublicAccessBlockConfiguration"].values())

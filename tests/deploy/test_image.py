@@ -17,8 +17,12 @@ import numpy as np
 import pytest
 import requests
 import yaml
+from packaging.utils import canonicalize_name
 
+from deploy import sbom
+from deploy.licences import locked
 from tests.deploy.engine import (
+    DOCKER,
     ROOT,
     Load,
     build,
@@ -37,6 +41,9 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
 
 CHAMPION = "models:/forgery-detector@champion"
 START_SECONDS = 120  # some 8 on a machine that does nothing else
+RUN_SCAN = (
+    "import sys, runpy; sys.argv = ['', '/opt']; runpy.run_path('/pickles.py', {}, '__main__')"
+)
 PROCESSES = """
 import contextlib, pathlib
 for folder in pathlib.Path("/proc").glob("[0-9]*"):
@@ -71,6 +78,30 @@ def test_image_is_small_and_holds_no_tools(image: str) -> None:
     search = f"import importlib.util as u; print([n for n in {unwanted} if u.find_spec(n)])"
     assert docker(*python, search) == "[]"
     assert docker("run", "--rm", image, "sh", "-c", "command -v gcc cc make || true") == ""
+
+
+def test_the_image_holds_no_pickle(image: str) -> None:
+    """But for the grammars of lib2to3, which Python brings and nothing here loads."""
+    scan = ("--volume", f"{ROOT}/tests/pickles.py:/pickles.py:ro", "--user", "0")
+    folders = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
+    found = docker("run", "--rm", *scan, image, "python", "-W", "ignore", "/pickles.py", *folders)
+    assert [line for line in found.splitlines() if "/lib2to3/Grammar" not in line and line] == []
+    plant = 'python -c \'import pickle; pickle.dump({}, open("/opt/x", "wb"))\''
+    rescan = f"{plant} && python -W ignore /pickles.py /opt"
+    assert docker("run", "--rm", *scan, image, "sh", "-c", rescan) == "/opt/x"
+
+
+def test_the_bill_of_materials_lists_what_the_image_holds(image: str) -> None:
+    bill = json.loads(sbom.written(sbom.describe(*sbom.ask(DOCKER, image))))
+    addresses = {part["purl"].partition("@")[0] for part in bill["components"] if "purl" in part}
+    python = {f"pkg:pypi/{canonicalize_name(name)}" for name in installed_in_image()}
+    assert python <= addresses
+    assert {"pkg:deb/debian/libc6", "pkg:deb/debian/base-files", "pkg:generic/cpython"} <= addresses
+    assert not {"pkg:pypi/pytest", "pkg:pypi/tensorflow-cpu", "pkg:pypi/dvc"} & addresses
+
+
+def installed_in_image() -> list[str]:
+    return [*locked(ROOT / "requirements/serve.lock"), "forgery-detector"]
 
 
 def test_compose_reads_the_file() -> None:

@@ -198,6 +198,16 @@ def test_the_runner_is_told_what_to_do(
     assert said.splitlines() == done
 
 
+def test_what_is_pushed_says_how_it_was_built_and_what_is_in_it(delivery: dict[str, Any]) -> None:
+    (build,) = [step for step in delivery["build"]["steps"] if step.get("id") == "build"]
+    assert build["with"]["provenance"] == "mode=max"
+    assert build["with"]["sbom"] is True
+    arguments = build["with"]["build-args"].splitlines()
+    assert "SOURCE_DATE_EPOCH=${{ env.SOURCE_DATE_EPOCH }}" in arguments
+    secret = [line for line in arguments if "secrets." in line or "TRACKING" in line]
+    assert secret == []  # the provenance tells them
+
+
 RELEASE = ROOT / ".github" / "workflows" / "release.yml"
 
 
@@ -223,6 +233,26 @@ def test_what_the_doors_installed_is_published(release: dict[str, Any]) -> None:
     runs = [step.get("run") or step["uses"].partition("@")[0] for step in build["steps"]]
     made = runs.index(".venv/bin/python -m hatchling build --directory dist")
     assert runs[made + 1 : made + 3] == ["make doors", "actions/upload-artifact"]
+
+
+def test_the_release_has_the_bill_of_its_image(release: dict[str, Any]) -> None:
+    made = script(release, "The image of this commit, and what is in it")
+    assert 'python -m deploy.sbom forgery > "bill/' in made
+    uploaded = [
+        step["with"]["path"] for step in release["build"]["steps"] if "path" in step.get("with", {})
+    ]
+    assert "bill" in uploaded
+    assert release["announce"]["steps"][-1]["run"].endswith("dist/* bill/*")
+    assert release["publish"]["steps"][0]["with"] == {"name": "dist", "path": "dist"}
+
+
+def test_dependabot_groups_and_waits() -> None:
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]
+    assert {one["package-ecosystem"] for one in updates} == {
+        "github-actions", "pip", "docker-compose",
+    }  # fmt: skip
+    assert all(group == {"patterns": ["*"]} for one in updates for group in one["groups"].values())
+    assert all(one["cooldown"]["default-days"] >= 7 for one in updates)
 
 
 def script(release: dict[str, Any], name: str) -> str:

@@ -51,13 +51,15 @@ def detector():
 @pytest.mark.parametrize("threshold", [None, 0.15])
 def test_answers_are_those_of_the_served_detector(served, detector, threshold):
     images = list(PICTURES.values())
-    here = detector.score(images, threshold, heatmap=True)
-    there = served.score(images, threshold, heatmap=True)
+    here = detector.score(images, threshold, heatmap=True, explain=True)
+    there = served.score(images, threshold, heatmap=True, explain=True)
     for name, ours, theirs in zip(PICTURES, here, there, strict=True):
         assert asdict(ours) | {"model_version": None} == asdict(theirs) | {"model_version": None}, (
             name
         )
     assert {record.verdict for record in here} > {None, "inconclusive"}
+    told = {name for name, record in zip(PICTURES, here, strict=True) if record.explanation}
+    assert told == {name for name, record in zip(PICTURES, here, strict=True) if record.probability}
     assert [bool(record.heatmap) for record in here] == [True] * 4 + [False] * 5
 
 

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from forgery_pyfunc.calibration import (
     REFERENCE_PIXELS,
     Calibration,
+    local_means,
     sigmoid,
     standing_out,
 )
@@ -72,8 +74,48 @@ def test_blocks_that_are_all_alike_do_not_stand_out():
     np.testing.assert_allclose(softened.block_probabilities(np.full((3, 5), 2.5)), sigmoid(-2.0))
 
 
+maps = arrays(
+    np.float32,
+    array_shapes(min_dims=2, max_dims=2, max_side=9),
+    elements=st.floats(-50, 50, width=32),
+)
+
+
+@given(maps, st.integers(0, 12))
+def test_a_local_mean_is_that_of_what_lies_around(values, radius):
+    means = local_means(values, radius)
+    for row, column in np.ndindex(values.shape):
+        around = np.s_[max(row - radius, 0) : row + radius + 1]
+        beside = np.s_[max(column - radius, 0) : column + radius + 1]
+        expected = values[around, beside].astype(float).mean()
+        assert means[row, column] == pytest.approx(expected, abs=1e-4)
+
+
+@given(maps, st.one_of(st.none(), st.floats(0.1, 5)), st.integers(0, 3))
+def test_a_map_of_probabilities_is_one_and_keeps_its_size(values, softness, smoothing):
+    calibration = Calibration(block_softness=softness, block_smoothing=smoothing)
+    probabilities = calibration.block_probabilities(values)
+    assert probabilities.shape == values.shape
+    assert probabilities.dtype == np.float32
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+
+
+def test_smoothing_lets_a_region_count_for_more_than_a_single_block():
+    logits = np.zeros((12, 12), np.float32)
+    logits[2, 2] = logits[6:9, 6:9] = 4.0
+    probabilities = Calibration(block_smoothing=1).block_probabilities(logits)
+    assert probabilities[7, 7] == pytest.approx(sigmoid(4.0))
+    assert probabilities[2, 2] == pytest.approx(sigmoid(4 / 9))
+
+
+def test_a_detector_of_before_is_read_and_its_blocks_count_as_they_are():
+    values = Calibration(block_softness=2.0).to_dict()
+    del values["block_smoothing"]
+    assert Calibration.from_dict(values) == Calibration(block_softness=2.0)
+
+
 def test_it_survives_its_dict():
-    calibration = Calibration(1.2, 0.1, -0.2, 0.9, 0.3, 2.0, 0.2, 0.8, "100 images")
+    calibration = Calibration(1.2, 0.1, -0.2, 0.9, 0.3, 2.0, 0.2, 0.8, "100 images", 1)
     assert Calibration.from_dict(calibration.to_dict()) == calibration
 
 
@@ -84,5 +126,8 @@ def test_bad_numbers_are_refused():
         Calibration(t_lo=0.8, t_hi=0.2)
     with pytest.raises(ModelError, match="block_softness"):
         Calibration(block_softness=0.0)
+    for radius in (-1, 0.5):
+        with pytest.raises(ModelError, match="block_smoothing"):
+            Calibration(block_smoothing=radius)
     with pytest.raises(ModelError, match="temperature"):
         Calibration(temperature=0.0)

@@ -24,10 +24,12 @@ from webui.errors import STATUS_OF_CODE
 def test_the_fields_of_a_record_stand_in_the_order_of_the_contract():
     assert list(RECORD_FIELDS) == [
         "verdict", "probability", "heatmap", "width", "height", "format", "model_version",
-        "error", "reason", "t_lo", "t_hi", "note",
+        "error", "reason", "t_lo", "t_hi", "note", "explanation",
     ]  # fmt: skip
     assert set(RECORD_FIELDS.values()) == {"string", "double", "long"}
-    assert PARAMETER_TYPES == {"threshold": "double", "heatmap": "boolean", "strict": "boolean"}
+    assert PARAMETER_TYPES == {
+        "threshold": "double", "heatmap": "boolean", "strict": "boolean", "explain": "boolean",
+    }  # fmt: skip
 
 
 def test_an_error_goes_over_the_wire_as_code_and_sentence():
@@ -50,7 +52,7 @@ def test_an_error_goes_over_the_wire_as_code_and_sentence():
 
 def test_parameters_have_defaults():
     assert Parameters.read(None) == Parameters.read({}) == Parameters()
-    assert Parameters() == Parameters(threshold=None, heatmap=False, strict=True)
+    assert Parameters() == Parameters(None, heatmap=False, strict=True, explain=False)
     assert Parameters.read({"threshold": 1, "heatmap": True, "strict": False}) == Parameters(
         1, True, False
     )
@@ -60,7 +62,7 @@ def test_parameters_have_defaults():
     "values",
     [[], "x", {"treshold": 0.5}, {1: 2}, {"threshold": "0.5"}, {"threshold": True},
      {"threshold": 1.01}, {"threshold": -1}, {"threshold": float("nan")}, {"heatmap": 1},
-     {"heatmap": None}, {"heatmap": "true"}, {"strict": "false"}],
+     {"heatmap": None}, {"heatmap": "true"}, {"strict": "false"}, {"explain": 1}],
 )  # fmt: skip
 def test_other_parameters_are_refused(values):
     with pytest.raises(ParameterError) as refusal:
@@ -71,8 +73,8 @@ def test_other_parameters_are_refused(values):
 def test_a_form_holds_texts():
     assert Parameters.read_form({}) == Parameters()
     assert Parameters.read_form({"threshold": "", "heatmap": ""}) == Parameters()
-    form = {"threshold": "0.5", "heatmap": "on", "location": "?"}
-    assert Parameters.read_form(form) == Parameters(0.5, True)
+    form = {"threshold": "0.5", "heatmap": "on", "explain": "1", "location": "?"}
+    assert Parameters.read_form(form) == Parameters(0.5, True, explain=True)
     assert [read_flag("heatmap", text) for text in (None, "FALSE", "0", "True", "1")] == [
         False, False, False, True, True,
     ]  # fmt: skip
@@ -110,9 +112,10 @@ def sources():
 
 
 def codes(tree):
-    """Yield the codes that stand in calls of `ImageError` and `CodedMessage`."""
+    """Yield the codes that stand in calls of `ImageError`, `CodedMessage` and `_declined`."""
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = getattr(call.func, "id", "")
         arguments = [*call.args, *(k.value for k in call.keywords if k.arg == "code")]
-        place = {"ImageError": slice(1, 2), "CodedMessage": slice(0, 1)}.get(name, slice(0))
+        places = {"ImageError": slice(1, 2), "CodedMessage": slice(1), "_declined": slice(1)}
+        place = places.get(name, slice(0))
         yield from (a.value for a in arguments[place] if isinstance(a, ast.Constant))

@@ -7,12 +7,16 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from forgery.client import Client
+from forgery_lab.errors import DataError
 from forgery_lab.evaluation import scoring
 from forgery_lab.sources.source import Source, fetch
+from forgery_pyfunc import Detector
 from steps.registry import migration
 from steps.registry.logged_model import is_unlinked, metrics_of, model_of
 from steps.registry.model_registry import Registry, number
 from tests.stores import move_store, tracking
+from tests.webui.conftest import model_server
 from webui.feedback_store import Store
 
 STORES = Path(__file__).parents[1] / "fixtures" / "stores-0.1.0.zip"
@@ -54,6 +58,29 @@ def test_a_registered_version_answers_as_it_did(registry, stores, version):
     assert answer == before
 
 
+@pytest.mark.parametrize(("name", "version"), [("release", "1"), ("tiny", "2")])
+def test_a_detector_folder_is_read_by_this_code(stores, name, version):
+    """It has no classifier of photographs, and one has no model card and no figures."""
+    (folder,) = stores.glob(f"mlruns/1/models/*/artifacts/artifacts/{name}")
+    assert not (folder / "photographs.json").exists()
+    record = Detector.load(folder).score(stores / "picture.jpg")
+    answer = json.loads((stores / "answers.json").read_text("utf-8"))[version]
+    assert record.verdict == answer["verdict"]
+    assert record.probability == pytest.approx(answer["probability"], abs=1e-4)
+
+
+def test_a_model_of_then_answers_now_though_it_cannot_tell_why(registry, stores, tmp_path):
+    """Its signature lacks the parameter, and its records lack the field."""
+    before = json.loads((stores / "answers.json").read_text("utf-8"))["1"]
+    model = mlflow.artifacts.download_artifacts(
+        registry.uri(registry.by_number(1)), dst_path=str(tmp_path)
+    )
+    with model_server(Path(model), tmp_path / "log", PYTHONPATH="") as url:
+        (record,) = Client(url).score([(stores / "picture.jpg").read_bytes()], explain=True)
+    assert (record.verdict, record.explanation) == (before["verdict"], None)
+    assert record.probability == pytest.approx(before["probability"])
+
+
 def test_metrics_and_parameters_move_from_tags_to_the_logged_model(registry):
     before = registry.by_number(1)
     assert metrics_of(before)["C.auc"] == 0.7653074488828274
@@ -83,8 +110,14 @@ def test_the_registry_takes_another_promotion(registry):
 
 
 def test_feedback_is_read_and_can_be_withdrawn(stores, tmp_path):
-    root = fetch(Source.parse(f"feedback:{stores}/feedback.db"), tmp_path / "raw")
+    source = Source.parse(f"feedback:{stores}/feedback.db")
+    with pytest.raises(DataError, match="nothing in it was reviewed yet"):
+        fetch(source, tmp_path / "raw")
+    store = Store(str(stores / "feedback.db"))
+    while (row := store.next_to_review()) is not None:
+        assert store.review(row.receipt, row.label, "Rita")
+    root = fetch(source, tmp_path / "raw")
     assert len(list((root / "Au").iterdir())) == 1
     assert len(list((root / "Tp").iterdir())) == 1
     assert len(list((root / "Groundtruth").iterdir())) == 1
-    assert Store(str(stores / "feedback.db")).delete(f"{1:032x}")
+    assert store.delete(f"{1:032x}")

@@ -38,6 +38,7 @@ def scoring_server(stand_in: Path, scoring_log: Path) -> Iterator[str]:
         "MAX_UPLOAD_MB": "1",
         "MAX_PIXELS": "2000000",
         "FORGERY_MODEL_VERSION": "stand-in/1",
+        "DECODER_SANDBOX": "on",  # as `make serve` starts it
         "PYTHONPATH": "",  # the model runs the code that was logged with it, never this tree's
     }
     with model_server(stand_in, scoring_log, **settings) as url:

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 import requests
+from prometheus_client import generate_latest
 
 from serving.pointer import write_pointer
+from tests.conftest import encoded
+from tests.conftest import picture as pixels
 from tests.webui.pictures import BROWSER, form, picture
+from webui import observability
 from webui.application import create_app
 from webui.settings import Settings
 
@@ -136,6 +140,28 @@ def test_metrics_count_requests_verdicts_and_errors(web):
     )
     assert 'forgery_score_bucket{le="0.1"} 1.0' in text
     assert "forgery_upstream_up 1.0" in text
+
+
+def test_metrics_tell_what_was_declined_who_waits_and_the_memory(web):
+    web.post("/predict", data=form((encoded(pixels(40, 40)), "small.jpg")))
+    with web.application.extensions["scoring"].turns.turn():
+        text = web.get("/metrics").text
+    assert 'forgery_declined_total{reason="too_small"} 1.0' in text
+    assert 'forgery_working{queue="scoring"} 1.0' in text
+    assert 'forgery_waiting{queue="scoring"} 0.0' in text
+    assert 'forgery_working{queue="evidence"} 0.0' in text
+    assert re.search(r"process_resident_memory_bytes [1-9]", text)
+
+
+def test_the_memory_of_the_container_is_told_where_its_control_group_tells(tmp_path, monkeypatch):
+    used, limit = tmp_path / "memory.current", tmp_path / "memory.max"
+    used.write_text("1073741824\n")
+    limit.write_text("max\n")
+    files = {"a_bytes": (used, "used"), "b_bytes": (limit, "limit")}
+    monkeypatch.setattr(observability, "CONTAINER_MEMORY", files)
+    text = generate_latest(observability.Metrics().registry).decode()
+    assert "a_bytes 1.073741824e+09" in text
+    assert "b_bytes" not in text
 
 
 def test_the_openapi_document_names_every_public_view(lonely):

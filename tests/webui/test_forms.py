@@ -37,6 +37,7 @@ def value_of(text: str, kind: str) -> object:
     [
         *((PredictForm, {"threshold": text}) for text in ("0", "1", "0.25", "1.01", "-0.1")),
         *((PredictForm, {"heatmap": text}) for text in ("true", "false", "null")),
+        *((PredictForm, {"explain": text}) for text in ("true", "false", "null")),
         *((AnalyzeForm, {"ela_quality": text}) for text in ("0", "1", "100", "101", "null")),
         *((EvidenceForm, {"views": text}) for text in ("ela", "ela,grid", "ela,", "magic")),
         *((FeedbackForm, KEPT | {"opinion": text}) for text in ("wrong", "odd")),

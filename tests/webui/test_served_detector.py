@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import requests
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 from forgery_pyfunc.contract import RECORD_FIELDS
@@ -44,6 +46,16 @@ def test_every_layout_gets_the_records_of_the_contract(web, scoring_server, layo
     assert 0.7 <= photo["probability"] < 0.75
     assert broken["error"].startswith("not_an_image: ")
     assert {v for k, v in broken.items() if k not in ("error", "model_version")} == {None}
+
+
+def test_the_explanation_is_of_the_schema_that_the_document_states(web):
+    body = {"instances": [{"image": text(PHOTO)}], "params": {"explain": True}}
+    (record,) = web.post("/invocations", json=body).json["predictions"]
+    document = web.get("/openapi.json").json
+    schema = {"$ref": "#/components/schemas/Explanation", "components": document["components"]}
+    explanation = json.loads(record["explanation"])
+    Draft202012Validator(schema).validate(explanation)
+    assert not Draft202012Validator(schema).is_valid({**explanation, "logit": "much"})
 
 
 def test_a_threshold_stands_in_for_both_cuts(web):

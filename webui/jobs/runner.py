@@ -10,11 +10,12 @@ from flask import current_app
 
 from forgery.client import ClientError
 from forgery_pyfunc.contract import CodedMessage, Record
+from forgery_pyfunc.imaging.reader import Reader
 from webui.errors import ApiError
 from webui.jobs.claim import Claim, claimed
 from webui.jobs.job import Job
 from webui.jobs.store import JobStore
-from webui.records import of_file
+from webui.records import of_file, with_origin
 from webui.scoring.pool import Scoring
 from webui.uploads import Upload
 
@@ -35,9 +36,10 @@ logger = logging.getLogger(__name__)
 class Runner:
     """The threads of one process that work on the jobs of a store; one object per application."""
 
-    def __init__(self, store: JobStore, scoring: Scoring, threads: int) -> None:
+    def __init__(self, store: JobStore, scoring: Scoring, reader: Reader, threads: int) -> None:
         self.store = store
         self.scoring = scoring
+        self.reader = reader
         self.threads = threads
         self.lock = threading.Lock()
         self.started = False
@@ -108,7 +110,9 @@ class Runner:
         try:
             for number in claim.pending():
                 record = self._score(claim, number, pauses)
-                claim.files.save_record(number, of_file(claim.order.filenames[number], record))
+                answer = of_file(claim.order.filenames[number], record)
+                picture = claim.files.picture(number)
+                claim.files.save_record(number, with_origin(answer, picture, self.reader))
             claim.files.finish(self.store.now())
         except FileNotFoundError:
             if claim.files.folder.exists():

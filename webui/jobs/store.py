@@ -26,8 +26,8 @@ from webui.uploads import Upload, disk_may_be_full
 ID = re.compile(r"[A-Za-z0-9_-]{24}")
 ID_BYTES = 18
 LEFTOVERS = (".new-*", ".old-*")
-RESULT_BYTES = 2048
-"""No record is longer: it holds no map, and its file name is cut."""
+RESULT_BYTES = 12 * 1024
+"""No record is longer: it holds no map, and what comes from the file is cut."""
 LONGEST_RETRY_SECONDS = 60.0
 """Others may delete their jobs at any time."""
 

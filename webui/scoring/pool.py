@@ -41,7 +41,12 @@ class Scoring:
         self.turns.check_room()
 
     def score(
-        self, images: Sequence[bytes], threshold: float | None = None, heatmap: bool = False
+        self,
+        images: Sequence[bytes],
+        threshold: float | None = None,
+        heatmap: bool = False,
+        *,
+        explain: bool = False,
     ) -> list[Record]:
         """Return one record per image; see `Client.score`.
 
@@ -51,7 +56,9 @@ class Scoring:
         """
         return self._ask(
             len(images),
-            lambda: self.client.score(images, threshold, heatmap, request_id=g.request_id),
+            lambda: self.client.score(
+                images, threshold, heatmap, request_id=g.request_id, explain=explain
+            ),
         )
 
     def score_when_idle(self, image: bytes, threshold: float | None, request_id: str) -> Record:

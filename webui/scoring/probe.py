@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from forgery.client import Client, ClientError
+from forgery_pyfunc.contract import HEALTH_CHECK
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from webui.observability import Metrics
 from webui.scoring.pointer import Upstream
@@ -66,7 +67,11 @@ class Probe:
 
 
 def probe_image() -> bytes:
-    """Return a small JPEG that every sound model can score: a soft gradient, 128×128."""
+    """Return a small JPEG that every sound model can score: a soft gradient, 128×128.
+
+    What follows the picture tells the scoring server that nobody asks for a verdict.
+    """
     ramp = np.linspace(40, 215, 128)
     levels = (ramp[:, None] + ramp[None, :]) / 2
-    return encode(np.repeat(levels[:, :, None], 3, axis=2).astype(np.uint8), quality=90)
+    pixels = np.repeat(levels[:, :, None], 3, axis=2).astype(np.uint8)
+    return encode(pixels, quality=90) + HEALTH_CHECK

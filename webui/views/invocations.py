@@ -9,13 +9,13 @@ from pydantic import BaseModel
 
 from forgery.client import JSON, error_of, read_records
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging.decoding import decode
 from webui.errors import ApiError
 from webui.layouts import BODY, CSV, read_csv, read_images
 from webui.openapi import UPSTREAM_ERRORS, describe
 from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import refusal
+from webui.verdicts import reader
 
 blueprint = Blueprint("invocations", __name__)
 
@@ -70,7 +70,7 @@ def invocations() -> Response:
         return Response(answer.content, mimetype="application/json")
     if answer.status_code == 400:  # the model says so when it could read none of the images
         with drawing().turn():
-            reason = refusal(images[0], current_app.config["SETTINGS"].limits, decode)
+            reason = refusal(images[0], current_app.config["SETTINGS"].limits, reader().decode)
         if reason is not None:
             raise ApiError(
                 "no_readable_image", f"No image could be read; the first error: {reason}"

@@ -1,6 +1,7 @@
 """`GET /` and `POST /predict`: the page, and verdicts for uploaded files."""
 
 import logging
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -13,11 +14,11 @@ from webui.errors import STATUS_OF_CODE, wants_html
 from webui.errors import answer as error_answer
 from webui.forms import PredictForm
 from webui.openapi import UPLOAD_ERRORS, describe
-from webui.records import FileRecord, Predictions, of_file
+from webui.records import FileRecord, Predictions, of_file, with_origin
 from webui.result_store import StoredResult, result_store
 from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
-from webui.verdicts import draw_maps, gathering
+from webui.verdicts import draw_maps, gathering, reader
 
 blueprint = Blueprint("predict", __name__)
 
@@ -47,7 +48,11 @@ def predict() -> Response | str | tuple[Response | str, int]:
         cards = draw_cards(uploads, form)
         records = [card.record for card in cards]
     else:
-        records = score_uploads(uploads, form.threshold, form.heatmap)
+        scored = score_uploads(uploads, form.threshold, form.heatmap, form.explain)
+        records = [
+            with_origin(record, upload.data, reader())
+            for record, upload in zip(scored, uploads, strict=True)
+        ]
     status = 200
     if all(record.error for record in records):
         status = STATUS_OF_CODE.get(records[0].error_code or "", 422)
@@ -74,7 +79,7 @@ class Card:
 def draw_cards(uploads: list[Upload], form: PredictForm) -> list[Card]:
     """Return verdict and evidence for every file, or why there is none."""
     with gathering(uploads, form.location) as evidence:
-        records = score_uploads(uploads, form.threshold, heatmap=True)
+        records = score_uploads(uploads, form.threshold, heatmap=True, explain=True)
         return [
             Card(record, None) if record.error or not found else draw_card(upload, record, found)
             for upload, record, found in zip(uploads, records, evidence, strict=True)
@@ -107,11 +112,13 @@ def show(cards: list[Card]) -> str:
 
 
 def score_uploads(
-    uploads: list[Upload], threshold: float | None, heatmap: bool
+    uploads: list[Upload], threshold: float | None, heatmap: bool, explain: bool
 ) -> list[FileRecord]:
     """Return one record per upload; only those that look like images are sent on."""
     accepted = [upload.data for upload in uploads if not upload.refusal]
-    answers = iter(scoring().score(accepted, threshold, heatmap) if accepted else [])
+    answers: Iterator[Record] = iter(())
+    if accepted:
+        answers = iter(scoring().score(accepted, threshold, heatmap, explain=explain))
     records = [
         Record(error=str(upload.refusal)) if upload.refusal else next(answers) for upload in uploads
     ]

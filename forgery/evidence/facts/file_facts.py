@@ -1,21 +1,21 @@
-"""All that a file says about itself, with remarks on what is worth a second look."""
+"""All that a file says about itself, with findings: what is worth a second look."""
 
-import re
 from collections.abc import Iterator
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 from forgery.evidence.facts.compressions import compressions
+from forgery.evidence.facts.content_credentials import ContentCredentials
+from forgery.evidence.facts.finding import Finding
 from forgery.evidence.facts.metadata import Metadata, location, metadata
+from forgery.evidence.facts.provenance import by_weight, provenance
 from forgery.evidence.facts.tables import JpegFacts, jpeg_facts
 from forgery.evidence.facts.thumbnail import Thumbnail, read_thumbnail
 from forgery_pyfunc.applicability import note_on
+from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.decoding import DecodedImage, oriented
-
-EDITORS = re.compile(
-    r"photoshop|lightroom|gimp|affinity|paint|pixelmator|snapseed|picsart|facetune|acd|corel|canva",
-    re.IGNORECASE,
-)
+from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.reader import Reader
 
 
 class FileFacts(BaseModel):
@@ -33,19 +33,31 @@ class FileFacts(BaseModel):
     location: str | None = Field(description="latitude, longitude; only on request")
     has_location: bool
     thumbnail: Thumbnail | None
-    remarks: list[str] = Field(description="what is worth a second look")
+    content_credentials: ContentCredentials = Field(description="C2PA, verified without a network")
+    findings: list[Finding] = Field(description="what is worth a second look")
+
+    @computed_field(description="the texts of the findings")  # type: ignore[prop-decorator]
+    @property
+    def remarks(self) -> list[str]:
+        """The texts of the findings."""
+        return [finding.text for finding in self.findings]
 
 
-def read_file_facts(data: bytes, image: DecodedImage, with_location: bool = False) -> FileFacts:
+def read_file_facts(
+    data: bytes, image: DecodedImage, with_location: bool = False, reader: Reader = decoding
+) -> FileFacts:
     """Return the facts of an encoded image.
 
     Args:
         data: the file.
         image: the same, decoded.
         with_location: whether to tell where the picture was taken.
+        reader: who reads the file's metadata, and the preview that is among them.
     """
-    stated = metadata(data)
-    thumbnail = read_thumbnail(data, image)
+    stored = reader.read_metadata(data, Limits(len(data), image.width * image.height))
+    stated = metadata(stored, data)
+    origin = provenance(data, stated)
+    thumbnail = read_thumbnail(stored.thumbnail, image, reader)
     height, width = oriented(image.luma, image.orientation).shape
     return FileFacts(
         format=image.format,
@@ -57,28 +69,36 @@ def read_file_facts(data: bytes, image: DecodedImage, with_location: bool = Fals
         jpeg=jpeg_facts(image.jpeg) if image.jpeg else None,
         compressions=compressions(image).explanation,
         metadata=stated.in_words(),
-        location=location(data) if with_location else None,
+        location=location(stored) if with_location else None,
         has_location=stated.has_gps,
         thumbnail=thumbnail,
-        remarks=list(remarks(image, stated, thumbnail)),
+        content_credentials=origin.content_credentials,
+        findings=by_weight([*origin.findings, *_about_picture(image, thumbnail, stated)]),
     )
 
 
-def remarks(image: DecodedImage, stated: Metadata, thumbnail: Thumbnail | None) -> Iterator[str]:
-    """Yield what is worth a second look in what the file states."""
-    programs = [name for name in stated.software if EDITORS.search(name)]
-    if programs:
-        yield f"The file names an editing program: {programs[0]}."
-    elif image.jpeg and "Adobe" in image.jpeg.markers:
-        yield "The file was written by an Adobe program."
-    taken = stated.dates.get("taken (EXIF)")
-    if taken and stated.dates.get("changed (EXIF)", taken) != taken:
-        yield "The file was changed after the picture was taken."
+def _about_picture(
+    image: DecodedImage, thumbnail: Thumbnail | None, stated: Metadata
+) -> Iterator[Finding]:
+    """Yield what its parts show, which take its pixels or its tables to see."""
+    if image.jpeg and "Adobe" in image.jpeg.markers and not stated.editing_programs:
+        yield Finding(
+            code="written_by_adobe",
+            weight="weak",
+            text="The file was written by an Adobe program.",
+            meaning="Pictures are also developed, cropped and exported with such programs.",
+        )
     if thumbnail and thumbnail.differs:
-        yield thumbnail.comment
-    if stated.damaged:
-        yield "The metadata are damaged, as after a careless edit or transfer."
-    elif not (stated.camera or stated.software or stated.dates):
-        yield "There are no metadata: usual for pictures from the web, unusual for a camera."
+        yield Finding(
+            code="thumbnail_differs",
+            weight="moderate",
+            text=thumbnail.comment,
+            meaning="Programs that do not know the preview leave it as it was when they crop, too.",
+        )
     if note := note_on(image):
-        yield note.as_sentence()
+        yield Finding(
+            code=note.code,
+            weight="weak",
+            text=note.as_sentence(),
+            meaning="It says what of the file was judged.",
+        )

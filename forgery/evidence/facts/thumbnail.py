@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 from pydantic import BaseModel, Field
 
 from forgery.evidence import pictures
-from forgery.evidence.facts.metadata import exif_directory
 from forgery_pyfunc.errors import ImageError
-from forgery_pyfunc.imaging.decoding import DecodedImage, decode, oriented, read_metadata
+from forgery_pyfunc.imaging import decoding
+from forgery_pyfunc.imaging.decoding import DecodedImage, oriented
 from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.reader import Reader
 
+_LIMITS = Limits(2**20, 2**20)
 _SAME_PICTURE = 0.82
 _SIDE = 64
 _ZOOMS = (0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
@@ -60,9 +62,11 @@ class Comparison:
         return "The embedded preview shows the same picture."
 
 
-def read_thumbnail(data: bytes, image: DecodedImage) -> Thumbnail | None:
+def read_thumbnail(
+    stored: bytes, image: DecodedImage, reader: Reader = decoding
+) -> Thumbnail | None:
     """Return the embedded thumbnail, None where there is none that can be read."""
-    comparison = compare_thumbnail(data, image)
+    comparison = compare_thumbnail(stored, image, reader)
     if comparison is None:
         return None
     upright = np.ascontiguousarray(oriented(comparison.preview, image.orientation))
@@ -73,19 +77,18 @@ def read_thumbnail(data: bytes, image: DecodedImage) -> Thumbnail | None:
     )
 
 
-def compare_thumbnail(data: bytes, image: DecodedImage) -> Comparison | None:
+def compare_thumbnail(
+    stored: bytes, image: DecodedImage, reader: Reader = decoding
+) -> Comparison | None:
     """Return the EXIF thumbnail against the image, None where there is none that can be read.
 
     Cameras put black bars around a preview of another shape, cut a little off, and programs that
     turn a picture often leave its preview as it was: none of that makes it another picture.
     """
-    stored = read_metadata(data)
-    directory = exif_directory(stored, ExifTags.IFD.IFD1)
-    start, length = directory.get(0x0201), directory.get(0x0202)
-    if not isinstance(start, int) or not isinstance(length, int):
+    if not stored:
         return None
     try:
-        preview = decode(stored.exif_bytes[start : start + length], Limits(2**20, 2**20)).pixels
+        preview = reader.decode(stored, _LIMITS).pixels
     except ImageError:
         return None
     luma = _small(image.luma, 4.0).astype(np.uint8)

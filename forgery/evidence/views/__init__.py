@@ -3,7 +3,7 @@
 To add one: a module that defines a `ViewMethod`, and its line in `VIEWS`.
 """
 
-from forgery.evidence.views import block_grid, error_levels, ghosts, noise
+from forgery.evidence.views import block_grid, copies, error_levels, ghosts, noise
 from forgery.evidence.views.method import ViewMethod
 
 VIEWS: dict[str, ViewMethod] = {
@@ -11,5 +11,6 @@ VIEWS: dict[str, ViewMethod] = {
     "noise": noise.VIEW,
     "ghosts": ghosts.VIEW,
     "grid": block_grid.VIEW,
+    "copies": copies.VIEW,
 }
 """The methods by the name that a request chooses them with."""

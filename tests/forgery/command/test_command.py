@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -36,7 +37,7 @@ def here() -> None:
 def test_commands_of_other_rooms_come_in_where_they_are_installed():
     assert forgery("here").stdout == "here\n"
     listed = forgery("--help").stdout
-    assert "here     Say where." in listed
+    assert re.search(r"here +Say where\.", listed)
     assert "gone" not in listed
 
 
@@ -111,3 +112,14 @@ def test_neither_page_nor_command_imports_the_heavy_packages(module, absent):
     ).stdout.split()
     for name in (*absent, "forgery_lab", "steps"):
         assert name not in modules
+
+
+def test_the_trust_list_is_shown_and_another_one_is_judged(tmp_path):
+    shown = forgery("trust-list")
+    assert shown.exit_code == 0
+    assert len(shown.stdout.splitlines()) == 52
+    assert "CN=Google C2PA Root CA G3" in shown.stdout
+    assert shown.stderr.startswith("52 certificates in ")
+    refused = forgery("trust-list", tmp_path)
+    assert refused.exit_code == 2
+    assert "C2PA-TRUST-LIST.pem cannot be read" in refused.stderr

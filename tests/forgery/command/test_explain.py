@@ -8,6 +8,8 @@ from forgery.evidence.views import VIEWS
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.command.runner import forgery
 from tests.forgery.evidence.scenes import scene
+from tests.pyfunc.explaining.test_copied import grainy
+from tests.pyfunc.features.test_copymove import with_copy
 from tests.webui.pictures import picture
 
 
@@ -31,7 +33,21 @@ def test_evidence_lies_beside_the_picture_in_full_size(photo):
                 assert drawn.size == (384, 256), path.name
     assert (folder / "verdict.txt").read_text() == result.stdout
     assert result.stdout.startswith("photo.jpg: No ")
+    assert "\nWhy: " in result.stdout
+    assert "\nEarlier saves (" in result.stdout
     assert result.stderr == f"Written to {folder}\n"
+
+
+def test_a_copy_is_framed_and_told(tmp_path):
+    path = tmp_path / "copied.jpg"
+    path.write_bytes(encode(with_copy(grainy(), 80, (32, 40), (120, 240)), quality=95))
+    said = json.loads(forgery("explain", path, "--json").stdout)
+    assert said["record"]["explanation"]["kind"] == "copy"
+    assert said["why"]["summary"].startswith("Mainly because places in the picture look like")
+    assert "200 pixels to the" in said["why"]["reasons"][0]["text"]
+    assert "copies_overlay" not in said["why"]
+    with Image.open(tmp_path / "copied-evidence" / "copies.png") as drawn:
+        assert drawn.size == (384, 256)
 
 
 def test_verdict_and_facts_as_json_without_the_place(photo, tmp_path):

@@ -63,7 +63,7 @@ def test_files_in_folders_are_known_by_their_bytes(tmp_path):
     assert rows(result, "name", "code") == [
         (".hidden", ""),
         ("IMG_1", ""),
-        ("IMG_2.HEIC", "unsupported_format"),
+        ("IMG_2.HEIC", "broken_image"),
         ("IMG_3.gif", "unsupported_format"),
         ("IMG_4.txt", ""),
         ("IMG_5", "unsupported_format"),

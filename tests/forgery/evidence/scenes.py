@@ -50,3 +50,23 @@ def exif_with_thumbnail(thumbnail: bytes) -> bytes:
         (2).to_bytes(2, "little") + entry(0x201, start) + entry(0x202, len(thumbnail)) + bytes(4)
     )
     return b"Exif\0\0II*\0\x08\0\0\0" + first + second + thumbnail
+
+
+def xmp(elements: str = "", attributes: str = "") -> bytes:
+    """An XMP packet with properties as elements and as attributes."""
+    namespaces = {
+        "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+        "dcterms": "http://purl.org/dc/terms/",
+        "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+        "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+        "stEvt": "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#",
+        "xmp": "http://ns.adobe.com/xap/1.0/",
+        "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    }
+    declared = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in namespaces.items())
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {declared}>'
+        f'<rdf:Description rdf:about="" {attributes}>{elements}</rdf:Description>'
+        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    ).encode()

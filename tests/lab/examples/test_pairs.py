@@ -194,7 +194,7 @@ def test_the_strictest_kind_of_photograph_chooses_the_threshold(monkeypatch):
         for label in (0, 1)
     ]  # fmt: skip
     index = pd.DataFrame(rows)
-    said = SimpleNamespace(image=index["logit"].to_numpy())
+    said = SimpleNamespace(image=index["logit"].to_numpy(), blocks=None)
     monkeypatch.setattr(release, "predict", lambda model, store: said)
     monkeypatch.setattr(release, "forged_blocks", lambda scores, store: [])
     judged = release.judge(None, Ranked(index.drop(columns="logit")))
@@ -220,7 +220,7 @@ def test_a_large_kind_of_a_source_chooses_the_threshold_where_it_is_the_strictes
     index = pd.DataFrame(rows)
     groups = release.authentic_groups(index)
     assert sorted(group.sum() for group in groups) == [40, 600, 650]
-    said = SimpleNamespace(image=index["logit"].to_numpy())
+    said = SimpleNamespace(image=index["logit"].to_numpy(), blocks=None)
     monkeypatch.setattr(release, "predict", lambda model, store: said)
     monkeypatch.setattr(release, "forged_blocks", lambda scores, store: [])
     alarms = release.judge(None, Ranked(index.drop(columns="logit"))).false_alarms()

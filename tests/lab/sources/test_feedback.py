@@ -13,7 +13,8 @@ from tests.conftest import encoded, picture
 from webui.feedback_store import Feedback, Store
 
 
-def add(store, image, label, boxes=(), consent=True):
+def add(store, image, label, boxes=(), consent=True, reviewed=""):
+    """Add an answer and its review: by default it is accepted as it is, with None there is none."""
     number = store.count = getattr(store, "count", 0) + 1
     store.add(
         Feedback(
@@ -23,6 +24,8 @@ def add(store, image, label, boxes=(), consent=True):
             consent=consent,
         )
     )  # fmt: skip
+    if reviewed is not None:
+        assert store.review(str(number), reviewed or label, "Rita")
 
 
 def turned_by_a_viewer(pixels):
@@ -104,8 +107,9 @@ def test_the_log_says_what_the_store_holds(path, tmp_path, caplog):
     caplog.set_level("INFO")
     fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw")
     assert (
-        "feedback.db: 7 answers with consent on 4 pictures, 1 authentic and 2 forged; "
-        "1 with contradictory answers and 1 answers without consent are left out"
+        "feedback.db: 7 accepted answers on 4 pictures, 1 authentic and 2 forged; "
+        "1 with contradictory reviews, 1 answers without consent, 0 not reviewed and "
+        "0 rejected are left out"
     ) in caplog.text
 
 
@@ -124,10 +128,54 @@ def test_one_sentence_says_what_is_wrong_with_a_store(tmp_path):
     other.write_bytes(b"this is no database " * 100)
     for path, said in (
         (tmp_path / "missing.db", "there is no feedback store; FEEDBACK_DB or feedback:PATH"),
-        (empty, "called 0 pictures authentic and 0 forged"),
+        (empty, "accepted 0 pictures as authentic and 0 as forged"),
         (other, "this is not a feedback store"),
     ):
         with pytest.raises(DataError, match=said) as error:
             fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw")
         assert "\n" not in str(error.value)
         assert not (tmp_path / "raw").exists()
+
+
+def test_what_nobody_reviewed_or_a_reviewer_rejected_is_not_learnt_from(path, tmp_path):
+    unseen, refused, corrected = (encoded(picture(seed=number)) for number in (11, 12, 13))
+    store = Store(str(path))
+    store.count = 200
+    add(store, unseen, "forged", reviewed=None)
+    add(store, refused, "forged", reviewed="rejected")
+    add(store, corrected, "forged", [(0, 0, 1, 1)], reviewed="authentic")
+    frame, _ = ingestion.ingest(fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw"))
+    labels = dict(zip(frame["sha256"], frame["label"], strict=True))
+    assert not {key(unseen), key(refused)} & set(labels)
+    assert labels[key(corrected)] == 0
+
+
+def test_the_manifest_says_who_reviewed_and_when_until_a_picture_is_withdrawn(path, tmp_path):
+    store = Store(str(path))
+    frame, _ = ingestion.ingest(fetch(Source.parse(f"feedback:{path}"), tmp_path / "raw"))
+    assert set(frame["reviewed_by"]) == {"Rita"}
+    assert frame["reviewed_at"].str.startswith("20").all()
+    assert store.delete("5")  # that of TURNED
+    assert not store.review("5", "forged", "Rita")
+    frame, _ = ingestion.ingest(fetch(Source.parse(f"feedback:{path}"), tmp_path / "again"))
+    assert key(TURNED) not in set(frame["sha256"])
+
+
+def test_two_hundred_answers_with_wrong_labels_are_ingested_as_the_reviewer_knows_them(tmp_path):
+    store = Store(str(tmp_path / "feedback.db"))
+    truth = {}
+    for number in range(200):
+        image = encoded(picture(seed=1000 + number))
+        label = "forged" if number % 2 else "authentic"
+        wrong = number % 10 == 3
+        said = {"forged": "authentic", "authentic": "forged"}[label] if wrong else label
+        add(store, image, said, reviewed=None)
+        truth[key(image)] = label
+    while (row := store.next_to_review()) is not None:
+        assert store.review(row.receipt, truth[row.sha256], "Rita")
+    assert store.left_to_review() == 0
+    raw = fetch(Source.parse(f"feedback:{tmp_path}/feedback.db"), tmp_path / "raw")
+    frame, summary = ingestion.ingest(raw)
+    ingested = {row.sha256: "forged" if row.label else "authentic" for row in frame.itertuples()}
+    assert ingested == truth
+    assert (summary.authentic, summary.forged) == (100, 100)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from forgery_lab.errors import DataError
-from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
+from forgery_lab.training.calibration import MAX_HOT, fit_block_calibration, fit_calibration
 from forgery_pyfunc.calibration import Calibration, sigmoid
 
 
@@ -73,11 +73,11 @@ def test_separated_classes_stay_finite():
 
 
 def blocks_of_images(offsets, scales):
-    """Logits and truth of 500 blocks per image, a tenth of them forged."""
+    """Logits and truth of 20 × 25 blocks per image, a tenth of them forged."""
     rng = np.random.default_rng(0)
     images = []
     for offset, scale in zip(offsets, scales, strict=True):
-        forged = rng.random(500) < 0.1
+        forged = rng.random((20, 25)) < 0.1
         logits = offset + scale * rng.normal(np.where(forged, 2.0, -1.0), 1.0)
         images.append((logits, forged))
     return images
@@ -120,9 +120,47 @@ def test_softened_blocks_are_found_in_images_of_other_strength():
     assert reached[1] > reached[0] + 0.1
 
 
+def regions(number=12, strength=1.5):
+    """Logits and truth of images with a forged region of 8 × 8 blocks, and of authentic ones."""
+    rng = np.random.default_rng(1)
+    forged = np.zeros((24, 32), bool)
+    forged[4:12, 10:18] = True
+    noise = rng.normal(size=(2 * number, *forged.shape))
+    return [(one + strength * forged, forged) for one in noise[:number]], list(noise[number:])
+
+
+def test_smoothed_blocks_find_more_of_a_region():
+    images, _ = regions()
+    reached = []
+    for smoothing in (0, 1):
+        found = fit_block_calibration(Calibration(), images, 0.5, smoothing)
+        called = [found.block_probabilities(logits) >= 0.5 for logits, _ in images]
+        reached.append(mean_f1(images, called))
+    assert reached[1] > reached[0] + 0.2
+
+
+@pytest.mark.parametrize("smoothing", [0, 1])
+def test_the_map_of_an_authentic_image_is_calm(smoothing):
+    images, authentic = regions(strength=0.7)
+
+    def hot(found):
+        return np.mean([found.block_probabilities(one) >= 0.5 for one in authentic])
+
+    free = fit_block_calibration(Calibration(), images, 0.5, smoothing)
+    calm = fit_block_calibration(Calibration(), images, 0.5, smoothing, authentic)
+    assert hot(free) > MAX_HOT
+    assert 0.5 * MAX_HOT < hot(calm) <= MAX_HOT
+
+
+def test_where_all_authentic_images_are_hot_the_highest_cut_is_taken():
+    images, authentic = regions()
+    found = fit_block_calibration(Calibration(), images, None, 0, [one + 50 for one in authentic])
+    assert max((found.block_probabilities(one) >= 0.5).mean() for one, _ in images) < 0.01
+
+
 def test_blocks_of_one_kind_are_refused():
     with pytest.raises(DataError, match="forged and intact blocks"):
-        fit_block_calibration(Calibration(), [(np.zeros(4), np.zeros(4, bool))])
+        fit_block_calibration(Calibration(), [(np.zeros((2, 2)), np.zeros((2, 2), bool))])
 
 
 def test_one_class_is_refused():

@@ -5,6 +5,7 @@ import warnings
 from collections import Counter
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -13,6 +14,7 @@ from forgery_pyfunc.imaging.decoding import check, decode, read_metadata
 from forgery_pyfunc.imaging.guards import Limits
 from tests.pyfunc.imaging.images import file, picture
 
+pillow_heif.register_heif_opener()
 COLOURS = Image.fromarray(picture(40, 56))
 EXIF = Image.Exif()
 EXIF[0x0112], EXIF[0x0131] = 3, "program"
@@ -34,15 +36,18 @@ SOUND = {
     "palette BMP": file(COLOURS.quantize(16), "BMP"),
     "WebP": file(COLOURS, "WEBP", quality=80, exif=EXIF, icc_profile=b"x" * 200),
     "lossless WebP": file(COLOURS.convert("RGBA"), "WEBP", lossless=True),
+    "HEIC": file(COLOURS, "HEIF", exif=EXIF),
+    "AVIF": file(COLOURS, "AVIF", exif=EXIF),
     "animated WebP": file(COLOURS, "WEBP", save_all=True, append_images=[COLOURS.rotate(9)]),
 }
 CODES = {"broken_image", "unsupported_format", "not_an_image", "too_many_pixels", "empty_image"}
 SENTENCES = re.compile(
     r"""The\ file\ is\ empty\ \(0\ bytes\)
-    | The\ file\ is\ .*;\ the\ supported\ formats\ are\ JPEG,\ PNG,\ TIFF,\ BMP\ and\ WebP
+    | The\ file\ is\ .*;\ the\ supported\ formats\ are\ JPEG,\ PNG,\ TIFF,\ BMP,\ WebP,\ HEIC
+      \ and\ AVIF
     | Unrecognised\ image\ format;\ the\ supported\ formats\ are\ .*
     | The\ image\ declares\ [\d.e+]+\ ×\ [\d.e+]+\ =\ [\d.e+]+\ million\ pixels;\ the\ limit\ is\ .*
-    | The\ (JPEG|PNG|TIFF|BMP|WebP)\ file\ (ends\ too\ early|is\ damaged\ or\ cut\ off)
+    | The\ (JPEG|PNG|TIFF|BMP|WebP|HEIC|AVIF)\ file\ (ends\ too\ early|is\ damaged\ or\ cut\ off)
       :\ its\ picture\ cannot\ be\ decoded
     | The\ (JPEG|TIFF|BMP)\ [^:]*,\ which\ is\ not\ read;\ (JPEGs|TIFFs|bitmaps)\ are\ read\ .*
     | The\ (TIFF|BMP)\ (ends\ too\ early|is\ damaged):\ (its|it)\ [a-z ]+
@@ -50,6 +55,9 @@ SENTENCES = re.compile(
     | The\ JPEG\ ends\ before\ its\ image\ data\ begin
     | The\ JPEG's\ frame\ header\ is\ damaged
     | The\ JPEG\ lacks\ a\ quantisation\ table
+    | The\ (HEIC|AVIF)\ file\ is\ damaged\ or\ cut\ off
+      :\ it\ does\ not\ say\ what\ picture\ it\ holds
+    | The\ (HEIC|AVIF)\ file\ holds\ a\ picture\ of\ another\ kind\ .*,\ which\ is\ not\ read
     | The\ (JPEG|PNG|TIFF)\ has\ more\ than\ .*
     """,
     re.VERBOSE,

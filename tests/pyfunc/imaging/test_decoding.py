@@ -217,5 +217,6 @@ def test_check_refuses_by_the_header_alone(name):
     with pytest.raises(ImageError) as refusal:
         check(buffer.getvalue(), Limits(max_pixels=19_999))
     assert refusal.value.code == "too_many_pixels"
+    reads_more = decode if name == "WEBP" else check  # of WebP the size alone is read here
     with pytest.raises(ImageError):
-        check(buffer.getvalue()[:16])
+        reads_more(buffer.getvalue()[:16])

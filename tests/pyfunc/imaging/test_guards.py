@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from forgery_pyfunc.imaging.decoding import decode
+from forgery_pyfunc.errors import ImageError
+from forgery_pyfunc.imaging.decoding import decode, read_metadata
 from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.pyfunc.imaging.images import file, picture, refusal
@@ -43,6 +44,12 @@ def test_two_hundred_megapixels_in_a_small_png():
     error = refusal(png_that_declares(20_000, 10_000))
     assert error.code == "too_many_pixels"
     assert "200 million" in str(error)
+
+
+def test_metadata_of_a_picture_beyond_the_limit_are_refused_before_its_pixels_are_set_aside():
+    with pytest.raises(ImageError) as caught:
+        read_metadata(png_that_declares(60_000, 60_000))
+    assert caught.value.code == "too_many_pixels"
 
 
 def test_enormous_webp_canvas_is_refused_from_its_header():

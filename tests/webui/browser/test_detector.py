@@ -38,6 +38,7 @@ def test_verdict_band_map_and_evidence(page, pictures, shots):
     expect(card.locator(".verdict")).to_have_text("Signs of forgery")
     expect(card.locator(".zones")).to_contain_text("30 % to 70 %: no decision")
     assert shown(card, ".heat")
+    expect(card.locator(".why")).to_contain_text("Grain and error levels")
     page.screenshot(path=shots / f"{page.name}-1-top.png")
     for summary in card.locator("details > summary").all():
         if summary.is_visible():

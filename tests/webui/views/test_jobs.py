@@ -94,6 +94,7 @@ def test_bad_requests_are_refused_as_elsewhere(jobs, settings_of_jobs):
         (form(*[(DARK, "a.jpg")] * 21), 400, "too_many_files"),
         (form((DARK, "a.jpg"), threshold="2"), 400, "bad_parameter"),
         (form((DARK, "a.jpg"), heatmap="true"), 400, "bad_parameter"),
+        (form((DARK, "a.jpg"), explain="true"), 400, "bad_parameter"),
         (form((bytes(17 * 2**20), "a.jpg")), 413, "too_large"),
     ]:
         answer = jobs.post("/v1/jobs", data=data, content_type="multipart/form-data")

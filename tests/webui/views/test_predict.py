@@ -1,13 +1,17 @@
 import io
+import json
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from forgery.evidence.analysis import conclude
+from forgery.evidence.analysis import conclude, gather
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.errors import ImageError
+from tests.forgery.evidence.test_why import COPY, NOTHING
 from tests.webui.pictures import BROWSER, encode, form, picture
 from webui.uploads import plain_name
 
@@ -41,9 +45,36 @@ def test_threshold_and_heat_map_may_be_asked_for(web):
     )
 
 
+def test_why_may_be_asked_for_and_the_page_always_tells(web):
+    (told,) = web.post("/predict?explain=true", data=form((DARK, "a.jpg"))).json["predictions"]
+    assert json.loads(told["explanation"])["contributions"][0]["family"] == "residual"
+    (plain,) = web.post("/predict", data=form((DARK, "a.jpg"))).json["predictions"]
+    assert plain["explanation"] is None
+    page = web.post("/predict", data=form((DARK, "a.jpg")), headers=BROWSER).text
+    assert "<h3>Why</h3>" in page
+    assert "Grain and error levels" in page
+
+
+def test_copied_places_are_framed_on_the_page(web, settings):
+    explanation = replace(NOTHING, kind="copy", copies=(COPY,))
+    record = Record(
+        verdict="forged", probability=0.9, width=160, height=128,
+        explanation=explanation.to_json(),
+    )  # fmt: skip
+    analysis = conclude("a.jpg", DARK, record, gather(DARK, settings.limits, ()))
+    kept = web.application.extensions["results"].add(DARK, analysis)
+    page = web.get(f"/results/{kept.identifier}").text
+    assert f'<img class="overlay copies" src="{analysis.why.copies_overlay}"' in page
+    assert "What would speak against it" in page
+
+
 @pytest.mark.parametrize(
-    "field", [{"threshold": "high"}, {"threshold": "2"}, {"threshold": "nan"}, {"heatmap": "maybe"}]
-)
+    "field",
+    [
+        {"threshold": "high"}, {"threshold": "2"}, {"threshold": "nan"}, {"heatmap": "maybe"},
+        {"explain": "perhaps"},
+    ],
+)  # fmt: skip
 def test_bad_parameters_are_refused(web, field):
     answer = web.post("/predict", data=form((DARK, "a.jpg"), **field))
     assert answer.status_code == 400
@@ -75,7 +106,7 @@ BAD_FILES = {
     "animated GIF": (animated("GIF"), 415, "unsupported_format"),
     "200 megapixels declared": (declared_png(20_000, 10_000), 422, "too_many_pixels"),
     "PNG cut in its header": (encode(GREY, "PNG")[:20], 422, "broken_image"),
-    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), 415, "unsupported_format"),
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), 422, "broken_image"),
     "truncated JPEG": (DARK[: len(DARK) // 2], 422, "broken_image"),
     "too large": (DARK + bytes(2**20), 413, "too_large"),
 }

@@ -2,7 +2,7 @@ import numpy as np
 from PIL import Image
 
 from forgery.evidence.facts.thumbnail import compare_thumbnail
-from forgery_pyfunc.imaging.decoding import decode
+from forgery_pyfunc.imaging.decoding import decode, read_metadata
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.evidence.scenes import exif_with_thumbnail, scene, with_exif
 
@@ -14,7 +14,7 @@ def test_thumbnail_of_another_picture_is_noticed():
     exif = exif_with_thumbnail(encode(preview, quality=85))
     for image, differs in ((pixels, False), (scene(seed=9), True)):
         data = with_exif(image, exif)
-        thumbnail = compare_thumbnail(data, decode(data))
+        thumbnail = compare_thumbnail(read_metadata(data).thumbnail, decode(data))
         assert thumbnail.preview.shape == (107, 160, 3)
         assert thumbnail.differs == differs
         assert thumbnail.turns == 0
@@ -31,8 +31,8 @@ def test_thumbnail_of_a_picture_that_was_turned_or_trimmed_is_no_other_picture()
         (pixels[8:-4, 6:-9], 0),
     ):
         data = with_exif(np.ascontiguousarray(image), exif)
-        thumbnail = compare_thumbnail(data, decode(data))
+        thumbnail = compare_thumbnail(read_metadata(data).thumbnail, decode(data))
         assert not thumbnail.differs
         assert thumbnail.turns == turns
     data = with_exif(pixels[:, : pixels.shape[1] // 2], exif)
-    assert compare_thumbnail(data, decode(data)).differs
+    assert compare_thumbnail(read_metadata(data).thumbnail, decode(data)).differs

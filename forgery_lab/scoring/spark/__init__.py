@@ -1,0 +1,1 @@
+"""A job on a Spark cluster; needs the optional extra `spark`."""

@@ -1,0 +1,1 @@
+"""Why a detector answers as it does: what each family contributes, and what it saw where."""

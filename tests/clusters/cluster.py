@@ -1,0 +1,96 @@
+"""A Spark cluster of one master and two workers on loopback, and the command that scores on it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.webui.servers import ROOT, free_port
+
+PYTHON = os.environ.get("EXECUTORS_PYTHON") or sys.executable
+"""What the executors run: the environment of `make spark`, where the test is started by `make`."""
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster: its master, its script, and the environment of drivers."""
+
+    master: str
+    script: subprocess.Popen
+    environment: dict[str, str]
+
+    def start(self, **options: object) -> subprocess.Popen:
+        """Start `python -m steps score` with the options; its outputs are one."""
+        given = [text for key, value in options.items() for text in (f"--{key}", str(value))]
+        command = [sys.executable, "-m", "steps", "score", "--engine", "spark"]
+        return subprocess.Popen(
+            [*command, "--master", self.master, *given],
+            cwd=ROOT, env=self.environment, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def score(self, expect: int = 0, **options: object) -> str:
+        """Return what scoring printed; fail where its exit status is another."""
+        child = self.start(**options)
+        said, _ = child.communicate(timeout=SECONDS)
+        assert child.returncode == expect, said
+        return said
+
+    def executors(self) -> list[psutil.Process]:
+        """Return the executors' JVMs."""
+        return [
+            one for one in psutil.Process(self.script.pid).children(recursive=True)
+            if "CoarseGrainedExecutorBackend" in " ".join(_command(one))
+        ]  # fmt: skip
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended
+        return []
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
+    """Yield a cluster by `deploy/spark-cluster`, which ends all of it when it is interrupted."""
+    port = free_port()
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    of_drivers = inherited | environment | {
+        "PYSPARK_PYTHON": PYTHON,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+    }  # fmt: skip
+    log = folder / "cluster.log"
+    with log.open("wb") as output:
+        script = subprocess.Popen(
+            [ROOT / "deploy/spark-cluster", PYTHON, folder / "cluster"],
+            env=inherited | {"SPARK_PORT": str(port), "SPARK_PAGE_PORT": str(free_port())},
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        until(lambda: "Spark runs with two workers" in log.read_text(), log.read_text)
+        yield Cluster(f"spark://127.0.0.1:{port}", script, of_drivers)
+    finally:
+        below = psutil.Process(script.pid).children(recursive=True)
+        script.send_signal(signal.SIGINT)
+        assert script.wait(60) == 0, log.read_text()
+        _, alive = psutil.wait_procs(below, 30)
+        assert not alive
+
+
+def until(is_true: Callable[[], object], said: Callable[[], str] = str) -> None:
+    """Return once something is true; fail with what was said when that does not happen."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if is_true():
+            return
+        time.sleep(0.1)
+    raise AssertionError(said()[-3000:])
