@@ -5,13 +5,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
+from forgery.evidence.facts import in_process
 from forgery.evidence.facts.finding import NOT_IN_THE_PROBABILITY, ai_notice
 from forgery.evidence.facts.trust_list import read_trust_list, trust_list_folder
 from forgery.evidence.pictures import MAP_COLOURS
+from forgery.evidence.sandbox import EvidenceSandbox
 from forgery.evidence.verdict import percent
 from forgery.evidence.views import VIEWS
-from forgery_pyfunc.imaging import decoding
-from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from webui import errors, observability
 from webui.feedback_store import Store
 from webui.jobs.runner import Runner
@@ -87,9 +87,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     metrics.watch({"scoring": scoring.turns, "evidence": app.extensions["drawing"]})
     app.extensions["reader"] = (
-        Sandbox(settings.limits, settings.evidence_concurrency)
+        EvidenceSandbox(settings.limits, settings.evidence_concurrency)
         if settings.decoder_sandbox
-        else decoding
+        else in_process
     )
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]

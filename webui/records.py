@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from forgery.evidence.facts.content_credentials import CredentialsSummary
 from forgery.evidence.facts.finding import Finding
 from forgery.evidence.facts.provenance import read_provenance
+from forgery.evidence.facts.reader import Reader
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.guards import Limits
-from forgery_pyfunc.imaging.reader import Reader
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,10 @@ from forgery.evidence.analysis import (
     draw_view,
     gather,
 )
+from forgery.evidence.facts.reader import Reader
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging.reader import Reader
 from webui.errors import ApiError
 from webui.forms import AnalyzeForm, EvidenceForm
 from webui.result_store import StoredResult

@@ -8,16 +8,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from forgery.evidence import pictures
+from forgery.evidence.facts import in_process
 from forgery.evidence.facts.file_facts import FileFacts, read_file_facts
+from forgery.evidence.facts.reader import Reader
 from forgery.evidence.verdict import LIMITS_OF_THE_METHOD, MAP_SCALE, in_words
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY, Drawing, Picture
 from forgery.evidence.why import Why
 from forgery.evidence.why import in_words as reasons_in_words
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.guards import Limits
-from forgery_pyfunc.imaging.reader import Reader
 
 
 class View(BaseModel):
@@ -70,7 +70,7 @@ def analyse(
     limits: Limits,
     with_location: bool = False,
     ela_quality: int = ELA_QUALITY,
-    reader: Reader = decoding,
+    reader: Reader = in_process,
 ) -> Analysis:
     """Return verdict and evidence for an encoded image that has been scored.
 
@@ -123,7 +123,7 @@ def gather(
     views: Sequence[str],
     with_location: bool = False,
     ela_quality: int = ELA_QUALITY,
-    reader: Reader = decoding,
+    reader: Reader = in_process,
 ) -> Evidence:
     """Return what can be seen in an encoded image without a trained model.
 
@@ -148,7 +148,7 @@ def gather(
 
 
 def draw_view(
-    data: bytes, limits: Limits, name: str, ela_quality: int, reader: Reader = decoding
+    data: bytes, limits: Limits, name: str, ela_quality: int, reader: Reader = in_process
 ) -> View | None:
     """Return one view of an encoded image, None where the image is too small for it.
 

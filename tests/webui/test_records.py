@@ -2,8 +2,8 @@
 
 from pydantic import TypeAdapter
 
+from forgery.evidence.facts import in_process
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging import decoding
 from tests.forgery.evidence.scenes import scene, with_exif, xmp
 from tests.forgery.evidence.signing import signer
 from webui.jobs.store import RESULT_BYTES
@@ -15,7 +15,7 @@ RECORD = Record(verdict="forged", probability=0.9, width=96, height=96, format="
 
 def test_a_record_has_the_credentials_and_the_findings_of_its_file():
     signed = signer("Anna").sign(with_exif(scene(96, 96), b""), "trainedAlgorithmicMedia")
-    record = with_origin(of_file("a.jpg", RECORD), signed, decoding)
+    record = with_origin(of_file("a.jpg", RECORD), signed, in_process)
     answer = Predictions(predictions=[record]).model_dump()["predictions"][0]
     assert answer["probability"] == 0.9
     assert answer["content_credentials"]["state"] == "untrusted"
@@ -26,7 +26,7 @@ def test_a_record_has_the_credentials_and_the_findings_of_its_file():
 
 def test_a_file_that_was_not_scored_has_neither():
     record = with_origin(
-        of_file("a.jpg", Record(error="broken_image: cut off")), b"no picture", decoding
+        of_file("a.jpg", Record(error="broken_image: cut off")), b"no picture", in_process
     )
     assert (record.content_credentials, record.findings) == (None, [])
 
@@ -42,6 +42,6 @@ def test_no_record_of_a_job_is_longer_than_its_store_counts():
         f"<Iptc4xmpExt:DigitalSourceType>{wide}</Iptc4xmpExt:DigitalSourceType>"
     )
     data = with_exif(scene(96, 96), b"", xmp=xmp(stated))
-    record = with_origin(of_file("\U0001f600" * MAX_NAME, RECORD), data, decoding)
+    record = with_origin(of_file("\U0001f600" * MAX_NAME, RECORD), data, in_process)
     assert {"edit_history", "editing_program"} <= {each.code for each in record.findings}
     assert 4000 < len(TypeAdapter(FileRecord).dump_json(record)) < RESULT_BYTES

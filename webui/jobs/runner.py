@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from flask import current_app
 
 from forgery.client import ClientError
+from forgery.evidence.facts.reader import Reader
 from forgery_pyfunc.contract import CodedMessage, Record
-from forgery_pyfunc.imaging.reader import Reader
 from webui.errors import ApiError
 from webui.jobs.claim import Claim, claimed
 from webui.jobs.job import Job

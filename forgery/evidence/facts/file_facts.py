@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, Field, computed_field
 
+from forgery.evidence.facts import in_process
 from forgery.evidence.facts.compressions import compressions
 from forgery.evidence.facts.content_credentials import ContentCredentials
 from forgery.evidence.facts.finding import Finding
 from forgery.evidence.facts.metadata import Metadata, location, metadata
 from forgery.evidence.facts.provenance import by_weight, provenance
+from forgery.evidence.facts.reader import Reader
 from forgery.evidence.facts.tables import JpegFacts, jpeg_facts
 from forgery.evidence.facts.thumbnail import Thumbnail, read_thumbnail
 from forgery_pyfunc.applicability import note_on
-from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.decoding import DecodedImage, oriented
 from forgery_pyfunc.imaging.guards import Limits
-from forgery_pyfunc.imaging.reader import Reader
 
 
 class FileFacts(BaseModel):
@@ -44,7 +44,7 @@ class FileFacts(BaseModel):
 
 
 def read_file_facts(
-    data: bytes, image: DecodedImage, with_location: bool = False, reader: Reader = decoding
+    data: bytes, image: DecodedImage, with_location: bool = False, reader: Reader = in_process
 ) -> FileFacts:
     """Return the facts of an encoded image.
 
@@ -56,7 +56,7 @@ def read_file_facts(
     """
     stored = reader.read_metadata(data, Limits(len(data), image.width * image.height))
     stated = metadata(stored, data)
-    origin = provenance(data, stated)
+    origin = provenance(data, stated, reader)
     thumbnail = read_thumbnail(stored.thumbnail, image, reader)
     height, width = oriented(image.luma, image.orientation).shape
     return FileFacts(

@@ -6,14 +6,13 @@ It depends on the bytes and on the trust list alone; no pixel is decoded.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from forgery.evidence.facts import digital_source
+from forgery.evidence.facts import digital_source, in_process
 from forgery.evidence.facts.content_credentials import ContentCredentials
 from forgery.evidence.facts.credentials_reading import read_content_credentials
 from forgery.evidence.facts.finding import AI_COMPOSITE, AI_GENERATED, Finding, Weight
 from forgery.evidence.facts.metadata import Metadata, metadata
-from forgery_pyfunc.imaging import decoding
+from forgery.evidence.facts.reader import Reader
 from forgery_pyfunc.imaging.guards import Limits
-from forgery_pyfunc.imaging.reader import Reader
 
 _ORDER = ("strong", "moderate", "weak")
 _SAID_BY_METADATA = "Metadata can be edited, but hardly anybody writes this without a reason."
@@ -40,25 +39,25 @@ class Provenance:
 
 
 def read_provenance(
-    data: bytes, limits: Limits | None = None, reader: Reader = decoding
+    data: bytes, limits: Limits | None = None, reader: Reader = in_process
 ) -> Provenance:
     """Return what an encoded image states about its origin; no pixel is decoded.
 
     Args:
         data: the file.
         limits: of size; by default those of `Limits()`.
-        reader: who reads the file's metadata.
+        reader: who reads what the file holds.
 
     Raises:
         ImageError: the bytes are not an image of a format that is read.
         TrustListError: the trust list that the environment names cannot be used.
     """
-    return provenance(data, metadata(reader.read_metadata(data, limits), data))
+    return provenance(data, metadata(reader.read_metadata(data, limits), data), reader)
 
 
-def provenance(data: bytes, stated: Metadata) -> Provenance:
+def provenance(data: bytes, stated: Metadata, reader: Reader) -> Provenance:
     """Return the same where the metadata are read already."""
-    credentials = read_content_credentials(data, stated.credentials_at)
+    credentials = read_content_credentials(data, stated.credentials_at, reader)
     findings = [*_about_ai(credentials, stated), *_about_edits(stated), *_about_origin(stated)]
     return Provenance(credentials, by_weight(findings))
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -112,7 +112,7 @@ class Decoder:
 class ForkServer:
     """The process that forks decoders; see `server`."""
 
-    def __init__(self, module: str, memory: int) -> None:
+    def __init__(self, module: str, memory: int, variables: Sequence[str] = ()) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(START_SECONDS)
         with theirs:
@@ -123,7 +123,7 @@ class ForkServer:
                 ],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=child_environment(),
+                env=child_environment(variables),
             )  # fmt: skip
 
     def fork(self, room: int) -> Decoder:
@@ -180,6 +180,7 @@ class Sandbox:
         decoders: int = 2,
         seconds: float = SECONDS,
         module: str = operations.__name__,
+        variables: Sequence[str] = (),
     ) -> None:
         """Set what bounds each decoder.
 
@@ -188,10 +189,12 @@ class Sandbox:
             decoders: how many files are decoded at once; further callers wait.
             seconds: time for one file.
             module: what a decoder does: `OPERATIONS` by name, and `prepare`.
+            variables: of the environment, which it sees beside those that any program needs.
         """
         self.limits = limits or Limits()
         self.seconds = seconds
         self.module = module
+        self.variables = tuple(variables)
         self.places = threading.BoundedSemaphore(decoders)
         self.idle: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self.forking = threading.Lock()
@@ -226,11 +229,11 @@ class Sandbox:
             DecoderError: no decoder could be started.
         """
         limits = self._both(limits)
-        return self._ask("decode", data, limits, partial(answers.read_image, limits=limits))
+        return self.ask("decode", data, limits, partial(answers.read_image, limits=limits))
 
     def read_metadata(self, data: bytes, limits: Limits | None = None) -> StoredMetadata:
         """Return what a file holds beside its pixels; raises as `decode`."""
-        return self._ask("read_metadata", data, self._both(limits), answers.read_metadata)
+        return self.ask("read_metadata", data, self._both(limits), answers.read_metadata)
 
     def _both(self, limits: Limits | None) -> Limits:
         """Return the limits of a call, as far as those of the sandbox allow."""
@@ -240,14 +243,25 @@ class Sandbox:
             min(limits.max_pixels, self.limits.max_pixels),
         )
 
-    def _ask(
+    def ask(
         self,
         operation: str,
         data: bytes,
         limits: Limits,
         read: Callable[[Mapping[str, Any], np.ndarray], Result],
     ) -> Result:
-        """Return what `read` makes of a decoder's answer: its facts, and the shared memory."""
+        """Return what `read` makes of a decoder's answer: its facts, and the shared memory.
+
+        Args:
+            operation: of the module that the decoders run.
+            data: the file.
+            limits: on its size.
+            read: raises `AnswerError` where the answer is not one that an honest decoder gives.
+
+        Raises:
+            ImageError: the file was refused, or `decoder_failed`.
+            DecoderError: no decoder could be started.
+        """
         guards.check_bytes(data, limits)
         request = {
             "operation": operation,
@@ -291,14 +305,14 @@ class Sandbox:
                 except DecoderError as error:
                     logger.warning("a decoder %s; starting the process anew that forks them", error)
                     _end_all(self.servers, self.idle)
-            self.servers.append(ForkServer(self.module, self.memory))
+            self.servers.append(ForkServer(self.module, self.memory, self.variables))
             return self.servers[0].fork(room)
 
 
-def child_environment() -> dict[str, str]:
+def child_environment(variables: Sequence[str] = ()) -> dict[str, str]:
     """Return the environment of decoders: the way to the code, and nothing of the service's."""
     code = str(Path(__file__).parents[3])
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    kept = {name: os.environ[name] for name in (*_ENVIRONMENT, *variables) if name in os.environ}
     return kept | _SINGLE | {"PYTHONPATH": os.pathsep.join([code, *filter(None, sys.path)])}
 
 
