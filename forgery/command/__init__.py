@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
 
 GROUP = "forgery.commands"
-"""Entry points of commands that other rooms have: `doctor`, `history`, `review`, `serve`."""
+"""Entry points of commands that other rooms have, such as `doctor` and `serve`."""
 
 
 def entry_points() -> EntryPoints:

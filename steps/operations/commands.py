@@ -1,8 +1,9 @@
-"""`forgery doctor` and `forgery history`; the command `forgery` finds them by entry points."""
+"""`forgery doctor`, `history` and `learnt`; the command `forgery` finds them by entry points."""
 
 import json
 import os
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -13,6 +14,12 @@ from steps.registry.events import in_words
 from steps.registry.model_registry import Registry
 from steps.settings.configuration import ConfigurationManager
 from steps.tracking import runs
+
+
+class NoAnswer(click.ClickException):
+    """Ends a command whose statuses 0 and 1 are answers."""
+
+    exit_code = 2
 
 
 def opened() -> ConfigurationManager:
@@ -62,6 +69,33 @@ def history(as_json: bool) -> None:
         raise click.ClickException(str(runs.explain(error))) from error
     for event in events:
         click.echo(json.dumps(event) if as_json else line(event))
+
+
+@click.command()
+@click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+def learnt(pictures: tuple[str, ...], as_json: bool) -> None:
+    """Tell which registered versions learnt from pictures.
+
+    PICTURE is a file, or the SHA-256 of one that is gone; of a file it is also said whether a
+    version learnt from a picture that looks the same.
+
+    Exit status: 0 when no version did, 1 when one did or cannot be read, 2 on an error.
+    """
+    from steps.operations.learnt import learnt_from, rows_of
+
+    all_clean = True
+    try:
+        rows = {picture: rows_of(picture) for picture in pictures}
+        for name, found in learnt_from(Registry(opened().config.registered_model), rows):
+            all_clean = all_clean and not (found.files or found.alike or found.unknown)
+            said = json.dumps({"picture": name, **asdict(found)})
+            click.echo(said if as_json else f"{name}: {found.in_words()}")
+    except MlflowException as error:
+        raise NoAnswer(str(runs.explain(error))) from error
+    except (ForgeryError, OSError) as error:
+        raise NoAnswer(str(error)) from error
+    sys.exit(0 if all_clean else 1)
 
 
 def line(event: dict[str, Any]) -> str:

@@ -3,25 +3,22 @@
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 from typing import NoReturn
 
-import mlflow
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities.model_registry import ModelVersion
 
-from forgery_lab.export.detector_folder import DetectorFolder
 from forgery_lab.progress import shown
 from forgery_lab.promotion import gate
 from forgery_lab.promotion.gate import Judgement, PromotionLimits
 from forgery_lab.sources.source import Source
 from forgery_pyfunc.errors import ForgeryError
-from steps.errors import GateRefusedError, SettingsError, TrackingError, first_line
+from steps.errors import GateRefusedError, SettingsError, TrackingError
 from steps.pipeline import frozen_set
+from steps.registry.files import fetch
 from steps.registry.logged_model import metrics_of, readable
 from steps.registry.model_registry import CHALLENGER, CHAMPION, Registry, number
 from steps.settings.configuration import Workspace
@@ -179,27 +176,6 @@ def headline(metrics: Mapping[str, float]) -> list[str]:
     """Return the figures of a version that a person asks for first, such as "C.auc 0.77"."""
     names = [f"C.{name}" for name in ("auc", "accuracy", "precision", "recall", "f1")]
     return [f"{name} {metrics[name]:.2f}" for name in names if name in metrics]
-
-
-def fetch(registry: Registry, version: ModelVersion, stack: ExitStack) -> DetectorFolder:
-    """Return a version in a folder of its own, which lives as long as the stack.
-
-    Raises:
-        TrackingError: its files could not be downloaded.
-    """
-    folder = stack.enter_context(tempfile.TemporaryDirectory())
-    name = f"version {number(version)}"
-    try:
-        path = Path(mlflow.artifacts.download_artifacts(registry.uri(version), dst_path=folder))
-    except Exception as error:  # artefact stores raise what they like
-        raise TrackingError(
-            f"could not download the files of {name}: {first_line(error)}"
-        ) from error
-    if not (path / "MLmodel").is_file():  # MLflow takes what is gone for a model without files
-        raise TrackingError(
-            f"could not download the files of {name}: there are none at {version.source}"
-        )
-    return DetectorFolder(path, name)
 
 
 def log(judgement: Judgement) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import mlflow
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
+from forgery_pyfunc.request_parameters import Parameters
 from steps.registry.model_registry import CHAMPION
 from tests.steps.conftest import Clone
 from tests.stores import tracking
@@ -231,4 +233,6 @@ def test_mlflow_loads_what_was_logged(trained):
     with tracking(trained.environment["MLFLOW_TRACKING_URI"]):
         info = mlflow.models.get_model_info("models:/forgery-detector@champion")
     assert [column.name for column in info.signature.inputs] == ["image"]
-    assert {spec.name for spec in info.signature.params} == {"threshold", "heatmap", "strict"}
+    assert {spec.name for spec in info.signature.params} == {
+        field.name for field in fields(Parameters)
+    }
