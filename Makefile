@@ -156,6 +156,7 @@ lint: $(READY) ## static checks
 	mypy
 	lint-imports
 	mypy --python-version 3.10 deploy/rollout
+	mypy tools/live-check
 	python -m steps.settings.mlproject | diff MLproject -
 	zizmor --quiet --offline .github
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import picture
 from tests.deploy import engine
+from tests.deploy.cloud import client, cloud, stack, template  # noqa: F401 fixtures
 from tests.webui.pictures import encode
 
 NAME = f"forgery-test-{os.getpid()}"
