@@ -37,7 +37,8 @@ def commands(heading, language="bash"):
 
 
 SERVICE = """
-import sys, threading
+import os, sys, threading
+from itertools import count
 from steps.registry.model_registry import Registry
 from tests.steps.test_backup import FIRST, judgement
 from webui.feedback_store import Store
@@ -57,6 +58,11 @@ writes = (
     lambda n: store.add(judgement(n)),
     lambda n: registry.client.set_model_version_tag(registry.name, "1", "written", str(n)),
 )
+def fail(failed):
+    sys.excepthook(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    os._exit(1)
+
+threading.excepthook = fail  # else the test would wait for a thread that has ended
 threads = [threading.Thread(target=repeat, args=[write]) for write in writes]
 for thread in threads:
     thread.start()

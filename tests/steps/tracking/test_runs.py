@@ -4,6 +4,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
+from steps import console
 from steps.__main__ import main
 from steps.errors import GateRefusedError
 from steps.registry.model_registry import CHAMPION, Registry
@@ -12,6 +13,13 @@ from steps.settings.entities import RollbackSettings
 from steps.tracking import runs
 
 NAME = "forgery-detector"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """What `main` sets for libraries is gone afterwards: servers of other tests would inherit it."""
+    for name, value in console.QUIET.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
