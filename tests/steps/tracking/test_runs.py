@@ -17,7 +17,7 @@ NAME = "forgery-detector"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """What `main` sets for libraries is gone afterwards: servers of other tests would inherit it."""
+    """What `main` sets for libraries is gone afterwards: servers of other tests inherit it."""
     for name, value in console.QUIET.items():
         monkeypatch.setenv(name, value)
 
