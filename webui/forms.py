@@ -209,6 +209,7 @@ class ViewForm(Form):
 
     view: ViewName = ""
     ela_quality: ElaQuality = ELA_QUALITY
+    why: Flag = Field(False, description="whether to tell why")
 
 
 class AnalyzeForm(Form):

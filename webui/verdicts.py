@@ -1,8 +1,10 @@
 """Verdict and evidence of uploads with the limits of this application: what several views share."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 from flask import Flask, current_app
 
@@ -18,13 +20,17 @@ from forgery.evidence.analysis import (
 from forgery.evidence.facts.reader import Reader
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY
+from forgery.evidence.why import in_words as reasons_in_words
 from forgery_pyfunc.contract import Record
+from forgery_pyfunc.errors import ForgeryError
 from webui.errors import ApiError
 from webui.forms import AnalyzeForm, EvidenceForm
 from webui.result_store import StoredResult
 from webui.scoring.pool import scoring
 from webui.scoring.turns import drawing
 from webui.uploads import Upload
+
+logger = logging.getLogger(__name__)
 
 
 def analyse_upload(upload: Upload, form: AnalyzeForm) -> Analysis:
@@ -95,14 +101,34 @@ def draw_one_view(result: StoredResult, name: str, ela_quality: int) -> View | N
         return draw_view(result.data, limits, name, ela_quality, reader())
 
 
+def with_why(result: StoredResult) -> Analysis:
+    """Return the analysis of a kept picture with the reasons, which take longer than the verdict.
+
+    Raises:
+        ForgeryError: the scoring server does not answer, or does not read the picture.
+    """
+    analysis = result.analysis
+    if analysis.why or analysis.record.probability is None:
+        return analysis
+    (record,) = scoring().score([result.data], explain=True)
+    raise_error(record)
+    explained = replace(analysis.record, explanation=record.explanation)
+    return analysis.model_copy(update={"record": explained, "why": reasons_in_words(explained)})
+
+
 def with_all_views(result: StoredResult, ela_quality: int) -> Analysis:
-    """Return the analysis of a kept picture with all its views."""
+    """Return the analysis of a kept picture with all its views, and reasons where they are told."""
+    analysis = result.analysis
+    try:
+        analysis = with_why(result)
+    except ForgeryError as error:
+        logger.warning("an analysis goes without reasons: %s", error)
     limits = current_app.config["SETTINGS"].limits
     with drawing().turn():
         evidence = gather(
             result.data, limits, tuple(VIEWS), ela_quality=ela_quality, reader=reader()
         )
-    return result.analysis.model_copy(update={"evidence": evidence})
+    return analysis.model_copy(update={"evidence": evidence})
 
 
 def draw_evidence(upload: Upload, form: EvidenceForm) -> Evidence:

@@ -79,7 +79,7 @@ class Card:
 def draw_cards(uploads: list[Upload], form: PredictForm) -> list[Card]:
     """Return verdict and evidence for every file, or why there is none."""
     with gathering(uploads, form.location) as evidence:
-        records = score_uploads(uploads, form.threshold, heatmap=True, explain=True)
+        records = score_uploads(uploads, form.threshold, heatmap=True, explain=False)
         return [
             Card(record, None) if record.error or not found else draw_card(upload, record, found)
             for upload, record, found in zip(uploads, records, evidence, strict=True)

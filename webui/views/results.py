@@ -1,5 +1,7 @@
 """`GET /results/…`: results of the page that are still kept, with all that is drawn on demand."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Answer
 
@@ -11,7 +13,7 @@ from webui.forms import ViewForm
 from webui.records import of_file
 from webui.result_store import StoredResult, result_store
 from webui.scoring.turns import drawing
-from webui.verdicts import draw_one_view, with_all_views
+from webui.verdicts import draw_one_view, with_all_views, with_why
 from webui.views.predict import Card, show
 
 blueprint = Blueprint("results", __name__)
@@ -23,7 +25,15 @@ def result(identifier: str) -> str:
     form = ViewForm.read(request.args)
     kept = find(identifier)
     view = draw_named_view(kept, form.view, form.ela_quality) if form.view else None
+    if form.why:
+        kept = replace(kept, analysis=with_why(kept))
     return show([to_card(kept, view)])
+
+
+@blueprint.get("/results/<identifier>/why")
+def why(identifier: str) -> str:
+    """Return why a picture got its verdict, as a piece of the page."""
+    return render_template("why.html", analysis=with_why(find(identifier)))
 
 
 @blueprint.get("/results/<identifier>/views/<name>")

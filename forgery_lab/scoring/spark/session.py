@@ -81,7 +81,7 @@ def connected(
             f"Spark does not start with master {master}: {last_words(error)}"
         ) from error
     try:
-        if not context.master.startswith("local"):
+        if not (context.master or "").startswith("local"):
             _await_executors(context, seconds)
         yield context
     finally:

@@ -38,6 +38,7 @@ def test_verdict_band_map_and_evidence(page, pictures, shots):
     expect(card.locator(".verdict")).to_have_text("Signs of forgery")
     expect(card.locator(".zones")).to_contain_text("30 % to 70 %: no decision")
     assert shown(card, ".heat")
+    card.get_by_role("link", name="Tell why").click()
     expect(card.locator(".why")).to_contain_text("Grain and error levels")
     page.screenshot(path=shots / f"{page.name}-1-top.png")
     for summary in card.locator("details > summary").all():
@@ -46,6 +47,24 @@ def test_verdict_band_map_and_evidence(page, pictures, shots):
     assert_accessible(page)
     assert_fits(page)
     page.screenshot(path=shots / f"{page.name}-2-all.png", full_page=True)
+
+
+def test_a_single_picture_tells_why_by_itself_and_without_javascript_by_a_link(
+    browser, detector_site, pictures
+):
+    context = open_context(browser, "desktop")
+    page = context.new_page()
+    page.goto(detector_site)
+    card = analyse(page, pictures["noon"])
+    expect(card.locator(".why")).to_contain_text("Grain and error levels")
+    address = card.locator("a.link").get_attribute("href")
+    context.close()
+    context = open_context(browser, "phone", java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{detector_site}{address}")
+    page.get_by_role("link", name="Tell why").click()
+    expect(page.locator(".why")).to_contain_text("Grain and error levels")
+    context.close()
 
 
 def test_a_picture_that_the_method_cannot_judge_says_so(browser, detector_site, tmp_path):

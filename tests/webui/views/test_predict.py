@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import struct
 import zlib
 from dataclasses import replace
@@ -45,14 +46,28 @@ def test_threshold_and_heat_map_may_be_asked_for(web):
     )
 
 
-def test_why_may_be_asked_for_and_the_page_always_tells(web):
+def test_why_may_be_asked_for_and_the_page_tells_it_after_the_verdict(web):
     (told,) = web.post("/predict?explain=true", data=form((DARK, "a.jpg"))).json["predictions"]
     assert json.loads(told["explanation"])["contributions"][0]["family"] == "residual"
     (plain,) = web.post("/predict", data=form((DARK, "a.jpg"))).json["predictions"]
     assert plain["explanation"] is None
     page = web.post("/predict", data=form((DARK, "a.jpg")), headers=BROWSER).text
-    assert "<h3>Why</h3>" in page
-    assert "Grain and error levels" in page
+    assert "<h3>Why</h3>" not in page
+    (part,) = re.findall(r'data-part="(/results/[^"]+/why)"', page)
+    for told in (web.get(part).text, web.get(f"{part.removesuffix('/why')}?why=true").text):
+        assert "<h3>Why</h3>" in told
+        assert "Grain and error levels" in told
+    kept = web.get(f"{part.removesuffix('/why')}/analysis.json").json
+    assert "Grain and error levels" in [reason["title"] for reason in kept["why"]["reasons"]]
+
+
+def test_a_report_goes_without_reasons_where_nobody_can_tell_them(lonely, settings, caplog):
+    record = Record(verdict="forged", probability=0.9, width=160, height=128)
+    analysis = conclude("a.jpg", DARK, record, gather(DARK, settings.limits, ()))
+    kept = lonely.application.extensions["results"].add(DARK, analysis)
+    assert lonely.get(f"/results/{kept.identifier}/analysis.json").json["why"] is None
+    assert "an analysis goes without reasons" in caplog.text
+    assert lonely.get(f"/results/{kept.identifier}/why").status_code == 503
 
 
 def test_copied_places_are_framed_on_the_page(web, settings):

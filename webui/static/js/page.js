@@ -1,7 +1,7 @@
 // The page: choosing pictures, sending them, and showing the answers.
 import { dropped, ofFolder, plain } from "./folder.js";
 import { Item } from "./item.js";
-import { enliven } from "./result.js";
+import { enliven, tellWhy } from "./result.js";
 import { forget as forgetResult, forgetAll, remember, rememberFailure, show as showTable } from "./table.js";
 
 const PARALLEL = 2;
@@ -75,6 +75,7 @@ async function send(item, batch = newBatch(1)) {
     else {
       place(article, item.number, batch);
       enliven(article, item.file, removed);
+      if (batch.dataset.number === "1") tellWhy(article);
       if (batch.childElementCount === 1) lead(article);
     }
     progressed(batch, `${item.path}: ${article.dataset.verdict}`);

@@ -15,6 +15,7 @@ export function enliven(article, file, deleted) {
     time.textContent = new Date(time.dateTime).toLocaleTimeString([], { timeStyle: "short" });
   }
   wireViews(article);
+  wireWhy(article);
   wireDelete(article, deleted);
   if (file) enlivenFeedback(article, file);
 }
@@ -78,6 +79,40 @@ function wireViews(article) {
     for (const report of article.querySelectorAll(".save-pdf, .save-json")) {
       report.search = `?ela_quality=${quality.value}`;
     }
+  });
+}
+
+// The reasons take longer than the verdict, so they come after it.
+export async function tellWhy(article) {
+  const place = article.querySelector(".tell-why");
+  if (!place) return;
+  const status = place.querySelector("[role=status]");
+  status.textContent = "Looking for the reasons…";
+  try {
+    const part = await getPart(place.querySelector("a").dataset.part);
+    showCopies(article, part);
+    place.replaceWith(part.querySelector(".why"));
+  } catch (error) {
+    status.textContent = error.message;
+  }
+}
+
+function showCopies(article, part) {
+  const image = part.querySelector("img");
+  if (!image) return;
+  article.querySelector(".layers").append(image);
+  const choices = article.querySelector(".overlays");
+  const choice = part.querySelector("label");
+  choice.querySelector("input").name = choices.querySelector("input").name;
+  choices.querySelector("legend").after(choice);
+  choice.querySelector("input").checked = true;
+}
+
+function wireWhy(article) {
+  article.querySelector(".tell-why a")?.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    tellWhy(article);
   });
 }
 
