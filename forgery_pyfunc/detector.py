@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
@@ -17,12 +17,14 @@ from forgery_pyfunc import applicability, borders, heatmap
 from forgery_pyfunc.calibration import Calibration
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ImageError, ModelError
-from forgery_pyfunc.explanation import Explanation
 from forgery_pyfunc.features import SMALLEST_SIDE, blocks, extract
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode, from_pillow, oriented
 from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.photograph_classifier import PhotographClassifier
 from forgery_pyfunc.request_parameters import Parameters
+
+if TYPE_CHECKING:
+    from forgery_pyfunc.explanation import Explanation
 
 FORMAT = 1
 """Version of the folder's layout; a detector of another format is refused."""
@@ -237,7 +239,7 @@ class Detector:
         inner: DecodedImage,
         corner: tuple[int, int],
         logits: Logits,
-    ) -> Explanation:
+    ) -> "Explanation":
         """Return why `inner`, the part of an image from a corner (x, y) on, has these logits."""
         from forgery_pyfunc.explaining.explain import Judged, explain
 

@@ -61,7 +61,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 @contextlib.contextmanager
 def cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
-    """Yield a cluster by `deploy/spark-cluster`, which ends all of it when it is interrupted."""
+    """Yield a cluster by `deploy/spark-cluster`, which ends all of it when it is told to."""
     port = free_port()
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
     of_drivers = inherited | environment | {
@@ -80,7 +80,7 @@ def cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
         yield Cluster(f"spark://127.0.0.1:{port}", script, of_drivers)
     finally:
         below = psutil.Process(script.pid).children(recursive=True)
-        script.send_signal(signal.SIGINT)
+        script.send_signal(signal.SIGTERM)  # SIGINT is ignored below a shell without job control
         assert script.wait(60) == 0, log.read_text()
         _, alive = psutil.wait_procs(below, 30)
         assert not alive

@@ -14,8 +14,10 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "forgery/README.md", *sorted(ROOT.glob("
 PAGE = "http://127.0.0.1:8080"
 """Where the documents have the server."""
 
-ELSEWHERE = re.compile(r"forgery (serve|doctor|history)\b|models:/|\.venv|COMPLETE")
-"""Commands of other rooms, and what needs MLflow, the checkout or a shell of its own."""
+ELSEWHERE = re.compile(
+    r"forgery (serve|doctor|history|learnt|review|trust-list)\b|models:/|\.venv|COMPLETE"
+)
+"""Commands of other rooms, and what needs MLflow, the checkout, an extra or a shell of its own."""
 
 REFUSING = """
 import sys
