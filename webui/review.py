@@ -101,7 +101,8 @@ def decide() -> tuple[str, int] | Answer:
     if not hmac.compare_digest(request.form.get("token", "").encode(), token(receipt).encode()):
         return "This form is not from the review page: open the page again.\n", 403
     if decision not in DECISIONS:
-        return f"decision is {decision!r}; allowed: {', '.join(DECISIONS)}.\n", 400
+        said = f"decision is {decision!r}; allowed: {', '.join(DECISIONS)}.\n"
+        return Response(said, 400, mimetype="text/plain")  # no page: it repeats what was sent
     if not store().review(receipt, decision, g.reviewer):  # type: ignore[arg-type]
         return "This picture was withdrawn in the meantime; nothing was kept.\n", 404
     return redirect(url_for("show"), 303)
