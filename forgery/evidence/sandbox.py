@@ -2,12 +2,12 @@
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
 
-from forgery.evidence.facts.manifest_reading import ManifestText, read_manifest
+from forgery.evidence.facts.manifest_reading import ManifestText, Reading, read_manifest
 from forgery.evidence.facts.trust_list import VARIABLE
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.guards import Limits
@@ -32,7 +32,7 @@ class EvidenceSandbox(Sandbox):
 
 def _manifest(facts: Mapping[str, Any], memory: np.ndarray) -> ManifestText:
     """Return the manifest of an answer."""
-    if facts["reading"] not in ("absent", "present", "unreadable", "not_checked"):
+    if facts["reading"] not in get_args(Reading):
         raise AnswerError("an unknown reading")
     if not 0 <= facts["bytes"] <= memory.size:
         raise AnswerError("a text outside of the memory")

@@ -25,6 +25,8 @@ def read_content_credentials(
     manifest = reader.read_manifest(data)
     if manifest.reading == "absent":
         return _referred_to(reference)
+    if manifest.reading == "other_format":
+        return ABSENT
     if manifest.reading == "not_checked":
         return _only(
             "not_checked",

@@ -20,14 +20,14 @@ from forgery.evidence.facts.trust_list import (
 )
 from forgery_pyfunc.imaging.sniffing import sniff
 
-MAX_JSON = 2**20
+MAX_JSON = 4 * 2**20
 """Bytes of a manifest store as JSON; real ones have some ten thousand."""
 MAX_UNPACKED_MB = 16
 """Of a compressed manifest."""
 
 _MEDIA_TYPES = {"JPEG": "jpeg", "PNG": "png", "TIFF": "tiff", "WEBP": "webp"}
 
-Reading = Literal["absent", "present", "unreadable", "not_checked"]
+Reading = Literal["absent", "present", "unreadable", "not_checked", "other_format"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class ManifestText:
     """What was read of a file's content credentials.
 
     Attributes:
-        reading: whether the file has any; not_checked: the package that reads them is absent.
+        reading: whether the file has any; not_checked: the package that reads them is absent;
+            other_format: they are not looked for in files of this kind.
         text: of those that are present, as JSON of c2pa-python.
     """
 
@@ -49,13 +50,13 @@ def read_manifest(data: bytes) -> ManifestText:
     Raises:
         TrustListError: the trust list that the environment names cannot be used.
     """
-    media_type = _MEDIA_TYPES.get(sniff(data) or "")
-    if media_type is None:
-        return ManifestText("absent")
     try:
         import c2pa
     except ImportError:
         return ManifestText("not_checked")
+    media_type = _MEDIA_TYPES.get(sniff(data) or "")
+    if media_type is None:
+        return ManifestText("other_format")
     context = verification(trust_list_folder(), os.getpid())
     try:
         with c2pa.Reader(f"image/{media_type}", io.BytesIO(data), context=context) as reader:

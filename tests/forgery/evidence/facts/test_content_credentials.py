@@ -212,6 +212,11 @@ def test_a_process_that_was_forked_may_read():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_a_file_of_another_format_is_not_said_to_be_stripped():
+    data = b"ftypheic".rjust(12, b"\0") + b"jumb c2pa"
+    assert read_content_credentials(data, "self#jumbf=c2pa", in_process).state == "absent"
+
+
 def test_without_the_package_they_are_reported_as_not_checked(monkeypatch):
     whole = builtins.__import__
 
