@@ -20,7 +20,7 @@ def digests(image: str) -> list[str]:
 
 
 def differences(one: str, other: str) -> Iterator[str]:
-    """Yield one line for every file that differs, and in what."""
+    """Yield one line for every file that differs, and in what; then where their order does."""
     pairs = list(zip_longest(digests(one), digests(other)))
     unequal = [number for number, (first, second) in enumerate(pairs) if first != second]
     if not unequal:
@@ -32,6 +32,10 @@ def differences(one: str, other: str) -> Iterator[str]:
             for path in sorted(first.keys() | second.keys()):
                 if unlike := _unlike(first.get(path), second.get(path)):
                     yield f"layer {number}: {path}: {unlike}"
+            for path, other_path in zip(first, second, strict=False):
+                if path != other_path:
+                    yield f"layer {number}: {path}: in the place of {other_path}"
+                    break
 
 
 def _save(image: str, file: Path) -> Path:

@@ -34,6 +34,15 @@ def test_the_image_has_every_room_that_its_own_import() -> None:
                 assert not missing, f"{path} imports {missing}"
 
 
+def test_engines_agree_on_the_order_of_the_files_in_the_layer() -> None:
+    """Some sort whole paths and some folder by folder; `x.py` beside `x/` is where these differ."""
+    command = ["git", "ls-files", *sorted(copied_rooms())]
+    files = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = files.stdout.splitlines()
+    assert len(paths) > 100
+    assert sorted(paths) == sorted(paths, key=lambda path: path.split("/"))
+
+
 def test_the_build_context_has_what_the_image_copies() -> None:
     lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}

@@ -11,7 +11,7 @@ from pathlib import Path
 from forgery_pyfunc.errors import ForgeryError
 
 VARIABLE = "C2PA_TRUST_LIST"
-PINNED = Path(__file__).with_name("trust_list")
+PINNED = Path(__file__).with_name("pinned_trust_list")
 SIGNERS, TIMES = "C2PA-TRUST-LIST.pem", "C2PA-TSA-TRUST-LIST.pem"
 """The file names of the C2PA conformance program: who may sign credentials, and who times."""
 SIGNERS_URI, TIMES_URI = "urn:forgery:signers", "urn:forgery:times"

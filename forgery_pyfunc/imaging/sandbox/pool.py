@@ -17,8 +17,8 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -115,7 +115,7 @@ class ForkServer:
     def __init__(self, module: str, memory: int, variables: Sequence[str] = ()) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(START_SECONDS)
-        with theirs:
+        with theirs, _blocked(signal.SIGINT, signal.SIGTERM):
             self.process = subprocess.Popen(
                 [
                     sys.executable, "-P", "-m", server.__name__,
@@ -314,6 +314,20 @@ def child_environment(variables: Sequence[str] = ()) -> dict[str, str]:
     code = str(Path(__file__).parents[3])
     kept = {name: os.environ[name] for name in (*_ENVIRONMENT, *variables) if name in os.environ}
     return kept | _SINGLE | {"PYTHONPATH": os.pathsep.join([code, *filter(None, sys.path)])}
+
+
+@contextmanager
+def _blocked(*numbers: signal.Signals) -> Iterator[None]:
+    """Have a process that is started inside the block never see these signals.
+
+    A service that is told to stop still reads the files in flight; its decoders, which are in its
+    process group and are told too, end with it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _failed(how: str) -> ImageError:

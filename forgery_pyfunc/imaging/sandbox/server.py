@@ -45,8 +45,6 @@ def main(control: int, module_name: str, memory: int) -> None:
         module_name: of a module with `OPERATIONS` and `prepare`.
         memory: bytes of address space that a decoder may add.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):  # the service may still have work for it
-        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a decoder ended
     module = importlib.import_module(module_name)
     module.prepare()

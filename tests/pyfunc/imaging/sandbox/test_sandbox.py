@@ -16,7 +16,7 @@ from PIL import Image
 from forgery_pyfunc.errors import ImageError, ModelError
 from forgery_pyfunc.imaging import decoding, sandbox
 from forgery_pyfunc.imaging.guards import Limits
-from forgery_pyfunc.imaging.sandbox import pool
+from forgery_pyfunc.imaging.sandbox import answers, pool
 from forgery_pyfunc.imaging.sandbox.pool import DecoderError, Sandbox
 from tests.conftest import encoded, picture
 from tests.deploy.engine import wait_until
@@ -139,6 +139,19 @@ def test_a_fault_of_this_project_is_no_fault_of_the_file(wild):
         wild.read_metadata(b"recurse")
     with pytest.raises(RuntimeError, match="KeyError"):
         wild.read_metadata(b"no such deed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_service_that_is_told_to_stop_still_starts_decoders(number):
+    server = pool.ForkServer(stand_in_operations.__name__, 2**30)
+    try:
+        server.process.send_signal(number)  # the group of the service is told; Python starts here
+        decoder = server.fork(answers.room(Limits(2**20, 2**20)))
+        assert decoder.is_waiting()
+        decoder.end()
+    finally:
+        server.end()
+    assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_ten_failures_in_a_row_and_the_next_file_is_read(wild):
