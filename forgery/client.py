@@ -7,9 +7,11 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from pydantic import TypeAdapter, ValidationError
@@ -112,12 +114,23 @@ class Client:
 
     def invoke(self, body: bytes, request_id: str | None = None) -> requests.Response:
         """Return the server's answer to a JSON body for `/invocations`, whatever its status."""
-        headers = {"Content-Type": JSON}
-        query = None
-        if request_id:
-            headers["X-Request-ID"] = request_id
-            query = {"request_id": request_id}  # the scoring server logs the URL, not headers
-        return self._send("POST", "/invocations", data=body, headers=headers, params=query)
+
+        def prepared() -> requests.PreparedRequest:
+            request = self._invocation.copy()
+            request.body = body
+            request.headers["Content-Length"] = str(len(body))
+            if request_id:
+                request.headers["X-Request-ID"] = request_id
+                query = urlencode({"request_id": request_id})  # which the scoring server logs
+                request.url = f"{request.url}?{query}"
+            return request
+
+        return self._answer(prepared)
+
+    @cached_property
+    def _invocation(self) -> requests.PreparedRequest:
+        """The request for records, without its body: to prepare it anew takes 0.5 ms."""
+        return self._prepared("POST", "/invocations", headers={"Content-Type": JSON})
 
     def check(self) -> None:
         """Raise `ClientError` unless a server answers."""
@@ -154,24 +167,28 @@ class Client:
         return response
 
     def _send(self, method: str, path: str, **content: Any) -> requests.Response:
+        return self._answer(lambda: self._prepared(method, path, **content))
+
+    def _prepared(self, method: str, path: str, **content: Any) -> requests.PreparedRequest:
+        return self.session.prepare_request(requests.Request(method, self.url + path, **content))
+
+    def _answer(self, prepared: Callable[[], requests.PreparedRequest]) -> requests.Response:
         try:
-            return self._send_once(method, path, **content)
+            return self._answer_once(prepared())
         except requests.Timeout as error:
             raise _unanswered(error) from error
         except requests.ConnectionError:
             # A pooled connection that the server had just closed; scoring changes nothing,
             # so asking again is safe.
             try:
-                return self._send_once(method, path, **content)
+                return self._answer_once(prepared())
             except requests.RequestException as error:
                 raise _unanswered(error) from error
         except requests.RequestException as error:
             raise _unanswered(error) from error
 
-    def _send_once(self, method: str, path: str, **content: Any) -> requests.Response:
-        return self.session.request(
-            method, self.url + path, timeout=self.timeout, allow_redirects=False, **content
-        )
+    def _answer_once(self, request: requests.PreparedRequest) -> requests.Response:
+        return self.session.send(request, timeout=self.timeout, allow_redirects=False)
 
 
 def read_records(body: bytes, expected: int) -> list[Record]:
