@@ -140,8 +140,9 @@ test: $(READY) ## every test except those that need a container engine, the pack
 doors: $(READY) ## the wheel in empty environments of every supported Python; asks the package index
 	pytest tests/doors -m doors -rs
 
-fuzz: $(READY) ## all malformed images: a sandbox here reads them, or the page at URL=
+fuzz: $(READY) ## malformed images, read by a sandbox here or sent to the page at URL=; then SECONDS=60 of fuzzing for every entrance
 	python -m tests.pyfunc.imaging.malformed $(URL)
+	$(if $(URL),,python -m tests.fuzz --seconds $(or $(SECONDS),60))
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs

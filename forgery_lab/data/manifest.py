@@ -125,10 +125,12 @@ def read(path: Path | str) -> pd.DataFrame:
         raise DataError(f"{path}: there is no such manifest; the step 'ingest' writes it.")
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)  # that texts are UTF-8
+        frame = table.to_pandas()
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path}: this is not a Parquet file that can be read.") from error
     try:
-        return _from_table(_to_table(table.to_pandas()))
+        return _from_table(_to_table(frame))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 

@@ -1,8 +1,10 @@
 """Unpacking archives that cannot leave their folder and cannot grow without end."""
 
+import errno
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -18,6 +20,15 @@ from forgery_pyfunc.imaging.sniffing import sniff
 
 _CHUNK = 2**20
 _RATIO_FROM = 100 * 2**20
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError,
+    ValueError, struct.error,  # of names and numbers that both modules believe
+)  # fmt: skip
+_OF_THE_MACHINE = {
+    errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ENOSPC,
+    errno.EPERM, errno.EROFS,
+}  # fmt: skip
+"""Of an `OSError` while unpacking; others come of names and places that the archive states."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +96,10 @@ def unpack(
                 budget.write(iter(partial(stream.read, _CHUNK), b""), target)
             if progress:
                 progress(budget.files, 0)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise DataError(f"{name}: the archive is damaged or cut off ({error}).") from error
     except NotImplementedError as error:
         raise DataError(f"{name}: the archive uses an unknown compression ({error}).") from error
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, *_DAMAGED) as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
             raise
         raise DataError(f"{name}: the archive is damaged or cut off ({error}).") from error
 
@@ -120,6 +129,8 @@ def _entries(archive: Path, name: str) -> Iterator[tuple[str, IO[bytes] | None]]
 def _zip_entries(archive: Path, name: str) -> Iterator[tuple[str, IO[bytes] | None]]:
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
+            if not info.filename:
+                raise zipfile.BadZipFile("an entry has no name")
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _not_plain(name, info.filename)

@@ -1,6 +1,6 @@
 """Malformed images, the same ones on every run; `make fuzz` tries all of them.
 
-Usage: python -m tests.pyfunc.imaging.malformed [http://127.0.0.1:8080]
+Usage: python -m tests.pyfunc.imaging.malformed [http://127.0.0.1:8080 [--record]]
 """
 
 import argparse
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import requests
 
+from benchmarks.trust import Line, record
 from forgery_pyfunc.errors import ImageError
 from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from tests.pyfunc.imaging.images import file
@@ -190,16 +191,30 @@ def status_of(session: requests.Session, url: str, data: bytes) -> int:
     return session.post(f"{url}/predict", files=upload, timeout=60).status_code
 
 
+def memory_of(session: requests.Session, url: str) -> float:
+    """Return the megabytes that the page's process holds, as its metrics tell."""
+    lines = session.get(f"{url}/metrics", timeout=60).text.splitlines()
+    line = next(line for line in lines if line.startswith("process_resident_memory_bytes "))
+    return float(line.split()[1]) / 1e6
+
+
 def main() -> int:
     """Try every file and count the answers; return 1 where one is a fault, or late."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", nargs="?", help="of a running page; by default a sandbox here reads")
-    url = parser.parse_args().url
+    parser.add_argument("--record", action="store_true", help="the page's answers, for the README")
+    asked = parser.parse_args()
+    url, files = asked.url, list(corpus())
+    if asked.record and not url:
+        parser.error("--record needs the URL of a running page")
     box, session = Sandbox(decoders=1, seconds=SLOWEST_SECONDS), requests.Session()
     if not url:
         box.start()  # which takes longer than any file
     answers, slowest, failed = Counter[str | int](), 0.0, []
-    for name, data in corpus():
+    memory: list[float] = []
+    for number, (name, data) in enumerate(files):
+        if url and number in (len(files) // 2, len(files) - 1):  # the first half warms it up
+            memory.append(memory_of(session, url))
         started = time.monotonic()
         answer = status_of(session, url, data) if url else code_of(box.decode, data) or "read"
         seconds = time.monotonic() - started
@@ -210,6 +225,26 @@ def main() -> int:
     box.close()
     print(f"{answers.total()} files: {dict(answers)}; slowest {slowest:.2f} s")
     print(*failed, sep="\n")
+    if memory:
+        print(
+            f"the page holds {memory[0]:.0f} MB after half of them, {memory[1]:.0f} MB at the end"
+        )
+    if asked.record:
+        faults = sum(count for answer, count in answers.items() if answer in FAULTS)
+        lines = [
+            Line(
+                what="malformed images sent to the page; answered with 5xx; slowest",
+                seen=f"{answers.total():,}; {faults}; {slowest:.1f} s",
+                to_reach="at least 2,000; 0; 5 s",
+            ),
+            Line(
+                what="memory of the page after half of them, and at the end",
+                seen=f"{memory[0]:.0f} MB, {memory[1]:.0f} MB",
+                to_reach="no growth",
+            ),
+        ]
+        details = {"answers": {str(answer): count for answer, count in answers.items()}}
+        record("malformed", "make fuzz URL=http://127.0.0.1:8080", lines, details)
     return 1 if failed else 0
 
 
