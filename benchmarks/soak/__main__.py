@@ -36,7 +36,6 @@ from serving.supervisor import Service
 REPORT = Path("reports/soak.json")
 CLIENTS = "benchmarks.soak.clients"
 SLOW_SENDERS = 16
-LONGEST_SLICE_SECONDS = 60.0
 SAMPLE_SECONDS = 5
 SHOWN_PROBLEMS = 10
 
@@ -101,12 +100,7 @@ def soak(plan: Plan, asked: argparse.Namespace, folder: Path) -> tuple[Load, lis
     Raises:
         SystemExit: a server did not start, or the clients failed.
     """
-    load = Load(
-        clients=asked.clients,
-        seconds=asked.seconds,
-        slice_seconds=min(LONGEST_SLICE_SECONDS, asked.seconds / 2),
-        slow_senders=SLOW_SENDERS,
-    )
+    load = Load(clients=asked.clients, seconds=asked.seconds, slow_senders=SLOW_SENDERS)
     wanted = [one for one in known(available_cpus(), folder) if one.name in (SCORING, PAGE)]
     plan_file, load_file = folder / "plan.json", folder / "load.json"
     plan_file.write_text(plan.model_dump_json(), "utf-8")

@@ -7,6 +7,8 @@ from pydantic import BaseModel
 
 from benchmarks.load import REFUSALS
 
+LONGEST_SLICE_SECONDS = 60.0
+
 
 class Outcome(BaseModel):
     """What happened to a request.
@@ -60,8 +62,7 @@ class Load(BaseModel):
     Attributes:
         clients: that sent whole requests.
         seconds: for which they did.
-        slice_seconds: in every second slice of this length, slow senders sent too.
-        slow_senders: how many.
+        slow_senders: that sent beside them, in every second slice of the time.
         sent: whole requests.
         outcomes: of those.
         slow: what became of the slow ones that the server ended.
@@ -69,11 +70,15 @@ class Load(BaseModel):
 
     clients: int
     seconds: float
-    slice_seconds: float
     slow_senders: int
     sent: int = 0
     outcomes: list[Outcome] = []
     slow: list[SlowOutcome] = []
+
+    @property
+    def slice_seconds(self) -> float:
+        """How long a slice of the time is, without slow senders or with them."""
+        return min(LONGEST_SLICE_SECONDS, self.seconds / 2)
 
     def is_slow_time(self, at: float) -> bool:
         """Return whether slow senders send at a time, in seconds from the start."""
