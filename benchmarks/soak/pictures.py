@@ -55,8 +55,8 @@ SIZES = (
     Size(1536, 2048, 2, ("nat",)),
     Size(256, 384, 3, scenes.CATEGORIES, pictures=16),
 )
-"""Mostly small, so that two quiet cores answer 20,000 requests in 20 minutes; with a batch or a large
-picture now and then, 64 clients are still more than they can serve without a queue of two seconds."""
+"""Mostly small, so that two quiet cores answer 20,000 requests in 20 minutes. With a batch or a
+large picture now and then, 64 clients are still more than can be served within two seconds."""
 
 
 @dataclass(frozen=True)
