@@ -11,6 +11,9 @@ READY := $(VENV)/.installed
 DRIVER := $(VENV)/.spark
 EXECUTORS := .spark/executors
 PORT ?= 8080
+# How long `make soak` lasts.
+SECONDS ?= 1200
+RECORD ?=
 # VERBOSE=1 shows the commands, and all that uv, DVC, MLflow, TensorFlow and the servers say.
 VERBOSE ?=
 export VERBOSE
@@ -59,7 +62,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve dagshub ui spark test doors fuzz containers clusters lint scan docs bench model image lock clean
+.PHONY: help setup run pipeline serve dagshub ui spark test doors fuzz containers clusters lint scan docs bench soak model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -182,6 +185,9 @@ docs: $(READY) ## the documentation site, strict: the folder site/
 
 bench: $(READY) ## cost of the detector's parts, and servers under load (needs wrk); writes reports/bench.json
 	python -m benchmarks
+
+soak: $(READY) ## 64 clients before page and scoring server, every answer compared: SECONDS=1200; RECORD=1 for reports/trust.json
+	python -m benchmarks.soak --seconds $(SECONDS) $(if $(RECORD),--record)
 
 model: $(READY) ## the champion, or MODEL_URI=…, as the folder models/serving
 	python -m deploy.model "$(or $(MODEL_URI),models:/forgery-detector@champion)" models/serving

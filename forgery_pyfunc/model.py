@@ -6,7 +6,6 @@ Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
 import contextlib
 import logging
 import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from forgery_pyfunc.imaging.sniffing import sniff
 from forgery_pyfunc.prediction_log.line import Line
 from forgery_pyfunc.prediction_log.log import open_log
 from forgery_pyfunc.request_parameters import Parameters
+from forgery_pyfunc.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class ForgeryModel(PythonModel):
         self.detector = Detector.load(folder, registered_version(folder))
         self.limits = read_limits(os.environ)
         at_once = images_at_once(os.environ)
-        self.turns = threading.BoundedSemaphore(at_once)
+        self.turns = Turns(at_once)
         self.reader = reader(os.environ, self.limits, at_once)
         self.log = open_log(os.environ, channels(self.detector.features))
 

@@ -22,7 +22,7 @@ from forgery_pyfunc.request_parameters import PARAMETER_TYPES, Parameters
 PACKAGE = Path(forgery_pyfunc.__file__).parent
 
 REQUIREMENTS = (
-    *("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow", "pillow-heif"),
+    *("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow", "pillow-heif", "threadpoolctl"),
     *("arro3-core", "arro3-io", "obstore"),  # the prediction log
     *("httptools", "uvloop"),  # uvicorn takes both; without, kept connections wait: docs/upstream
 )

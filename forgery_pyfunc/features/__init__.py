@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from forgery_pyfunc.features import copymove, dct, double_jpeg, ela, residual
+from forgery_pyfunc.features.one_thread import ONE_THREAD
 from forgery_pyfunc.imaging.decoding import DecodedImage
 
 SMALLEST_SIDE = 64
@@ -21,7 +22,7 @@ def extract(image: DecodedImage, families: Sequence[str]) -> np.ndarray:
     """Return float32[h, w, C], the families' channels in their order; finite, mostly within ±8.
 
     h = H // 8 and w = W // 8 for families on blocks; the remainder at the right and bottom edge is
-    left out. A family of a fixed size, "ela", stands alone.
+    left out. A family of a fixed size, "ela", stands alone. The number of cores changes nothing.
 
     Raises:
         ValueError: an unknown or repeated family, one of a fixed size beside another, or an image
@@ -33,7 +34,8 @@ def extract(image: DecodedImage, families: Sequence[str]) -> np.ndarray:
             f"image: got {image.width} × {image.height}, "
             f"both sides must be at least {SMALLEST_SIDE}"
         )
-    return np.concatenate([FAMILIES[name].extract(image) for name in families], axis=2)
+    with ONE_THREAD:
+        return np.concatenate([FAMILIES[name].extract(image) for name in families], axis=2)
 
 
 def channels(families: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ workers = 1
 threads = settings.web_threads
 timeout = 60
 graceful_timeout = settings.shutdown_seconds
-keepalive = 5
+keepalive = 75  # longer than `Retry-After` asks for, and than proxies keep theirs (60)
 accesslog = None  # the application writes its own, structured
 logconfig_dict = logging_config(settings.log_level)
 

@@ -44,6 +44,10 @@ from webui.errors import ErrorAnswer, ErrorDetail
 from webui.server.deadlines import due, expire, met
 from webui.settings import Settings
 
+SILENT_SECONDS = 5.0
+"""How long a new connection may be silent, how long a peer may take to close one, and for how long
+one without a request is kept when the worker is told to stop."""
+
 DROPPED_BYTES = 65_536
 """Bytes discarded at once from a connection that is being closed."""
 
@@ -66,7 +70,7 @@ class Worker(ThreadWorker):
 
     def _await(self, conn: TConn, on_readable: Callable[[TConn, socket.socket], None]) -> None:
         """Keep a connection until there is something to read, or `murder_pending` closes it."""
-        conn.set_timeout()
+        conn.timeout = time.monotonic() + SILENT_SECONDS
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(on_readable, conn))
 
@@ -117,6 +121,18 @@ class Worker(ThreadWorker):
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Look for late senders every second, at shutdown too, where gunicorn would not."""
         super().wait_for_and_dispatch_events(min(timeout, 1.0))
+
+    def murder_keepalived(self) -> None:
+        """Close connections that were kept for long enough; gunicorn calls this every second.
+
+        Requests that have just arrived on such a connection are read first: they would be lost.
+        """
+        if not self.alive:
+            latest = time.monotonic() + SILENT_SECONDS
+            for conn in self.keepalived_conns:
+                conn.timeout = min(conn.timeout, latest)
+        super().wait_for_and_dispatch_events(0)
+        super().murder_keepalived()
 
     def murder_pending(self) -> None:
         """Disconnect late senders; gunicorn calls this every second."""

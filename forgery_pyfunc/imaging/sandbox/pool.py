@@ -32,6 +32,7 @@ from forgery_pyfunc.imaging.guards import Limits
 from forgery_pyfunc.imaging.metadata import StoredMetadata
 from forgery_pyfunc.imaging.sandbox import answers, operations, server
 from forgery_pyfunc.imaging.sandbox.answers import AnswerError
+from forgery_pyfunc.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ class Sandbox:
         self.seconds = seconds
         self.module = module
         self.variables = tuple(variables)
-        self.places = threading.BoundedSemaphore(decoders)
+        self.places = Turns(decoders)
         self.idle: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         self.forking = threading.Lock()
         self.servers: list[ForkServer] = []

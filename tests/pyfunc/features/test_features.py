@@ -3,8 +3,10 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from forgery_pyfunc import features
+from forgery_pyfunc.features.one_thread import OneThread
 from forgery_pyfunc.imaging.decoding import DecodedImage, decode
 from forgery_pyfunc.imaging.ela import error_levels
 from forgery_pyfunc.imaging.jpeg_encoder import encode
@@ -48,6 +50,32 @@ def test_every_image_gives_finite_small_numbers(image, family):
     assert np.isfinite(values).all()
     assert np.abs(values).max() < 16
     assert np.array_equal(values, features.extract(image, [family]))
+
+
+def test_the_features_are_the_same_on_every_number_of_cores():
+    """Products that several threads share are rounded in another way, which quantisation shows."""
+    image = png(RNG.integers(0, 256, (1024, 1024, 3), np.uint8))
+    of_threads = []
+    for threads in (1, 2, 3, 4):
+        with threadpool_limits(threads, user_api="blas"):
+            of_threads.append(features.extract(image, ["residual"]))
+            assert blas_threads() == {threads}
+    assert all(np.array_equal(of_threads[0], others) for others in of_threads[1:])
+
+
+def test_the_limit_lasts_until_the_last_extraction_ends():
+    limit = OneThread()
+    with threadpool_limits(2, user_api="blas"):
+        with limit:
+            with limit:
+                assert blas_threads() == {1}
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
+
+
+def blas_threads() -> set[int]:
+    """Return how many threads matrix products may use, of all libraries that are loaded."""
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
 
 
 def test_families_stand_in_the_order_asked_for():

@@ -172,6 +172,18 @@ def test_connections_are_kept(gunicorn):
             assert connection.sock  # else it would be opened anew
 
 
+@pytest.mark.slow
+def test_a_kept_connection_outlives_the_wait_that_a_refusal_asks_for(gunicorn):
+    """A client that comes back when it was told to finds its connection open."""
+    address = gunicorn[0].removeprefix("http://")
+    with contextlib.closing(http.client.HTTPConnection(address, timeout=60)) as connection:
+        for pause in (0, 8):
+            time.sleep(pause)
+            connection.auto_open = not pause
+            connection.request("GET", "/livez")
+            assert connection.getresponse().read()
+
+
 def test_malformed_http_is_answered_in_the_one_shape(gunicorn):
     head, _, body = answer_to(gunicorn[0], b"secret nonsense\r\n\r\n").partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400")

@@ -1,0 +1,1 @@
+"""Load and soak: many clients for many minutes, and every answer compared with the one offline."""
