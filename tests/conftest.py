@@ -96,9 +96,14 @@ def pytest_xdist_auto_num_workers():
 
 
 def pytest_collection_modifyitems(items):
-    """Put the files with most slow tests first, so that no worker starts one at the very end."""
+    """Put the files with most slow tests first, so that no worker starts one at the very end.
+
+    All but one of those that need the trained clone come after the others: they would wait for it.
+    """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    waiting = {item.path for item in items if "trained_clone" in item.fixturenames}
+    waiting.discard(max(waiting, key=lambda path: (slow[path], path), default=None))
+    items.sort(key=lambda item: (not slow[item.path], item.path in waiting, -slow[item.path]))
 
 
 @pytest.fixture(autouse=True)

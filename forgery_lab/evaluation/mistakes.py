@@ -74,12 +74,9 @@ def worst_and_best(
     found = table[(table["label"] == 1) & (table["error_size"] < 0.5)][::-1]
     again = found["category"].duplicated().rename("again")
     best = found.loc[again.sort_values(kind="stable").index].head(number)
-    return ShownImages(
-        *(
-            list(_scored_again(chosen, rows, root, predictions.matcher, condition, options))
-            for chosen in (worst, best)
-        )
-    )
+    chosen = pd.concat([worst, best])
+    shown = dict(_scored_again(chosen, rows, root, predictions.matcher, condition, options))
+    return ShownImages(*([shown[name] for name in part["sha256"]] for part in (worst, best)))
 
 
 def _scored_again(
@@ -89,8 +86,8 @@ def _scored_again(
     matcher: HistoryMatcher,
     condition: Condition,
     options: Options,
-) -> Iterator[ShownImage]:
-    """Score the chosen images once more, now with heat maps."""
+) -> Iterator[tuple[str, ShownImage]]:
+    """Score the chosen images once more, now with heat maps; yield the SHA-256 of each, too."""
     for model, predictions in chosen.groupby("model", sort=False):
         images = rows.set_index("sha256", drop=False).loc[predictions["sha256"]]
         if condition.matched:
@@ -105,16 +102,19 @@ def _scored_again(
             workers=1,
             tracking_uri=options.tracking_uri,
         )
-        for position, record in sorted(records):
+        for position, record in records:
             row, trial = images.iloc[position], trials[position]
             mask = masks.get(trial.sha256)
-            yield ShownImage(
-                path=row["path"],
-                label=int(row["label"]),
-                kind=row["kind"],
-                probability=record["probability"],
-                verdict=record["verdict"],
-                picture=decode(trial.rendition()).pixels,
-                heatmap=read_heatmap(record["heatmap"]) if record.get("heatmap") else None,
-                mask=None if mask is None else trial.rendition.moved(mask),
+            yield (
+                trial.sha256,
+                ShownImage(
+                    path=row["path"],
+                    label=int(row["label"]),
+                    kind=row["kind"],
+                    probability=record["probability"],
+                    verdict=record["verdict"],
+                    picture=decode(trial.rendition()).pixels,
+                    heatmap=read_heatmap(record["heatmap"]) if record.get("heatmap") else None,
+                    mask=None if mask is None else trial.rendition.moved(mask),
+                ),
             )

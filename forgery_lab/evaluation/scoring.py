@@ -6,14 +6,21 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from forgery.model_process import Ask, opened
 from forgery_lab.progress import Progress
 
 BATCH, BYTES_OF_A_BATCH = 8, 2**24
 """Images that a process gets at a time, and bytes of these together: large ones share none."""
+
+FEWEST = 16
+"""Images that a further process must have: it takes seconds to load MLflow and the model."""
 
 Load = Callable[[], bytes]
 """Returns the bytes of one encoded image; called in a thread, when the image's turn comes."""
@@ -22,7 +29,7 @@ Load = Callable[[], bytes]
 def score(
     model: str | Path,
     images: Sequence[Load],
-    heatmap: bool = False,
+    heatmap: bool | Sequence[bool] = False,
     threshold: float | None = None,
     workers: int = 2,
     tracking_uri: str | None = None,
@@ -38,9 +45,9 @@ def score(
     Args:
         model: MLflow model URI, or the folder of an MLflow model.
         images: one callable per image, which returns its bytes.
-        heatmap: whether to ask for heat maps.
+        heatmap: whether to ask for heat maps; for all images, or one by one.
         threshold: replaces the model's grey band.
-        workers: processes, each of which loads the model.
+        workers: processes at most, each of which loads the model; few images have fewer.
         tracking_uri: of the MLflow server that knows the model; by default the environment's.
         progress: called with images done and images in all.
         sizes: bytes of the images, where they are known before; see `batches`.
@@ -50,9 +57,15 @@ def score(
         ModelError: the model cannot be loaded, or its process died.
         ForgeryError: an image could not be prepared (whatever its callable raised, but `OSError`).
     """
-    params = parameters(threshold, heatmap)
-    waiting = list(batches([0] * len(images) if sizes is None else sizes))
-    workers = max(1, min(workers, len(waiting)))
+    params = parameters(threshold)
+    has_map = np.broadcast_to(heatmap, len(images)).tolist()
+    order = sorted(range(len(images)), key=has_map.__getitem__)
+    waiting = [
+        list(alike)
+        for batch in batches([0 if sizes is None else sizes[position] for position in order])
+        for _, alike in groupby([order[place] for place in batch], key=has_map.__getitem__)
+    ]
+    workers = max(1, min(workers, len(images) // FEWEST))
     turns = iter(waiting)
     taking = threading.Lock()
     results: queue.Queue[list[tuple[int, dict[str, Any]]] | BaseException | None] = queue.Queue(
@@ -68,7 +81,8 @@ def score(
                         chosen = next(turns, None)
                     if chosen is None:
                         break
-                    found = records(ask, [images[position] for position in chosen])
+                    asking = partial(ask, heatmap=has_map[chosen[0]])
+                    found = records(asking, [images[position] for position in chosen])
                     _put(results, list(zip(chosen, found, strict=True)), stopped)
         except BaseException as error:  # handed to the caller's thread, which raises it
             _put(results, error, stopped)
@@ -86,10 +100,10 @@ def score(
             thread.join()
 
 
-def parameters(threshold: float | None, heatmap: bool = False) -> dict[str, Any]:
+def parameters(threshold: float | None) -> dict[str, Any]:
     """Return the model's parameters: a batch without a readable image must not stop the rest."""
     given = {} if threshold is None else {"threshold": threshold}
-    return {"heatmap": heatmap, "strict": False, **given}
+    return {"heatmap": False, "strict": False, **given}
 
 
 def batches(

@@ -214,34 +214,22 @@ def predict(
         progress: called with trials done and trials in all.
     """
     masks = masks or {}
-    mapped = [t for t in trials if t.sha256 in masks and t.condition.has_maps]
-    chosen = {id(trial) for trial in mapped}
-    plain = [t for t in trials if id(t) not in chosen]
+    has_map = [t.sha256 in masks and t.condition.has_maps for t in trials]
+    stream = scoring.score(
+        model,
+        [trial.rendition for trial in trials],
+        has_map,
+        workers=workers,
+        tracking_uri=tracking_uri,
+        progress=progress,
+    )
     rows: list[dict[str, Any]] = []
-    for part, heatmap in ((plain, False), (mapped, True)):
-        if not part:
-            continue
-        done_before = len(rows)
-        stream = scoring.score(
-            model,
-            [trial.rendition for trial in part],
-            heatmap,
-            workers=workers,
-            tracking_uri=tracking_uri,
-            progress=_shifted(progress, done_before, len(trials)),
-        )
-        for position, record in stream:
-            trial = part[position]
-            rows.append({**prediction(trial, record), "model": str(model)})
-            if heatmap:
-                rows[-1].update(_where(trial, record, masks[trial.sha256]))
+    for position, record in stream if trials else ():
+        trial = trials[position]
+        rows.append({**prediction(trial, record), "model": str(model)})
+        if has_map[position]:
+            rows[-1].update(_where(trial, record, masks[trial.sha256]))
     return pd.DataFrame(rows, columns=[*PREDICTION_COLUMNS, *WHERE_COLUMNS])
-
-
-def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda done, _: progress(before + done, total)
 
 
 def prediction(trial: Trial, record: Mapping[str, Any]) -> dict[str, Any]:

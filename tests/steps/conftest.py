@@ -114,8 +114,8 @@ def clone(tmp_path_factory, empty_store):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, empty_store):
-    """This worker's copy of the one clone in which `dvc repro`, `register`, `promote` have run."""
+def trained_clone(tmp_path_factory, empty_store):
+    """The folder of the one clone in which `dvc repro`, `register` and `promote` have run."""
 
     def train(folder):
         clone = make_clone(folder, empty_store)
@@ -123,8 +123,13 @@ def trained(tmp_path_factory, empty_store):
         clone.step("register")
         clone.step("promote")
 
-    original = shared_folder(tmp_path_factory, "trained", train)
+    return shared_folder(tmp_path_factory, "trained", train)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, trained_clone):
+    """This worker's copy of that clone."""
     copy = tmp_path_factory.mktemp("clones") / "trained"
-    shutil.copytree(original, copy, symlinks=True)
-    move_store(copy, original)
+    shutil.copytree(trained_clone, copy, symlinks=True)
+    move_store(copy, trained_clone)
     return Clone(copy)

@@ -7,8 +7,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from forgery_lab.sources import demo
 from steps.registry.model_registry import Registry
+from tests.conftest import write_pictures
 from tests.lab.sources.test_feedback import add, key
 from tests.steps.conftest import Clone
 from tests.stores import move_store, tracking
@@ -59,7 +59,7 @@ def test_what_reviewers_correct_is_learnt_from_and_judged_by_the_gate(clone, tmp
 
 def given_feedback(store: Store, folder) -> dict[str, str]:
     """Give 200 pictures as feedback, every tenth with a wrong label; return their true labels."""
-    demo.write(folder, seed=77, count=200)
+    write_pictures(folder, 100, seed=77)
     truth = {}
     for name, label in LABELS.items():
         for number, path in enumerate(sorted((folder / name).iterdir())):

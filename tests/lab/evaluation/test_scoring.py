@@ -56,6 +56,22 @@ def test_heat_maps_and_errors_come_back_as_the_model_gives_them(model):
     assert found[1]["probability"] is None
 
 
+def test_one_process_answers_a_few_images_of_which_some_get_a_map(model):
+    opened = []
+
+    def open_model(*arguments):
+        opened.append(arguments)
+        return scoring.opened(*arguments)
+
+    has_map = [number % 3 == 0 for number in range(10)]
+    loads = [lambda rows=rows: png(rows) for rows in range(10)]
+    found = dict(score(model, loads, has_map, open_model=open_model))
+    assert [found[position]["heatmap"] is not None for position in range(10)] == has_map
+    probabilities = [found[position]["probability"] for position in range(10)]
+    assert probabilities == sorted(set(probabilities))
+    assert len(opened) == 1
+
+
 def test_a_threshold_reaches_the_model(model):
     records = [next(score(model, [lambda: png(9)], threshold=t, workers=1))[1] for t in (0.1, 0.9)]
     assert [record["verdict"] for record in records] == ["forged", "authentic"]
