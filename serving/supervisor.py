@@ -30,7 +30,7 @@ FIRST_PAUSE = 0.5
 DRAIN_SECONDS = 18.0
 """Time for requests in flight after SIGTERM; then what still runs is killed."""
 REMAINS_SECONDS = 5.0
-"""The same for what a dead process leaves behind, where its port must be free before the restart."""
+"""The same for what a dead process leaves behind, if the restart has to wait for its port."""
 MAX_SILENCES = 3
 """A service killed this often for not answering, without an answer in between, is given up."""
 ASK_SECONDS = 2.0
@@ -122,18 +122,19 @@ class Service:
         return f"did not answer {MAX_SILENCES} times" if self.silences >= MAX_SILENCES else ""
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process group, also where its leader has gone already."""
+        """Send a signal to the process group and to what earlier ones left behind."""
         process = self.process  # the thread that asks must not see it vanish
-        if process is not None:
+        for group in [*([process.pid] if process else []), *self.remains]:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
+                os.killpg(group, number)
 
     def gone(self) -> bool:
-        """Return whether nothing of the process group is left."""
+        """Return whether nothing of the process group is left, nor of earlier ones."""
+        self.end_remains()
         if self.process is None:
-            return True
+            return not self.remains
         self.process.poll()
-        return _is_empty(self.process.pid)
+        return not self.remains and _is_empty(self.process.pid)
 
     def ask(self) -> None:
         """Probe the service, and kill it when it has not answered for too long."""
@@ -246,9 +247,6 @@ class Supervisor:
                     break
                 self._collect_orphans()
                 time.sleep(0.05)
-            for group in service.remains:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(group, signal.SIGKILL)
             logger.info("%s stopped", service.name)
 
     def _collect_orphans(self) -> None:

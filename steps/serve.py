@@ -14,7 +14,14 @@ from forgery_pyfunc.errors import ForgeryError
 from serving.errors import ServiceError
 from serving.follow import Follower
 from serving.pointer import write_pointer
-from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
+from serving.services import (
+    LOOPBACK,
+    available_cpus,
+    check_port_free,
+    listen,
+    scoring_server,
+    web_page,
+)
 from serving.supervisor import Service, Supervisor
 from steps.errors import SettingsError, first_line
 from steps.pipeline import outcome, promotion, registration
@@ -40,7 +47,8 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
         pointer = Path(folder) / "scoring.json"
         write_pointer(pointer, settings.scoring_port, version)
         scoring = scoring_service(uri, version, settings.scoring_port)
-        page = web_page(LOOPBACK, settings.port, settings.scoring_port, pointer)
+        listener = listen(LOOPBACK, settings.port)
+        page = web_page(LOOPBACK, settings.port, settings.scoring_port, pointer, listener=listener)
         if "FEEDBACK_DB" not in os.environ:  # empty: no feedback is taken
             page.environment["FEEDBACK_DB"] = str(feedback_store())
         supervisor = Supervisor([scoring, page])
