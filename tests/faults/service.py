@@ -128,7 +128,7 @@ def wait_until_back(
             continue
         if processes.all_there(before, now) and status(f"{service.url}/readyz") == HTTPStatus.OK:
             return
-    said = service.log.read_text(errors="replace")[-3000:]
+    said = service.log.read_text(errors="replace")[-20000:]
     raise TimeoutError(f"no recovery from the death of {victim}:\n{said}")
 
 

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -22,6 +23,7 @@ from serving.services import LOOPBACK, scoring_server, web_page
 from tests.deploy.engine import wait_until
 from tests.webui.pictures import BROWSER, picture
 from tests.webui.servers import free_port, process
+from webui.feedback_store import Store, StoreError
 
 NAMES = ("results", "jobs", "feedback", "log", "tmp")
 MEBIBYTE = 2**20
@@ -39,9 +41,9 @@ class Site:
     scoring: subprocess.Popen
     disks: Path
 
-    def post(self, path: str, data: bytes = BRIGHT, **fields: object) -> requests.Response:
+    def post(self, path: str, image: bytes = BRIGHT, **options: Any) -> requests.Response:
         return requests.post(
-            f"{self.url}{path}", files={"file": ("a.jpg", data)}, timeout=90, **fields
+            f"{self.url}{path}", files={"file": ("a.jpg", image)}, timeout=90, **options
         )
 
     def said(self, name: str) -> str:
@@ -133,7 +135,7 @@ def test_without_room_for_a_job_it_is_refused_and_leaves_nothing(site):
     assert set(files(site.disks / "jobs")) <= {"lock"}
     accepted = site.post("/v1/jobs")
     assert accepted.status_code == 202
-    job = requests.get(f"{site.url}{accepted.headers['Location']}?wait=60", timeout=90).json()
+    job = requests.get(f"{site.url}{accepted.headers['Location']}?wait=30", timeout=90).json()
     assert [record["verdict"] for record in job["results"]] == ["forged"]
 
 
@@ -153,7 +155,7 @@ def test_without_room_for_its_results_a_job_waits_and_is_then_finished(site):
             assert (job["status"], job["failed"]) == ("running", 0)
     finally:
         os.killpg(site.scoring.pid, signal.SIGCONT)
-    job = requests.get(f"{where(site, accepted)}?wait=60", timeout=90).json()
+    job = requests.get(f"{where(site, accepted)}?wait=30", timeout=90).json()
     assert [record["verdict"] for record in job["results"]] == ["forged", "forged"]
 
 
@@ -203,3 +205,14 @@ def test_a_page_that_starts_with_full_disks_gives_verdicts(site):
         refused_for_now(site.post("/v1/jobs"))
     assert site.post("/v1/feedback", data=FEEDBACK).status_code == 200
     assert site.post("/v1/jobs").status_code == 202
+
+
+def test_a_feedback_store_is_made_once_there_is_space(tmp_path):
+    with small_disk(tmp_path / "disk"):
+        with full(tmp_path / "disk"):
+            store = Store(str(tmp_path / "disk" / "feedback.db"))
+            with pytest.raises(StoreError) as refusal:
+                store.left_to_review()
+            assert refusal.value.code == "no_room"
+        assert store.left_to_review() == 0
+        store.engine.dispose()
