@@ -31,6 +31,9 @@ from steps.settings.entities import PromoteSettings, ServeSettings
 
 logger = logging.getLogger(__name__)
 
+REQUEST_RETRIES = 3
+"""Somebody waits for the page: fail in seconds, not after the minutes that MLflow would try for."""
+
 
 def run(settings: ServeSettings, workspace: Workspace) -> None:
     """Serve until stopped.
@@ -46,7 +49,7 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pointer = Path(folder) / "scoring.json"
         write_pointer(pointer, settings.scoring_port, version)
-        scoring = scoring_service(uri, version, settings.scoring_port)
+        scoring = scoring_service(uri, version, settings.scoring_port, Path(folder))
         listener = listen(LOOPBACK, settings.port)
         page = web_page(LOOPBACK, settings.port, settings.scoring_port, pointer, listener=listener)
         if "FEEDBACK_DB" not in os.environ:  # empty: no feedback is taken
@@ -81,10 +84,14 @@ def ensure_version(gate: PromoteSettings, workspace: Workspace) -> None:
         logger.warning("the detector in %s: %s", detector, first_line(error))
 
 
-def scoring_service(uri: str, version: str, port: int) -> Service:
-    """Return the scoring server of a model, which answers as `version`."""
-    tracking = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), VERSION_VARIABLE: version}
-    return scoring_server(uri, port, available_cpus(), tracking)
+def scoring_service(uri: str, version: str, port: int, folder: Path) -> Service:
+    """Return the scoring server of a model, which answers as `version`.
+
+    The model is fetched into a new folder inside `folder`: a restart needs no registry.
+    """
+    place = tempfile.mkdtemp(dir=folder)
+    model = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=place)
+    return scoring_server(model, port, available_cpus(), {VERSION_VARIABLE: version})
 
 
 def follower(
@@ -112,6 +119,9 @@ def follower(
             raise ServiceError(first_line(error)) from error
 
     def prepare(wanted: str, port: int) -> Service:
-        return scoring_service(f"models:/{wanted}", wanted, port)
+        try:
+            return scoring_service(f"models:/{wanted}", wanted, port, pointer.parent)
+        except (MlflowException, OSError) as error:
+            raise ServiceError(f"{wanted} could not be fetched: {first_line(error)}") from error
 
     return Follower(supervisor, supervisor.services[0], version, newest, prepare, pointer)
