@@ -24,6 +24,8 @@ REPO ?=
 SCORING_PORT ?= 5001
 MODEL_URI ?=
 DATASET ?=
+KILLS ?= 3
+OPTIONS ?=
 # The settings in params.yaml suit the demo and its six minutes; a real data set deserves more.
 LONGER := -S preprocess.draws=4 -S preprocess.rescaled=2 -S train.epochs=14
 # A client with BuildKit; another one may come first on PATH.
@@ -62,7 +64,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve dagshub ui spark test doors fuzz containers clusters lint scan docs bench soak model image lock clean
+.PHONY: help setup run pipeline serve dagshub ui spark test doors fuzz faults containers clusters lint scan docs bench soak model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -146,6 +148,10 @@ doors: $(READY) ## the wheel in empty environments of every supported Python; as
 fuzz: $(READY) ## malformed images, read by a sandbox here or sent to the page at URL=; then SECONDS=60 of fuzzing for every entrance
 	python -m tests.pyfunc.imaging.malformed $(URL)
 	$(if $(URL),,python -m tests.fuzz --seconds $(or $(SECONDS),60))
+
+faults: $(READY) ## kills every process of a running service, and every step, KILLS times each; OPTIONS=--record keeps the figures
+	python -m tests.faults.service --kills $(KILLS) $(OPTIONS)
+	python -m tests.faults.resumes --kills $(KILLS) $(OPTIONS)
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs

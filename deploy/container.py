@@ -21,7 +21,14 @@ from serving.errors import ServiceError
 from serving.follow import Follower
 from serving.pointer import write_pointer
 from serving.registry import champion_by_rest
-from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
+from serving.services import (
+    LOOPBACK,
+    available_cpus,
+    check_port_free,
+    listen,
+    scoring_server,
+    web_page,
+)
 from serving.supervisor import Service, Supervisor
 
 logger = logging.getLogger("container")
@@ -99,12 +106,16 @@ def run(settings: Settings) -> int:
     pointer = Path(tempfile.gettempdir()) / "scoring.json"
     write_pointer(pointer, settings.scoring_port, version)
     logger.info("serving %s on port %d, %d workers", version or folder, settings.port, workers)
-    supervisor = Supervisor(
-        [
-            scoring_server(str(folder), settings.scoring_port, workers),
-            web_page(settings.host, settings.port, settings.scoring_port, pointer, workers),
-        ]
+    scoring = scoring_server(str(folder), settings.scoring_port, workers)
+    page = web_page(
+        settings.host,
+        settings.port,
+        settings.scoring_port,
+        pointer,
+        workers,
+        listen(settings.host, settings.port),
     )
+    supervisor = Supervisor([scoring, page])
     if newest:
         follower(supervisor, version, newest, workers, pointer).start()
     return supervisor.run()

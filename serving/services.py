@@ -54,17 +54,25 @@ def images_at_once(workers: int) -> int:
 
 
 def web_page(
-    host: str, port: int, scoring_port: int, pointer: Path, workers: int | None = None
+    host: str,
+    port: int,
+    scoring_port: int,
+    pointer: Path,
+    workers: int | None = None,
+    listener: socket.socket | None = None,
 ) -> Service:
     """Return gunicorn with the web application; `pointer` tells it who scores (`follow`).
 
     It asks as many requests at once as keep the workers of the scoring server busy (by default one
-    per CPU); more would wait there, where nobody sees it.
+    per CPU); more would wait there, where nobody sees it. It listens on `listener` where there is
+    one, which then outlives it.
     """
     at_once = min(IN_FLIGHT_PER_WORKER * (workers or available_cpus()), MOST_IN_FLIGHT)
     command = [
         str(Path(sys.executable).parent / "gunicorn"),
-        "--config", "python:webui.server.gunicorn_settings", "webui.application:create_app()",
+        "--config", "python:webui.server.gunicorn_settings",
+        *(["--bind", f"fd://{listener.fileno()}"] if listener else []),
+        "webui.application:create_app()",
     ]  # fmt: skip
     settings = {
         "HOST": host,
@@ -75,19 +83,23 @@ def web_page(
         "OMP_NUM_THREADS": "1",
         "SHUTDOWN_SECONDS": str(int(DRAIN_SECONDS) - 3),  # the rest is the scoring server's
     }
-    return Service("page", command, settings)
+    return Service("page", command, settings, listener=listener)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raise `ServiceError` where the port cannot be used."""
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ServiceError(
+            f"port {port} of {host} cannot be used ({reason}); choose another port"
+        ) from error
 
 
 def check_port_free(host: str, port: int) -> None:
     """Raise `ServiceError` where the port cannot be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ServiceError(
-                f"port {port} of {host} cannot be used ({error.strerror}); choose another port"
-            ) from error
+    listen(host, port).close()
 
 
 def available_cpus() -> int:

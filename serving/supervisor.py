@@ -10,6 +10,7 @@ import http.client
 import logging
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -28,6 +29,8 @@ FIRST_PAUSE = 0.5
 """Seconds before the first restart; each one after it waits twice as long."""
 DRAIN_SECONDS = 18.0
 """Time for requests in flight after SIGTERM; then what still runs is killed."""
+REMAINS_SECONDS = 5.0
+"""The same for what a dead process leaves behind, if the restart has to wait for its port."""
 MAX_SILENCES = 3
 """A service killed this often for not answering, without an answer in between, is given up."""
 ASK_SECONDS = 2.0
@@ -45,6 +48,8 @@ class Service:
         ping: an http URL that answers 200 while the service is healthy; empty: no probe.
         start_seconds: how long the first answer may take.
         silence_seconds: how long a running service may fail to answer.
+        listener: the socket that it listens on, which is inherited by every process of the service
+            in turn: while none is there, connections wait in its queue.
     """
 
     name: str
@@ -53,29 +58,39 @@ class Service:
     ping: str = ""
     start_seconds: float = 180.0
     silence_seconds: float = 30.0
+    listener: socket.socket | None = None
     process: subprocess.Popen[bytes] | None = None
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DEATHS))
     restart_at: float = 0.0
     patience_ends: float = float("inf")
     silences: int = 0
+    remains: dict[int, float] = field(default_factory=dict)  # process groups, and until when
 
     def start(self) -> None:
         """Start the command; one that cannot be started counts as having died."""
         self.patience_ends = time.monotonic() + self.start_seconds if self.ping else float("inf")
         environment = {**os.environ, **self.environment}
+        inherited = [self.listener.fileno()] if self.listener else []
         try:
-            self.process = subprocess.Popen(self.command, env=environment, start_new_session=True)
+            self.process = subprocess.Popen(
+                self.command, env=environment, start_new_session=True, pass_fds=inherited
+            )
         except OSError as error:
             self._plan_restart(f"could not be started: {error}")
             return
         logger.info("%s started as process %d", self.name, self.process.pid)
 
     def died(self) -> bool:
-        """Return whether the process has ended; end what it left behind and plan a restart."""
+        """Return whether the process has ended; plan a restart.
+
+        What it left behind may finish its requests, beside the next process if that needs no port.
+        """
         if self.process is None or self.process.poll() is None:
             return False
         status = self.process.returncode
-        self.signal(signal.SIGKILL)
+        self.signal(signal.SIGTERM)
+        seconds = DRAIN_SECONDS if self.listener else REMAINS_SECONDS
+        self.remains[self.process.pid] = time.monotonic() + seconds
         self.process = None
         how = (
             f"was killed by {signal.Signals(-status).name}"
@@ -85,6 +100,21 @@ class Service:
         self._plan_restart(how)
         return True
 
+    def end_remains(self) -> None:
+        """Kill what a dead process left behind and has not ended in time."""
+        for group, deadline in list(self.remains.items()):
+            if _is_empty(group):
+                del self.remains[group]
+            elif time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
+                del self.remains[group]
+
+    def may_start(self) -> bool:
+        """Return whether it is time for the planned restart."""
+        is_due = self.process is None and time.monotonic() >= self.restart_at
+        return is_due and (self.listener is not None or not self.remains)
+
     def reason_to_give_up(self) -> str:
         """Return why it should not be restarted, or an empty string."""
         if len(self.deaths) == MAX_DEATHS and self.deaths[-1] - self.deaths[0] < DEATH_WINDOW:
@@ -92,22 +122,19 @@ class Service:
         return f"did not answer {MAX_SILENCES} times" if self.silences >= MAX_SILENCES else ""
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process group, also where its leader has gone already."""
+        """Send a signal to the process group and to what earlier ones left behind."""
         process = self.process  # the thread that asks must not see it vanish
-        if process is not None:
+        for group in [*([process.pid] if process else []), *self.remains]:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
+                os.killpg(group, number)
 
     def gone(self) -> bool:
-        """Return whether nothing of the process group is left."""
+        """Return whether nothing of the process group is left, nor of earlier ones."""
+        self.end_remains()
         if self.process is None:
-            return True
+            return not self.remains
         self.process.poll()
-        try:
-            os.killpg(self.process.pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
+        return not self.remains and _is_empty(self.process.pid)
 
     def ask(self) -> None:
         """Probe the service, and kill it when it has not answered for too long."""
@@ -191,10 +218,11 @@ class Supervisor:
     def _restart_the_dead(self) -> int:
         for service in self.services:
             service.died()
+            service.end_remains()
             if service.process is None and (reason := service.reason_to_give_up()):
                 logger.critical("%s %s; giving up", service.name, reason)
                 return 1
-            if service.process is None and time.monotonic() >= service.restart_at:
+            if service.may_start():
                 service.start()
         return 0
 
@@ -209,6 +237,8 @@ class Supervisor:
         self.stopping = True
         deadline = time.monotonic() + DRAIN_SECONDS
         for service in reversed([*self.beside, *self.services]):
+            if service.listener:
+                service.listener.close()
             service.signal(signal.SIGTERM)
             while not service.gone():
                 if self.hurried or time.monotonic() > deadline:
@@ -238,6 +268,15 @@ class Supervisor:
                     "stopping at once" if self.stopping else "draining")  # fmt: skip
         self.hurried = self.stopping
         self.stopping = True
+
+
+def _is_empty(group: int) -> bool:
+    """Return whether no process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def answers(url: str) -> bool:

@@ -44,7 +44,8 @@ def run_step(step: str, options: dict[str, str]) -> None:
     module = importlib.import_module(f"steps.{step}")
     logger.info("%s", first_sentence(module))
     try:
-        runs.configure(manager.config.experiment)
+        retries = getattr(module, "REQUEST_RETRIES", None)
+        runs.configure(manager.config.experiment, retries)
         unfinished = getattr(module, "unfinished_run", None)
         with (
             runs.step_run(settings, workspace, unfinished) as run,

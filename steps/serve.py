@@ -14,7 +14,14 @@ from forgery_pyfunc.errors import ForgeryError
 from serving.errors import ServiceError
 from serving.follow import Follower
 from serving.pointer import write_pointer
-from serving.services import LOOPBACK, available_cpus, check_port_free, scoring_server, web_page
+from serving.services import (
+    LOOPBACK,
+    available_cpus,
+    check_port_free,
+    listen,
+    scoring_server,
+    web_page,
+)
 from serving.supervisor import Service, Supervisor
 from steps.errors import SettingsError, first_line
 from steps.pipeline import outcome, promotion, registration
@@ -23,6 +30,9 @@ from steps.settings.configuration import Workspace, feedback_store
 from steps.settings.entities import PromoteSettings, ServeSettings
 
 logger = logging.getLogger(__name__)
+
+REQUEST_RETRIES = 3
+"""Somebody waits for the page: fail in seconds, not after the minutes that MLflow would try for."""
 
 
 def run(settings: ServeSettings, workspace: Workspace) -> None:
@@ -39,8 +49,9 @@ def run(settings: ServeSettings, workspace: Workspace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pointer = Path(folder) / "scoring.json"
         write_pointer(pointer, settings.scoring_port, version)
-        scoring = scoring_service(uri, version, settings.scoring_port)
-        page = web_page(LOOPBACK, settings.port, settings.scoring_port, pointer)
+        scoring = scoring_service(uri, version, settings.scoring_port, Path(folder))
+        listener = listen(LOOPBACK, settings.port)
+        page = web_page(LOOPBACK, settings.port, settings.scoring_port, pointer, listener=listener)
         if "FEEDBACK_DB" not in os.environ:  # empty: no feedback is taken
             page.environment["FEEDBACK_DB"] = str(feedback_store())
         supervisor = Supervisor([scoring, page])
@@ -73,10 +84,14 @@ def ensure_version(gate: PromoteSettings, workspace: Workspace) -> None:
         logger.warning("the detector in %s: %s", detector, first_line(error))
 
 
-def scoring_service(uri: str, version: str, port: int) -> Service:
-    """Return the scoring server of a model, which answers as `version`."""
-    tracking = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), VERSION_VARIABLE: version}
-    return scoring_server(uri, port, available_cpus(), tracking)
+def scoring_service(uri: str, version: str, port: int, folder: Path) -> Service:
+    """Return the scoring server of a model, which answers as `version`.
+
+    The model is fetched into a new folder inside `folder`: a restart needs no registry.
+    """
+    place = tempfile.mkdtemp(dir=folder)
+    model = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=place)
+    return scoring_server(model, port, available_cpus(), {VERSION_VARIABLE: version})
 
 
 def follower(
@@ -104,6 +119,9 @@ def follower(
             raise ServiceError(first_line(error)) from error
 
     def prepare(wanted: str, port: int) -> Service:
-        return scoring_service(f"models:/{wanted}", wanted, port)
+        try:
+            return scoring_service(f"models:/{wanted}", wanted, port, pointer.parent)
+        except (MlflowException, OSError) as error:
+            raise ServiceError(f"{wanted} could not be fetched: {first_line(error)}") from error
 
     return Follower(supervisor, supervisor.services[0], version, newest, prepare, pointer)

@@ -44,6 +44,9 @@ STATUS_OF_CODE = {
 }
 """Codes that the API answers with, and the HTTP status of each."""
 
+RETURN_SECONDS = {"scoring_server_absent": 5, "scoring_server_busy": 5, "no_room": 30}
+"""After how many seconds a client may ask again, for errors that pass by themselves."""
+
 CODE_OF_STATUS = {
     400: "bad_request",
     404: "not_found",
@@ -96,6 +99,12 @@ def answer(code: str, message: str, status: int | None = None) -> tuple[Response
 
 def register(app: Flask) -> None:
     """Make the application answer every exception in the one shape."""
+
+    @app.after_request
+    def say_when_to_return(response: Response) -> Response:
+        if seconds := RETURN_SECONDS.get(g.get("error_code", "")):
+            response.headers.setdefault("Retry-After", str(seconds))
+        return response
 
     @app.errorhandler(ApiError)
     def on_refusal(error: ApiError) -> Response:

@@ -5,6 +5,7 @@ A judgement counts once somebody has reviewed it (`webui.review`). Of those that
 """
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,10 +27,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from forgery_pyfunc.errors import ForgeryError
+from webui.uploads import NO_SPACE
 
 Box = tuple[float, float, float, float]
 Label = Literal["forged", "authentic"]
 Decision = Literal["forged", "authentic", "rejected"]
+
+FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""What SQLite says where the disk is full, the latter where it has no room for its index."""
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +93,8 @@ class Store:
     def __init__(self, path: str, max_bytes: float = float("inf")) -> None:
         """Open or create the store; its pictures are for its owner's eyes only.
 
+        Where the disk is full, that is done when it is first used with space.
+
         Raises:
             StoreError: the file cannot be created, or is no such store.
         """
@@ -95,13 +102,16 @@ class Store:
         file = Path(path).absolute()
         self.engine = create_engine(f"sqlite:///{file}", hide_parameters=True)
         event.listen(self.engine, "connect", _set_up)
+        self.has_tables = False
+        self.log_is_due = True
         try:
             file.touch(0o600)
             file.chmod(0o600)
-            Base.metadata.create_all(self.engine)
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"FEEDBACK_DB is {path!r}: it cannot be opened") from error
-        self._empty_log()
+            self._empty_log()
+        except (StoreError, OSError) as error:
+            if not _is_full(error):
+                raise StoreError(f"FEEDBACK_DB is {path!r}: it cannot be opened") from error
+            logger.warning("there is no space for the feedback store")
 
     def add(self, feedback: Feedback) -> None:
         """Keep a judgement.
@@ -185,12 +195,29 @@ class Store:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         try:
+            if not self.has_tables:
+                Base.metadata.create_all(self.engine)
+                self.has_tables = True
             with Session(self.engine) as session, session.begin():
                 yield session
         except SQLAlchemyError as error:
+            if _is_full(error):
+                logger.warning("there is no space for feedback: %s", type(error).__name__)
+                message = "The server has no space for feedback now; nothing was saved."
+                raise StoreError(message, "no_room") from error
             logger.exception("the feedback store failed")
             message = "The feedback store cannot be written to now; please try again later."
             raise StoreError(message) from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Return whether an operation failed because the disk is full."""
+    if isinstance(error, StoreError):
+        return error.code == "no_room"
+    if isinstance(error, OSError):
+        return error.errno in NO_SPACE
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+    return code in FULL
 
 
 def _unreviewed(query: Select[Any]) -> Select[Any]:

@@ -18,7 +18,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from forgery.evidence.why import EXPLANATION
-from webui.errors import STATUS_OF_CODE, ErrorAnswer
+from webui.errors import RETURN_SECONDS, STATUS_OF_CODE, ErrorAnswer
 
 REFERENCE = "#/components/schemas/{model}"
 REQUEST_ID_HEADER = {
@@ -176,11 +176,17 @@ def _errors(codes: tuple[str, ...]) -> dict[str, Any]:
     return {
         str(status): {
             "description": "`" + "`, `".join(names) + "`",
-            "headers": REQUEST_ID_HEADER | (RETRY_AFTER_HEADER if status == 429 else {}),
+            "headers": REQUEST_ID_HEADER | _retry_after(names),
             "content": {"application/json": {"schema": _schema(ErrorAnswer)}},
         }
         for status, names in sorted(by_status.items())
     }
+
+
+def _retry_after(codes: list[str]) -> dict[str, Any]:
+    """Return the header of answers with these codes that say when to come back."""
+    passing = {"too_many_requests", *RETURN_SECONDS}
+    return RETRY_AFTER_HEADER if passing & set(codes) else {}
 
 
 UPSTREAM_ERRORS = (

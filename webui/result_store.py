@@ -21,6 +21,7 @@ from flask import current_app
 from pydantic import ValidationError
 
 from forgery.evidence.analysis import Analysis
+from webui import clock
 from webui.private_folder import FolderError, open_private_folder
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -82,6 +83,8 @@ class ResultStore:
                 return None
             with self.lock:  # else two results could make room for one
                 self._make_room(part.stat().st_size)
+                made = clock.now()
+                os.utime(part, (made, made))
                 part.rename(self._file(identifier))
         except (OSError, FolderError):
             logger.exception("a result could not be kept")
@@ -89,7 +92,7 @@ class ResultStore:
                 part.unlink()
             return None
         self._sweep_later()
-        return StoredResult(identifier, self._end(time.time()), data, analysis)
+        return StoredResult(identifier, self._end(made), data, analysis)
 
     def get(self, identifier: str) -> StoredResult | None:
         """Return a result, None where there is none of this name any more."""
@@ -97,11 +100,11 @@ class ResultStore:
             return None
         try:
             with zipfile.ZipFile(self._file(identifier)) as archive:
-                made = self._file(identifier).stat().st_mtime
+                made = min(self._file(identifier).stat().st_mtime, clock.now())
                 data, text = archive.read(PICTURE), archive.read(ANALYSIS)
         except FileNotFoundError:
             return None
-        if made + self.seconds <= time.time():
+        if made + self.seconds <= clock.now():
             return None
         try:
             analysis = Analysis.model_validate_json(text)
@@ -124,10 +127,13 @@ class ResultStore:
         """Delete what is too old, and what a process left unfinished."""
         with self.lock:
             self.timer = None
-        oldest = time.time() - self.seconds
         for path, facts in self._files():
-            if facts.st_mtime <= oldest:
+            now = clock.now() if path.suffix == SUFFIX else time.time()  # who writes it sets none
+            if facts.st_mtime + self.seconds <= now:
                 path.unlink(missing_ok=True)
+            elif facts.st_mtime > now:  # of a page that began before the time of day was set back
+                with suppress(FileNotFoundError):
+                    os.utime(path, (now, now))
         if next(self._files(), None):
             self._sweep_later()
 

@@ -16,6 +16,8 @@ from forgery_pyfunc.imaging.guards import Limits
 from webui.errors import ApiError
 
 FIELD = "file"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where a disk or somebody's share of it is full."""
 MAX_NAME = 120
 
 
@@ -25,7 +27,7 @@ def disk_may_be_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in NO_SPACE:
             raise
         message = "The server has no space for more uploads; please try again shortly."
         raise ApiError("no_room", message) from error

@@ -78,8 +78,16 @@ Unfinished = Callable[[Any, Workspace], str | None]
 """Returns the id of the run that a step would continue with these settings, or None."""
 
 
-def configure(experiment: str) -> None:
-    """Choose store and experiment, unless `mlflow run` has opened a run for us already."""
+def configure(experiment: str, retries: int | None = None) -> None:
+    """Choose store and experiment, unless `mlflow run` has opened a run for us already.
+
+    Args:
+        experiment: its name, unless the environment has another.
+        retries: how often a server that does not answer is asked again, unless the environment
+            says so; MLflow's own number takes minutes.
+    """
+    if retries is not None and not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(retries)
     if is_project_run():
         return
     choose_store()

@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,14 +14,30 @@ from pathlib import Path
 
 import pytest
 
-from serving.services import LOOPBACK
-from serving.supervisor import Supervisor
+from serving.services import LOOPBACK, listen
+from serving.supervisor import Service, Supervisor
 from tests.deploy.engine import ROOT, alive, child_of, wait_until
 from tests.webui.servers import free_port
 
 SLEEPER = "import time; time.sleep(600)"
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPER!r}])"
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"  # noqa: E501
+WORKER = """
+import signal, sys, time
+def finish(*_):
+    time.sleep(0.3)
+    print("its work is done", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, finish)
+print("at work", flush=True)
+time.sleep(600)
+"""
+BUSY_PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WORKER!r}])"
+ANSWERS_ONCE = """
+import socket, sys
+connection, _ = socket.socket(fileno=int(sys.argv[1])).accept()
+connection.sendall(b"1")
+"""
 SERVER = """
 import http.server, os, pathlib, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -40,6 +57,7 @@ logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stderr)
 supervisor.DRAIN_SECONDS = 1.0
 supervisor.ASK_SECONDS = 0.3
 supervisor.FIRST_PAUSE = 0.05
+supervisor.REMAINS_SECONDS = 2.0
 sys.exit(Supervisor([{services}]).run())
 """
 ERRANDS = """
@@ -157,6 +175,48 @@ def test_the_children_of_a_killed_service_go_with_it(supervise) -> None:
     os.kill(leader, signal.SIGKILL)
     run.pid("one", 2)
     assert not alive(child)
+
+
+def test_what_a_killed_service_leaves_finishes_its_work_before_the_restart(supervise) -> None:
+    run = supervise(one=BUSY_PARENT)
+    leader = run.pid("one")
+    child = child_of(leader)
+    run.said("at work")
+    os.kill(leader, signal.SIGKILL)
+    run.pid("one", 2)
+    assert not alive(child)
+    said = run.log.read_text()
+    assert said.index("at work") < said.index("its work is done") < said.rindex("one started")
+
+
+def test_what_does_not_finish_in_time_is_killed_before_the_restart(supervise) -> None:
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {STUBBORN!r}])"
+    run = supervise(one=parent)
+    leader = run.pid("one")
+    child = child_of(leader)
+    run.said("deaf")
+    os.kill(leader, signal.SIGKILL)
+    run.pid("one", 2)
+    assert not alive(child)
+
+
+def test_a_held_socket_keeps_connections_until_the_service_is_back() -> None:
+    with listen(LOOPBACK, 0) as listener:
+        command = [sys.executable, "-c", ANSWERS_ONCE, str(listener.fileno())]
+        service = Service("once", command, listener=listener)
+        service.start()
+        address = listener.getsockname()
+        assert ask(address) == b"1"
+        wait_until(service.died, "it has died")
+        with socket.create_connection(address, timeout=60) as waiting:
+            service.start()
+            assert waiting.recv(1) == b"1"
+        service.process.wait(60)
+
+
+def ask(address: tuple[str, int]) -> bytes:
+    with socket.create_connection(address, timeout=60) as connection:
+        return connection.recv(1)
 
 
 def test_pauses_grow_and_then_it_gives_up(supervise) -> None:

@@ -261,6 +261,7 @@ def test_a_failing_scoring_server_is_told_apart_and_never_quoted(behaviour, stat
         assert answer.status_code == status
         assert answer.json["error"]["code"] == code
         assert "secret" not in answer.text
+        assert ("Retry-After" in answer.headers) == (status == 503)
 
 
 def test_the_request_id_reaches_the_scoring_servers_log(web, scoring_log):

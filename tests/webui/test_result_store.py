@@ -86,6 +86,28 @@ def test_results_go_although_nobody_asks(tmp_path, analysis):
     assert list(store.folder.iterdir()) == []
 
 
+def test_a_result_from_the_future_is_kept_no_longer_than_others(tmp_path, analysis):
+    store = open_store(tmp_path)
+    name = store.add(PHOTO, analysis).identifier
+    age(store, name, -86_400)
+    store.sweep()
+    left = store.get(name).kept_until.timestamp() - time.time()
+    assert 50 < left <= 61
+
+
+def test_the_time_of_day_may_be_set_while_results_are_kept(tmp_path, analysis, monkeypatch):
+    store = open_store(tmp_path)
+    name = store.add(PHOTO, analysis).identifier
+    today = time.time
+    for jump in (86_400, -86_400):
+        monkeypatch.setattr(time, "time", lambda jump=jump: today() + jump)
+        store.sweep()
+        assert store.get(name)
+    monkeypatch.undo()
+    age(store, name, 61)
+    assert store.get(name) is None
+
+
 def test_a_result_can_be_deleted_and_odd_names_find_nothing(tmp_path, analysis):
     store = open_store(tmp_path)
     name = store.add(PHOTO, analysis).identifier

@@ -5,6 +5,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
 
 from flask import current_app
 
@@ -17,7 +19,7 @@ from webui.jobs.job import Job
 from webui.jobs.store import JobStore
 from webui.records import of_file, with_origin
 from webui.scoring.pool import Scoring
-from webui.uploads import Upload
+from webui.uploads import NO_SPACE, Upload
 
 IDLE_SECONDS = 1.0
 """How soon a job is noticed that another process took, or left behind when it died."""
@@ -29,6 +31,8 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """What a job waits in all for a scoring server that is absent, before its pictures fail."""
 MAX_ATTEMPTS = 3
 """How often a picture is begun, when processes die over it."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +116,9 @@ class Runner:
                 record = self._score(claim, number, pauses)
                 answer = of_file(claim.order.filenames[number], record)
                 picture = claim.files.picture(number)
-                claim.files.save_record(number, with_origin(answer, picture, self.reader))
-            claim.files.finish(self.store.now())
+                record_of_file = with_origin(answer, picture, self.reader)
+                _once_there_is_room(partial(claim.files.save_record, number, record_of_file))
+            _once_there_is_room(partial(claim.files.finish, self.store.now()))
         except FileNotFoundError:
             if claim.files.folder.exists():
                 raise
@@ -123,7 +128,7 @@ class Runner:
 
     def _score(self, claim: Claim, number: int, pauses: deque[float]) -> Record:
         """Return the record of a picture, an error where it cannot be had."""
-        if claim.begin(number) > MAX_ATTEMPTS:
+        if _once_there_is_room(partial(claim.begin, number)) > MAX_ATTEMPTS:
             message = f"The server stopped {MAX_ATTEMPTS} times over this picture."
             record = Record(error=str(CodedMessage("internal_error", message)))
         else:
@@ -144,6 +149,21 @@ class Runner:
                 if error.code not in PASSING or not pauses:
                     return Record(error=str(CodedMessage.of(error)))
             time.sleep(pauses.popleft())
+
+
+def _once_there_is_room(write: Callable[[], T]) -> T:
+    """Return what `write` does once the disk has room for it: no picture fails for lack of it."""
+    waits = False
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            if not waits:
+                logger.warning("a job waits for space on the disk: %s", error)
+            waits = True
+        time.sleep(IDLE_SECONDS)
 
 
 def _for_ever(task: Callable[[], None]) -> None:

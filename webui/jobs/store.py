@@ -12,10 +12,11 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from forgery_pyfunc.contract import Record
+from webui import clock
 from webui.errors import ApiError
 from webui.jobs.files import JobFiles
 from webui.jobs.job import Job, Order, Status
@@ -62,7 +63,7 @@ class JobStore:
     """The jobs in a folder; may be used from many threads and processes."""
 
     def __init__(
-        self, folder: Path, bounds: Bounds, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, folder: Path, bounds: Bounds, now: Callable[[], datetime] = clock.today
     ) -> None:
         """Name the folder, which `open` or the first job creates, its bounds and its clock."""
         self.folder = folder

@@ -8,6 +8,7 @@ import socket
 import struct
 from typing import Any
 
+from webui import clock  # noqa: F401 so that workers started later have the same
 from webui.observability import logging_config
 from webui.settings import Settings
 
@@ -17,7 +18,7 @@ bind = f"{settings.host}:{settings.port}"
 worker_class = "webui.server.worker.Worker"
 workers = 1
 threads = settings.web_threads
-timeout = 60
+timeout = 30  # of a worker that hangs: as long as the supervisor waits for a scoring server
 graceful_timeout = settings.shutdown_seconds
 keepalive = 75  # longer than `Retry-After` asks for, and than proxies keep theirs (60)
 accesslog = None  # the application writes its own, structured

@@ -92,10 +92,14 @@ class Worker(ThreadWorker):
         return kept and time.monotonic() < deadline  # what may still arrive is not a new request
 
     def finish_request(self, conn: TConn, answered: Future[Any]) -> None:
-        """Keep or close a connection; gunicorn would wait here, in its only loop."""
+        """Keep or close a connection; gunicorn would wait here, in its only loop.
+
+        What the answer said to keep is kept at shutdown too, where gunicorn would close it: the
+        client may be sending its next request, whose answer will say that it is the last.
+        """
         kept = not answered.cancelled() and not answered.exception() and answered.result()
-        if kept and self.alive:
-            super().finish_request(conn, answered)
+        if kept:
+            self._keep(conn)
             return
         try:
             conn.sock.setblocking(False)
@@ -104,6 +108,13 @@ class Worker(ThreadWorker):
             self._close(conn)
         else:
             self._await(conn, self.on_closing_socket_readable)
+
+    def _keep(self, conn: TConn) -> None:
+        conn.sock.setblocking(False)
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        on_readable = partial(self.on_client_socket_readable, conn)
+        self.poller.register(conn.sock, EVENT_READ, on_readable)
 
     def on_closing_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Discard what still arrives (a reset would lose the answer), then close."""

@@ -1,5 +1,6 @@
 """The work on jobs: what scoring servers and processes that fail mean for a picture."""
 
+import errno
 from collections import deque
 
 import pytest
@@ -70,6 +71,20 @@ def test_a_picture_over_which_processes_die_fails_in_the_end(runner, monkeypatch
     assert runner.work_once()
     (record,) = runner.store.find(job_id).results
     assert record.error == "internal_error: The server stopped 3 times over this picture."
+
+
+def test_a_full_disk_costs_time_and_no_picture(runner, monkeypatch, caplog):
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
+    save, full = JobFiles.save_record, deque([True] * 5 + [False])
+
+    def save_with_room(files, number, record):
+        if full and full.popleft():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(files, number, record)
+
+    monkeypatch.setattr(JobFiles, "save_record", save_with_room)
+    assert work(runner, monkeypatch, [VERDICT], 1) == ["authentic"]
+    assert sum("waits for space" in message for message in caplog.messages) == 1
 
 
 def test_a_job_that_is_removed_in_the_middle_is_given_up(runner, monkeypatch):

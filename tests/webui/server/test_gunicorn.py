@@ -227,6 +227,44 @@ def test_shutdown_finishes_what_is_in_flight_and_every_line_of_the_log_is_json(g
     assert line["upstream_milliseconds"] >= 1000 * seconds - 0.1  # a tenth is rounded away
 
 
+def test_a_connection_that_an_answer_keeps_has_another_answer_at_shutdown(tmp_path):
+    """The answer that was begun before SIGTERM says that the connection is kept."""
+    port = free_port()
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowScoring) as scoring:
+        threading.Thread(target=scoring.serve_forever, args=(0.02,), daemon=True).start()
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:webui.server.gunicorn_settings"]
+        environment = {
+            "PORT": str(port),
+            "SCORING_URL": f"http://127.0.0.1:{scoring.server_port}",
+            "WEB_THREADS": "2",
+        }
+        log = tmp_path / "log"
+        url = f"http://127.0.0.1:{port}/livez"
+        with (
+            process([*command, "webui.application:create_app()"], url, log, **environment) as child,
+            requests.Session() as session,
+        ):
+            SlowScoring.asked.clear()
+            SlowScoring.may_answer.clear()
+            answers = []
+            first = threading.Thread(target=lambda: answers.append(
+                session.post(f"http://127.0.0.1:{port}/predict", files={"file": picture(20)},
+                             timeout=120)
+            ))  # fmt: skip
+            first.start()
+            try:
+                assert SlowScoring.asked.wait(60)
+                child.send_signal(signal.SIGTERM)
+                wait_until(lambda: "Handling signal: term" in log.read_text(), "the end has begun")
+            finally:
+                SlowScoring.may_answer.set()
+            first.join()
+            assert answers[0].headers["Connection"] == "keep-alive"
+            last = session.get(url, timeout=60)
+        scoring.shutdown()
+    assert (last.status_code, last.headers["Connection"]) == (200, "close")
+
+
 def test_a_bad_setting_stops_the_start_with_one_sentence():
     command = [
         sys.executable,
