@@ -175,15 +175,14 @@ def prepare(scratch: Path) -> dict[str, Step]:
     judges = ("--frozen", str(frozen), "--frozen_digest", digest)
     ingest = ("--source", str(source), *judges)
     preprocess = ("--draws", "1", "--rescaled", "0", "--features", "residual")
+    other_split = ("--split", "random", "--history", "raw")
     score = ("--input", str(pictures), "--output", "scores/table.parquet")
     gate = ("--least_sources", "14", "--margin", "1", "--false_alarms", "1",
             "--calibration_error", "1", "--latency_ratio", "1000")  # fmt: skip
     older = write_pictures(scratch / "older", 24, seed=9)
     return {
         "ingest": Step("ingest", ingest, older=("--source", str(older), *judges)),
-        "preprocess": Step(
-            "preprocess", preprocess, older=(*preprocess, "--split", "random", "--history", "raw")
-        ),
+        "preprocess": Step("preprocess", preprocess, older=(*preprocess, *other_split)),
         "train": Step("train", ("--epochs", "2"), older=("--epochs", "1", "--seed", "7")),
         "score": Step("score", score, older=(*score, "--threshold", "0.5")),
         "promote": Step("promote", (*judges, *gate)),
