@@ -65,13 +65,15 @@ class Bench:
     Attributes:
         step: which.
         starts: folders with what it starts from; the last has older outputs where it may have.
-        outputs: of an undisturbed run.
+        after: folder of an undisturbed run.
+        outputs: of that.
         older: outputs in each of `starts`.
         seconds: that an undisturbed run takes.
     """
 
     step: Step
     starts: tuple[Path, ...]
+    after: Path
     outputs: Outputs
     older: tuple[Outputs, ...]
     seconds: float
@@ -208,10 +210,12 @@ def benches(names: Sequence[str], scratch: Path, jobs: int) -> Iterator[Bench]:
     for name in ("ingest", "preprocess", "train", "register", "score", "promote"):
         step = steps[name]
         if name in names:
-            yield bench(step, at, scratch / name, jobs)
-        after = copied(at, scratch / f"after {name}")
-        must(run(name, step.options, after), name)
-        at = after
+            one = bench(step, at, scratch / name, jobs)
+            yield one
+            at = one.after
+        else:
+            at = copied(at, scratch / f"after {name}")
+            must(run(name, step.options, at), name)
 
 
 def bench(step: Step, at: Path, folder: Path, jobs: int) -> Bench:
@@ -227,7 +231,6 @@ def bench(step: Step, at: Path, folder: Path, jobs: int) -> Bench:
         must(run(step.name, step.older, starts[1]), f"the earlier {step.name}")
     runs = [copied(starts[n % len(starts)], folder / f"run {n}") for n in range(max(2, jobs))]
     seconds = []
-    found = []
 
     def undisturbed(where: Path) -> None:
         began = time.monotonic()
@@ -240,9 +243,9 @@ def bench(step: Step, at: Path, folder: Path, jobs: int) -> Bench:
     for other in found[1:]:
         must("; ".join(found[0].differences(other)), f"two undisturbed runs of {step.name} differ")
     older = tuple(outputs_of(step.name, one) for one in starts)
-    for one in runs:
+    for one in runs[1:]:
         shutil.rmtree(one)
-    return Bench(step, tuple(starts), found[0], older, sum(seconds) / len(seconds))
+    return Bench(step, tuple(starts), runs[0], found[0], older, sum(seconds) / len(seconds))
 
 
 def must(fault: str, what: str) -> None:
