@@ -19,6 +19,7 @@ from mlflow.tracking import MlflowClient
 
 from steps.registry import events
 from steps.settings.configuration import ConfigurationManager
+from steps.tracking.runs import PROCESS_TAG
 from tests.stores import STORE
 
 ROOTS = ("data", "models", "reports", "runs", "scores")
@@ -31,7 +32,7 @@ STATE = "models/checkpoints"
 """No output: what a training that was stopped goes on from."""
 
 IGNORED_TAGS = {
-    "mlflow.artifactRepository": "set on the first access",
+    PROCESS_TAG: "the process that had it open",
 }
 """Tags of a run, each with the reason why it may differ between two undisturbed runs."""
 IGNORED_METRICS = {
