@@ -59,7 +59,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve dagshub ui spark test doors fuzz containers clusters lint scan docs bench model image lock clean
+.PHONY: help setup run pipeline steps serve dagshub ui spark test doors fuzz containers clusters lint scan docs bench model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -99,6 +99,9 @@ pipeline: export MLFLOW_LOGGING_LEVEL ?= $(if $(IS_QUIET),WARNING,INFO)
 run: pipeline serve ## the whole pipeline on the embedded data, then the web page on http://127.0.0.1:$PORT; VERBOSE=1 says more
 
 pipeline: $(READY) ## dvc repro, register and promote; DATASET=path takes a CASIA-style folder
+	@python -m steps.operations.alone $(MAKE) --no-print-directory steps
+
+steps:
 	$(QUIET)dvc $(if $(DATASET),exp run -S ingest.source=$(abspath $(DATASET)) $(LONGER),repro) $(OF_DVC)
 	$(QUIET)python -m steps register
 	$(QUIET)python -m steps promote || test $$? -eq 3
