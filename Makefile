@@ -11,9 +11,6 @@ READY := $(VENV)/.installed
 DRIVER := $(VENV)/.spark
 EXECUTORS := .spark/executors
 PORT ?= 8080
-# How long `make soak` lasts.
-SECONDS ?= 1200
-RECORD ?=
 # VERBOSE=1 shows the commands, and all that uv, DVC, MLflow, TensorFlow and the servers say.
 VERBOSE ?=
 export VERBOSE
@@ -64,7 +61,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline serve dagshub ui spark test doors fuzz faults containers clusters lint scan docs bench soak model image lock clean
+.PHONY: help setup run pipeline steps serve dagshub ui spark test doors fuzz faults containers clusters lint scan docs bench soak model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -104,6 +101,9 @@ pipeline: export MLFLOW_LOGGING_LEVEL ?= $(if $(IS_QUIET),WARNING,INFO)
 run: pipeline serve ## the whole pipeline on the embedded data, then the web page on http://127.0.0.1:$PORT; VERBOSE=1 says more
 
 pipeline: $(READY) ## dvc repro, register and promote; DATASET=path takes a CASIA-style folder
+	@python -m steps.operations.alone $(MAKE) --no-print-directory steps
+
+steps:
 	$(QUIET)dvc $(if $(DATASET),exp run -S ingest.source=$(abspath $(DATASET)) $(LONGER),repro) $(OF_DVC)
 	$(QUIET)python -m steps register
 	$(QUIET)python -m steps promote || test $$? -eq 3
@@ -145,9 +145,10 @@ test: $(READY) ## every test except those that need a container engine, the pack
 doors: $(READY) ## the wheel in empty environments of every supported Python; asks the package index
 	pytest tests/doors -m doors -rs
 
-fuzz: $(READY) ## malformed images, read by a sandbox here or sent to the page at URL=; then SECONDS=60 of fuzzing for every entrance
-	python -m tests.pyfunc.imaging.malformed $(URL)
-	$(if $(URL),,python -m tests.fuzz --seconds $(or $(SECONDS),60))
+fuzz: SECONDS ?= 60
+fuzz: $(READY) ## malformed images, read by a sandbox here or sent to the page at URL=; then every entrance fuzzed for SECONDS
+	python -m tests.pyfunc.imaging.malformed $(URL) $(OPTIONS)
+	$(if $(URL),,python -m tests.fuzz --seconds $(SECONDS))
 
 faults: $(READY) ## kills every process of a running service, and every step, KILLS times each; OPTIONS=--record keeps the figures
 	python -m tests.faults.service --kills $(KILLS) $(OPTIONS)
@@ -192,8 +193,9 @@ docs: $(READY) ## the documentation site, strict: the folder site/
 bench: $(READY) ## cost of the detector's parts, and servers under load (needs wrk); writes reports/bench.json
 	python -m benchmarks
 
-soak: $(READY) ## 64 clients before page and scoring server, every answer compared: SECONDS=1200; RECORD=1 for reports/trust.json
-	python -m benchmarks.soak --seconds $(SECONDS) $(if $(RECORD),--record)
+soak: SECONDS ?= 1200
+soak: $(READY) ## 64 clients before page and scoring server for SECONDS, every answer compared; OPTIONS=--record keeps the figures
+	python -m benchmarks.soak --seconds $(SECONDS) $(OPTIONS)
 
 model: $(READY) ## the champion, or MODEL_URI=…, as the folder models/serving
 	python -m deploy.model "$(or $(MODEL_URI),models:/forgery-detector@champion)" models/serving

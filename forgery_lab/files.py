@@ -12,7 +12,11 @@ from uuid import uuid4
 from forgery_lab.errors import DataError
 
 
-def write_whole(path: Path, content: bytes | memoryview | str | Callable[[Path], object]) -> None:
+def write_whole(
+    path: Path,
+    content: bytes | memoryview | str | Callable[[Path], object],
+    alone: bool = False,
+) -> None:
     """Write a file beside its place and move it there; what was there before is never altered.
 
     Several processes, on several machines, may write the same file: the last one's counts.
@@ -20,11 +24,14 @@ def write_whole(path: Path, content: bytes | memoryview | str | Callable[[Path],
     Args:
         path: of the file; its folder is made where it is missing.
         content: of the file, or a function that writes it to the path that it is given.
+        alone: that no other process writes it, so that what killed ones left of it can go.
 
     Raises:
         DataError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if alone:
+        remove_partial(path)
     partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
     try:
         if callable(content):
@@ -38,6 +45,17 @@ def write_whole(path: Path, content: bytes | memoryview | str | Callable[[Path],
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what processes that were killed left of writing a file, or the files of a folder.
+
+    Nobody else may be writing there.
+    """
+    for folder, pattern in ((path, ".*.partial"), (path.parent, f".{path.name}.*.partial")):
+        for partial in folder.glob(pattern):
+            if partial.is_file():
+                partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -129,6 +129,14 @@ class Place:
         with _told(self):
             if system.exists(self.address):
                 system.rm(self.address, recursive=True)
+
+    def remove_files(self, names: Sequence[str]) -> None:
+        """Remove files of the folder."""
+        if not names:
+            return
+        system = _bucket() if self.path is None else _local()
+        with _told(self):
+            system.rm([(self / name).address for name in names])
 
     def _objects(self) -> Iterator[tuple[str, int]]:
         with _told(self):

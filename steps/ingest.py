@@ -42,7 +42,7 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
         )
     manifest.write(frame, workspace.path("manifest"))
     report = json.dumps({"source": source.public_name, **summary.to_dict()}, indent=1) + "\n"
-    write_whole(workspace.path("ingest_report"), report)
+    write_whole(workspace.path("ingest_report"), report, alone=True)
     log(summary, workspace, source.public_name)
     say(summary)
     removed = sum(summary.counts.get(code, 0) for code in REASONS)

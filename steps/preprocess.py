@@ -47,8 +47,8 @@ def split(settings: PreprocessSettings, workspace: Workspace) -> pd.DataFrame:
         manifest.read(workspace.path("manifest")), settings.split, fractions, settings.seed
     )
     report = workspace.path("split_report")
-    write_whole(report, json.dumps(found.report.to_dict(), indent=1) + "\n")
-    write_whole(workspace.path("splits"), found.frame.to_parquet())
+    write_whole(report, json.dumps(found.report.to_dict(), indent=1) + "\n", alone=True)
+    write_whole(workspace.path("splits"), found.frame.to_parquet(), alone=True)
     runs.log_artifact(report)
     for imbalance in found.report.beyond_tolerance():
         logger.warning("the split is not balanced: %s", imbalance)

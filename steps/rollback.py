@@ -13,7 +13,14 @@ logger = logging.getLogger(__name__)
 def run(settings: RollbackSettings, workspace: Workspace) -> None:
     """Make the last champion before the present one the champion again."""
     registry = Registry(workspace.registered_model)
-    champion, former = registry.by_alias(CHAMPION), registry.previous_champion()
+    champion = registry.by_alias(CHAMPION)
+    finished = registry.finish_move(champion) if champion is not None else None
+    if champion is not None and finished and finished.get("action") == "rollback":
+        logger.info(
+            "version %d is the champion again; the rollback to it had been killed", number(champion)
+        )
+        return
+    former = registry.previous_champion()
     registry.move(
         former,
         "Production",

@@ -110,7 +110,7 @@ def write(frame: pd.DataFrame, path: Path | str) -> None:
     """
     table = _to_table(frame)
     try:
-        write_whole(Path(path), lambda partial: pq.write_table(table, partial))
+        write_whole(Path(path), lambda partial: pq.write_table(table, partial), alone=True)
     except OSError as error:
         raise DataError(f"{path}: the manifest cannot be written ({error.strerror}).") from error
 

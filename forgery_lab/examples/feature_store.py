@@ -26,7 +26,7 @@ from forgery_lab.errors import DataError
 from forgery_lab.examples import histories, masks
 from forgery_lab.examples.histories import Displacement, HistoryMatcher, ImageKey
 from forgery_lab.examples.masks import block_targets, read_mask
-from forgery_lab.files import write_whole
+from forgery_lab.files import remove_partial, write_whole
 from forgery_lab.processes import in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc import features, imaging
@@ -462,6 +462,7 @@ def code_digests(modules: Iterable[ModuleType]) -> dict[str, str]:
 
 def _prepare(folder: Path, digest: str, families: tuple[str, ...]) -> None:
     """Leave in the folder only what belongs to the store of this digest."""
+    remove_partial(folder)
     note = folder / "store.json"
     if note.is_file():
         if json.loads(note.read_text("utf-8")).get("digest") == digest:

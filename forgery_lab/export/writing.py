@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import pandas as pd
 from forgery_lab.errors import DataError
 from forgery_lab.export import onnx_graph
 from forgery_lab.export.detector_folder import MANIFEST_COLUMNS, OPTIONAL_COLUMNS, Description
-from forgery_lab.files import replace_folder, write_whole
+from forgery_lab.files import replace_folder, staged, write_whole
 from forgery_pyfunc.detector import (
     CLASSIFIER_FILE,
     DESCRIPTION_FILE,
@@ -82,9 +81,8 @@ def write_detector(
     if missing:
         raise DataError(f"the training manifest has no column {', '.join(missing)}")
     check_folder(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".detector-") as scratch:
-        new = Path(scratch) / "new"
+    with staged(folder) as scratch:
+        new = scratch / "new"
         to_onnx(model, new / NETWORK_FILE)
         difference = check_export(model, new / NETWORK_FILE, samples)
         if not difference <= TOLERANCE:
@@ -101,7 +99,7 @@ def write_detector(
         classifier = shipped_folder() / CLASSIFIER_FILE
         if classifier.is_file():
             shutil.copyfile(classifier, new / CLASSIFIER_FILE)
-        replace_folder(folder, new, Path(scratch))
+        replace_folder(folder, new, scratch)
     return difference
 
 

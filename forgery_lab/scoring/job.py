@@ -161,6 +161,14 @@ class Job:
         (self.folder / SUCCESS).write(b"")
         return verdicts
 
+    def discard(self) -> None:
+        """Remove the job; `find` finds one whose removal is stopped, or begins anew."""
+        names = [name for name, _ in self.folder.files()]
+        listing = [name for name in names if name.startswith(f"{LISTING}/")]
+        self.folder.remove_files([name for name in names if name not in (DESCRIPTION, *listing)])
+        self.folder.remove_files([DESCRIPTION])
+        self.folder.remove()
+
     def _page(self, shard: int) -> Place:
         return self.folder / LISTING / f"{shard // SHARDS_OF_A_PAGE:06d}.parquet"
 
@@ -170,7 +178,8 @@ def _may_begin(folder: Place) -> bool:
     if folder.path and not folder.path.is_dir():
         return False
     names = [name for name, _ in folder.files()]
-    is_listing = all(name.startswith(f"{LISTING}/") for name in names)
+    beginnings = (f"{LISTING}/", f".{DESCRIPTION}.")  # the second is of a file half-written
+    is_listing = all(name.startswith(beginnings) for name in names)
     return is_listing and (bool(names) or folder.path is not None)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forgery_lab.files import remove_partial
 from forgery_lab.places import Place
 from forgery_lab.scoring.job import Job, verdicts_of
 from forgery_lab.scoring.table import SCHEMA
@@ -48,6 +49,8 @@ def write_table(job: Job, output: Place) -> Counter[str]:
             verdicts.update(verdicts_of(part))
             yield part
 
+    if output.path:
+        remove_partial(output.path)
     output.write(lambda path: WRITERS[output.suffix](counted(), path))
-    job.folder.remove()
+    job.discard()
     return verdicts

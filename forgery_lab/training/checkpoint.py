@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,16 @@ from forgery_lab.files import write_whole
 
 @dataclass
 class TrainingState:
-    """What a training remembers beside the variables of network and optimiser."""
+    """What a training remembers beside the variables of network and optimiser.
+
+    `ended_at` is when its last epoch ended, in seconds since 1970.
+    """
 
     digest: str
     context: Mapping[str, str] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     best: list[np.ndarray] = field(default_factory=list)
+    ended_at: float = 0.0
 
     @property
     def best_epoch(self) -> int:
@@ -36,6 +41,7 @@ class TrainingState:
     def add(self, row: dict[str, float], weights: list[np.ndarray]) -> None:
         """Note an epoch, and its weights where it is the best so far."""
         self.history.append(row)
+        self.ended_at = time.time()
         if self.since_best == 0:
             self.best = weights
 
@@ -45,13 +51,14 @@ def save(checkpoint: Path | None, model: keras.Model, state: TrainingState) -> N
     if checkpoint is None:
         return
     note = {"digest": state.digest, "context": dict(state.context), "history": state.history}
+    note["ended_at"] = state.ended_at
     arrays = {"note": np.frombuffer(json.dumps(note).encode(), np.uint8)}
     arrays |= {f"model_{n}": np.asarray(v) for n, v in enumerate(model.variables)}
     arrays |= {f"optimizer_{n}": np.asarray(v) for n, v in enumerate(model.optimizer.variables)}
     arrays |= {f"best_{n}": weights for n, weights in enumerate(state.best)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    write_whole(checkpoint, buffer.getbuffer())
+    write_whole(checkpoint, buffer.getbuffer(), alone=True)
 
 
 def read(checkpoint: Path, digest: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -85,4 +92,6 @@ def restore(checkpoint: Path, model: keras.Model, digest: str) -> TrainingState:
         for number, variable in enumerate(variables):
             variable.assign(arrays[f"{kind}_{number}"])
     best = [arrays[f"best_{number}"] for number in range(len(model.weights))]
-    return TrainingState(digest, note["context"], note["history"], best)
+    return TrainingState(
+        digest, note["context"], note["history"], best, note.get("ended_at", time.time())
+    )

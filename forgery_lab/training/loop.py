@@ -54,8 +54,8 @@ class TrainingExamples(Protocol):
         ...
 
 
-OnEpoch = Callable[[int, Mapping[str, float]], None]
-"""Called with the epoch, counted from 1, and its row of the history."""
+OnEpoch = Callable[[int, Mapping[str, float], float], None]
+"""Called with the epoch, counted from 1, its row of the history, and when it ended (Unix time)."""
 
 
 def fit(
@@ -78,7 +78,8 @@ def fit(
             from when it is there.
         context: kept in the checkpoint for whoever continues, such as the id of an MLflow run;
             see `resumable`.
-        on_epoch: called after every epoch, when its checkpoint is on disk.
+        on_epoch: called after every epoch, when its checkpoint is on disk; by a training that is
+            continued again with the last one, since a killed process may not have come to it.
 
     Raises:
         DataError: a class is missing, or the checkpoint is of another training.
@@ -98,6 +99,8 @@ def fit(
         state.best = model.get_weights()
         checkpoints.save(checkpoint, model, state)
     resumed_from = len(state.history)
+    if on_epoch and resumed_from:
+        on_epoch(resumed_from, state.history[-1], state.ended_at)
     for epoch in range(resumed_from, settings.epochs):
         if state.since_best >= settings.patience:
             break
@@ -116,7 +119,7 @@ def fit(
         state.add(row, weights)
         checkpoints.save(checkpoint, model, state)
         if on_epoch:
-            on_epoch(epoch + 1, state.history[-1])
+            on_epoch(epoch + 1, state.history[-1], state.ended_at)
     model.set_weights(state.best)
     return TrainingResult(model, pd.DataFrame(state.history), state.best_epoch, resumed_from)
 

@@ -42,7 +42,10 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
     if settings.force and not settings.reason:
         raise SettingsError('-P: promote.force needs a reason; give -P reason="…"')
     registry = Registry(workspace.registered_model)
-    version, champion = wanted(settings, registry), registry.by_alias(CHAMPION)
+    version = wanted(settings, registry)
+    if finish(registry, version) == settings.stage:
+        return
+    champion = registry.by_alias(CHAMPION)
     audit = {"action": "promote", "run_id": runs.current_run().info.run_id}
     if settings.stage == "Archived":
         registry.move(version, settings.stage, {**audit, "reason": settings.reason})
@@ -82,6 +85,19 @@ def promote(settings: PromoteSettings, workspace: Workspace) -> None:
     sentence = f"version {number(version)} is now in {settings.stage}: {audit['reason']}"
     conclude(runs.PROMOTED, sentence, judgement)
     logger.info("%s", sentence)
+
+
+def finish(registry: Registry, version: ModelVersion) -> str | None:
+    """Finish a promotion that was killed after the alias had moved; return its stage, or None."""
+    event = registry.finish_move(version)
+    if event is None:
+        return None
+    stage, reason = event["to"], event.get("reason", "")
+    sentence = f"version {number(version)} is now in {stage}, as a run that was killed began: "
+    sentence += reason
+    conclude(runs.PROMOTED, sentence, Judgement((reason,) if event.get("forced") else ()))
+    logger.info("%s", sentence)
+    return str(stage)
 
 
 def to_production(settings: PromoteSettings, version: int | None = None) -> PromoteSettings:

@@ -68,10 +68,13 @@ def ensure_champion(gate: PromoteSettings, workspace: Workspace) -> None:
     between the two is continued.
     """
     registry = Registry(workspace.registered_model)
+    champion = registry.by_alias(CHAMPION)
+    if champion is not None:
+        registry.finish_move(champion)
     if not (SHIPPED / NETWORK_FILE).is_file() or registry.history():
         return
     version = registry.by_digest(detector_digest(SHIPPED))
-    if registry.by_alias(CHAMPION) or len(registry.versions()) > (version is not None):
+    if champion or len(registry.versions()) > (version is not None):
         return
     logger.info("the registry is new: the shipped detector goes through the gate first")
     with runs.started(workspace, run_name="register the shipped detector", nested=True):

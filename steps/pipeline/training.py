@@ -18,7 +18,7 @@ from forgery_lab.errors import DataError
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.export import writing
 from forgery_lab.export.detector_folder import Description
-from forgery_lab.files import write_whole
+from forgery_lab.files import remove_partial, write_whole
 from forgery_lab.progress import shown
 from forgery_lab.training import loop, networks
 from forgery_lab.training.calibration import fit_block_calibration, fit_calibration
@@ -52,8 +52,8 @@ def train(settings: TrainSettings, workspace: Workspace) -> None:
     task = prepare(settings, workspace)
     with shown("training", "epochs") as progress:
 
-        def on_epoch(epoch: int, row: Mapping[str, float]) -> None:
-            log_epoch(epoch, row)
+        def on_epoch(epoch: int, row: Mapping[str, float], ended_at: float) -> None:
+            log_epoch(epoch, row, ended_at)
             progress(epoch, settings.epochs)
 
         result = loop.fit(
@@ -67,6 +67,7 @@ def train(settings: TrainSettings, workspace: Workspace) -> None:
         )
     write_report(result, workspace)
     write_detector(settings, task, result, workspace)
+    remove_partial(task.checkpoint)
     task.checkpoint.unlink()
 
 
@@ -126,20 +127,23 @@ def training_settings(settings: LearningSettings, patience: int) -> TrainingSett
     )
 
 
-def log_epoch(epoch: int, row: Mapping[str, float]) -> None:
-    """Log how an epoch went, and tell it to whoever listens to details."""
+def log_epoch(epoch: int, row: Mapping[str, float], ended_at: float) -> None:
+    """Log how an epoch went, and tell it to whoever listens to details.
+
+    An epoch that is logged again, with the same time, changes nothing.
+    """
     figures = {name: value for name, value in row.items() if name != "epoch"}
-    runs.log_metrics(figures, step=epoch)
+    runs.log_metrics(figures, step=epoch, at=ended_at)
     logger.debug("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
 
 
 def write_report(result: TrainingResult, workspace: Workspace) -> None:
     """Write and log the learning curves and the figures of the best epoch."""
     plots = workspace.path("training_plots")
-    write_whole(plots / "history.csv", result.history.to_csv(index=False))
+    write_whole(plots / "history.csv", result.history.to_csv(index=False), alone=True)
     best = result.history.iloc[result.best_epoch - 1].drop("seconds")
     figures = {**best.to_dict(), "epochs": len(result.history)}
-    write_whole(workspace.path("training_report"), json.dumps(figures, indent=1) + "\n")
+    write_whole(workspace.path("training_report"), json.dumps(figures, indent=1) + "\n", alone=True)
     runs.log_metrics({f"best.{name}": value for name, value in best.items()})
     runs.log_artifact(plots / "history.csv")
     figure = learning_curves(result.history)

@@ -32,6 +32,8 @@ ALIASES = {"Staging": "staging", "Production": CHAMPION}
 
 DIGEST_TAG = "detector_sha256"
 STAGE_TAG = "stage"
+MOVE_TAG = "mlflow.forgery.move"
+"""What a version is being moved for: it is there until the move is complete; see `finish_move`."""
 PROMOTION_TAG = "promotion."
 GATE_TAG = f"{PROMOTION_TAG}gate"
 """The gate's figures of the last promotion of a version, in words."""
@@ -148,17 +150,41 @@ class Registry:
             "by": who(),
             **audit,
         }
-        tags = promotion_tags(entry)
+        move = {"key": _event_key(entry), "entry": entry}
+        self.tag(version, {MOVE_TAG: json.dumps(move)})
         if alias:
             self._set_alias(alias, version)
         else:
             self._drop_aliases(version, keep=None)
-        self._record(entry)
+        self._finish(version, move)
+
+    def finish_move(self, version: ModelVersion) -> dict[str, Any] | None:
+        """Finish what a process that was killed left of moving a version; return its event.
+
+        None where there is nothing to finish: a process that was killed before it set the alias
+        has moved nothing.
+        """
+        move = json.loads(version.tags.get(MOVE_TAG, "null"))
+        if move is None:
+            return None
+        alias = ALIASES.get(move["entry"]["to"])
+        held = self.by_alias(alias) if alias else version
+        if held is None or number(held) != number(version):
+            return None
+        self._finish(version, move)
+        return dict(move["entry"])
+
+    def _finish(self, version: ModelVersion, move: dict[str, Any]) -> None:
+        """Do all of a move that follows the alias; doing it again changes nothing."""
+        entry = move["entry"]
+        alias = ALIASES.get(entry["to"])
+        self._record(entry, move["key"])
         self._drop_aliases(version, keep=alias)
         if not alias:
-            self._mark(version, stage)
-        self.tag(version, tags)
+            self._mark(version, entry["to"])
+        self.tag(version, promotion_tags(entry))
         self.settle()
+        self._untag(version, MOVE_TAG)
 
     def tag(self, version: ModelVersion, tags: dict[str, str]) -> None:
         """Set tags of a version."""
@@ -207,9 +233,9 @@ class Registry:
             self._set_alias(ALIASES[stage], version)
         self.settle()
         if sentences:
-            self._record(
-                {"at": now(), "action": "repair", "by": who(), "reason": "; ".join(sentences)}
-            )
+            reason = "; ".join(sentences)
+            entry = {"at": now(), "action": "repair", "by": who(), "reason": reason}
+            self._record(entry, _event_key(entry))
         return sentences
 
     def history(self) -> list[dict[str, Any]]:
@@ -296,8 +322,11 @@ class Registry:
                 raise
             self.has_stages = False
 
-    def _record(self, entry: dict[str, Any]) -> None:
-        key = f"{EVENT_TAG}{entry['at']}.{uuid4().hex[:6]}"
+    def _untag(self, version: ModelVersion, key: str) -> None:
+        delete = self.client.delete_model_version_tag
+        retry_on_conflict(delete, self.name, version.version, key)
+
+    def _record(self, entry: dict[str, Any], key: str) -> None:
         retry_on_conflict(self.client.set_registered_model_tag, self.name, key, json.dumps(entry))
         self.introduce()
 
@@ -325,6 +354,11 @@ def resolve(model: str, registered_model: str) -> tuple[str, str]:
             "run `make pipeline` first, or name another model with `-P model=…`"
         )
     return registry.uri(version), f"{registered_model}/{number(version)}"
+
+
+def _event_key(entry: Mapping[str, Any]) -> str:
+    """Return the tag of the registered model that an event is kept under."""
+    return f"{EVENT_TAG}{entry['at']}.{uuid4().hex[:6]}"
 
 
 def promotion_tags(event: Mapping[str, Any]) -> dict[str, str]:

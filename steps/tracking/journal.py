@@ -210,7 +210,7 @@ def left_behind(folder: Path, tracking_uri: str) -> Iterator[tuple[Path, str]]:
     for path in sorted(folder.glob(f"*/{OWNER}")):
         try:
             owner = json.loads(path.read_text("utf-8"))
-            if owner["tracking_uri"] != tracking_uri or _is_running(owner):
+            if owner["tracking_uri"] != tracking_uri or is_running(owner):
                 continue
             claimed = folder / f"{owner['run_id']}.{uuid4().hex[:8]}"
             path.parent.rename(claimed)
@@ -222,14 +222,18 @@ def left_behind(folder: Path, tracking_uri: str) -> Iterator[tuple[Path, str]]:
 
 def _sign(folder: Path, run_id: str, tracking_uri: str) -> None:
     """Write down whose entries are in a folder, and which process sends them."""
-    process = psutil.Process()
-    owner = {"process": process.pid, "started": process.create_time()}
-    owner |= {"run_id": run_id, "tracking_uri": tracking_uri}
+    owner = {**this_process(), "run_id": run_id, "tracking_uri": tracking_uri}
     write_whole(folder / OWNER, json.dumps(owner))
 
 
-def _is_running(owner: Mapping[str, Any]) -> bool:
-    """Return whether the process that wrote a journal runs; its number may be another's by now."""
+def this_process() -> dict[str, Any]:
+    """Return what `is_running` knows this process by."""
+    process = psutil.Process()
+    return {"process": process.pid, "started": process.create_time()}
+
+
+def is_running(owner: Mapping[str, Any]) -> bool:
+    """Return whether a process of this machine runs; its number may be another's by now."""
     try:
         started = psutil.Process(owner["process"]).create_time()
     except psutil.NoSuchProcess:

@@ -124,6 +124,7 @@ def _takes(parent: Run, child: Run, settings: StepSettings) -> bool:
 
 def _opened(child: Run) -> Run:
     tags = {key: child.data.tags[key] for key in _INHERITED if key in child.data.tags}
+    tags |= runs.process_tag()
     return MlflowClient().create_run(child.info.experiment_id, tags=tags, run_name=NAME)
 
 
@@ -132,6 +133,8 @@ def _going_on(parent: Run, step: str, path: Path) -> Iterator[None]:
     """The parent runs while the step does, and ends as the step does."""
     parent_id, is_finished = parent.info.run_id, False
     _write(path, Pipeline(parent_id, step, is_finished))
+    for key, value in runs.process_tag().items():
+        MlflowClient().set_tag(parent_id, key, value)
     MlflowClient().update_run(parent_id, status="RUNNING")
     try:
         yield
@@ -154,4 +157,4 @@ def _read(path: Path) -> Pipeline | None:
 
 
 def _write(path: Path, pipeline: Pipeline) -> None:
-    write_whole(path, json.dumps(asdict(pipeline)) + "\n")
+    write_whole(path, json.dumps(asdict(pipeline)) + "\n", alone=True)

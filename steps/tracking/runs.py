@@ -7,6 +7,7 @@ for a server such as DagsHub, or by default `mlflow.db` in the project's root.
 import json
 import logging
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -55,6 +56,8 @@ sentence."""
 FAILED, REFUSED, PROMOTED, ALARM, QUIET = "failed", "refused", "promoted", "alarm", "quiet"
 CONTINUED_TAG = "continued_run"
 """Tag of a run that did its work in an earlier one, which had been stopped."""
+PROCESS_TAG = "mlflow.forgery.process"
+"""Tag of a run: machine and process that have it open. A killed process cannot end its run."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +168,10 @@ def _continued(run_id: str | None, workspace: Workspace, stack: ExitStack) -> Ru
 @contextmanager
 def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
     """Open an MLflow run; what it logs reaches a server also when that is down for minutes."""
-    run = mlflow.start_run(**options)
+    run = mlflow.start_run(**options, tags=process_tag())
     status = "FAILED"
     try:
+        _end_killed(run)
         if mlflow.get_tracking_uri().startswith("http"):
             _open_journal(run.info.run_id, workspace.path("runs") / "journal")
         yield run
@@ -179,6 +183,23 @@ def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
         is_finished = status == "FINISHED"
         patience = journal.PATIENCE if is_finished else journal.PATIENCE_AFTER_FAILURE
         _end(run.info.run_id, status, patience)
+
+
+def process_tag() -> dict[str, str]:
+    """Return the tag that says which process has a run open."""
+    return {PROCESS_TAG: json.dumps({"machine": platform.node(), **journal.this_process()})}
+
+
+def _end_killed(run: Run) -> None:
+    """End the runs of the experiment that are open, though their process was killed."""
+    client, experiment = MlflowClient(), run.info.experiment_id
+    try:
+        for other in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+            owner = json.loads(other.data.tags.get(PROCESS_TAG, "{}"))
+            if owner.get("machine") == platform.node() and not journal.is_running(owner):
+                client.set_terminated(other.info.run_id, "KILLED")
+    except (MlflowException, RequestException) as error:  # the next step ends them
+        logger.warning("runs of killed processes stay open: %s", first_line(error))
 
 
 @contextmanager
@@ -206,11 +227,16 @@ def log_metrics(
     step: int | None = None,
     of: Judged | None = None,
     run_id: str | None = None,
+    at: float | None = None,
 ) -> None:
-    """Log metrics to the active run or that of `run_id`, and to a logged model that they are of."""
+    """Log metrics to the active run or that of `run_id`, and to a logged model that they are of.
+
+    They are of the time `at`, in seconds since 1970; by default of now.
+    """
     metrics = {name: float(value) for name, value in values.items()}
     place = {key: value for key, value in asdict(of).items() if value} if of else {}
-    _log(metrics=metrics, step=step or 0, run_id=run_id, **place)
+    when = None if at is None else int(at * 1000)
+    _log(metrics=metrics, step=step or 0, run_id=run_id, at=when, **place)
 
 
 def log_settings(settings: StepSettings, run_id: str | None = None) -> None:
@@ -415,7 +441,7 @@ def git_commit() -> dict[str, str]:
 def note_run(path: Path, run: Run) -> None:
     """Write the run's id to a file, so that a later step, or DVC's cache, can find it again."""
     note = {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id}
-    write_whole(path, json.dumps(note) + "\n")
+    write_whole(path, json.dumps(note) + "\n", alone=True)
 
 
 def find_run(path: Path) -> Run | None:

@@ -25,6 +25,18 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
+def test_what_killed_writers_left_goes_where_nobody_else_writes(tmp_path):
+    of_this, of_other = tmp_path / ".file.txt.0.partial", tmp_path / ".other.txt.0.partial"
+    for partial in (of_this, of_other):
+        partial.write_text("half")
+    write_whole(tmp_path / "file.txt", "new")
+    assert of_this.exists()
+    write_whole(tmp_path / "file.txt", "newer", alone=True)
+    assert (tmp_path / "file.txt").read_text() == "newer"
+    assert not of_this.exists()
+    assert of_other.exists()
+
+
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
     def write_half():
         with whole_folder(tmp_path / "a") as partial:

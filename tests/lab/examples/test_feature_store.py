@@ -145,6 +145,14 @@ def test_a_stopped_store_goes_on_where_it_was(tmp_path, monkeypatch):
     assert source.calls == []
 
 
+def test_what_a_killed_process_was_writing_does_not_stay_in_the_store(tmp_path):
+    feature_store.build(Pictures(2), tmp_path, ["residual"], GIGABYTE, 1)
+    whole = sorted(path.name for path in tmp_path.iterdir())
+    (tmp_path / ".shard-00000.features.npy.0.partial").write_bytes(b"half")
+    feature_store.build(Pictures(2), tmp_path, ["residual"], GIGABYTE, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == whole
+
+
 class TwoDraws(Pictures):
     """Each picture twice; the second variants wait until they are asked for."""
 

@@ -109,6 +109,13 @@ def test_what_is_no_detector_is_not_replaced(tmp_path, network, samples):
         writing.write_detector(own, network, samples, DESCRIPTION, LEARNT)
 
 
+def test_what_a_killed_export_left_goes_with_the_next(tmp_path, network, samples):
+    no_process = 2**22 + 1  # above the largest number that Linux gives
+    (tmp_path / f".detector.{no_process}.partial/new").mkdir(parents=True)
+    writing.write_detector(tmp_path / "detector", network, samples, DESCRIPTION, LEARNT)
+    assert [path.name for path in tmp_path.iterdir()] == ["detector"]
+
+
 def test_a_failed_export_leaves_the_old_detector(folder, network, samples):
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     broken = [np.full_like(samples[0], np.nan)]

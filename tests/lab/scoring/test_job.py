@@ -1,5 +1,8 @@
 """A job: shards, what is left of it, and its proof that every image has one row."""
 
+import contextlib
+import os
+
 import pandas as pd
 import pytest
 
@@ -90,6 +93,37 @@ def test_one_file_has_the_rows_of_the_parts_and_the_job_goes(job, tmp_path, kind
     assert not job.folder.exists()
 
 
+def test_a_job_whose_removal_was_stopped_at_any_file_ends_with_the_same_table(
+    job, folder, tmp_path, monkeypatch
+):
+    output = Place.parse(str(tmp_path / "table.csv"))
+    (folder.path / ".part-0000001.parquet.0.partial").write_bytes(b"of a process that was killed")
+    for cut in range(100):
+        write_parts(job, job.left())
+        with monkeypatch.context() as patched:
+            stop_removing_after(cut, patched)
+            with contextlib.suppress(InterruptedError, DataError):
+                write_table(job, output)
+        assert pd.read_csv(output.path)["path"].tolist() == [name for name, _ in LISTING]
+        if not folder.exists():
+            break
+        job = Job.find(folder, TERMS) or Job.begin(folder, TERMS, LISTING)
+    assert cut > job.shards
+
+
+def stop_removing_after(count, monkeypatch):
+    """Have the removal of all files but the first so many fail."""
+    left = iter(range(count))
+
+    def remove(path, *arguments, real=os.unlink, **named):
+        if next(left, None) is None:
+            raise InterruptedError
+        real(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "unlink", remove)
+    monkeypatch.setattr(os, "remove", remove)
+
+
 def test_a_part_with_other_images_is_found(job, folder):
     write_parts(job, range(12))
     (folder.path / "part-0000003.parquet").write_bytes(
@@ -116,6 +150,12 @@ def test_other_terms_and_other_content_are_refused(job, folder, tmp_path):
 
 def test_a_job_that_was_stopped_while_it_was_begun_begins_anew(job, folder):
     (folder.path / DESCRIPTION).unlink()
+    assert Job.find(folder, TERMS) is None
+    assert not folder.exists()
+
+
+def test_a_job_that_was_killed_while_it_wrote_its_description_begins_anew(job, folder):
+    (folder.path / DESCRIPTION).rename(folder.path / f".{DESCRIPTION}.0.partial")
     assert Job.find(folder, TERMS) is None
     assert not folder.exists()
 

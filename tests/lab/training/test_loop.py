@@ -100,7 +100,7 @@ class StoppedError(Exception):
 
 
 def stop_after(epoch):
-    def callback(done, row):
+    def callback(done, row, ended_at):
         if done == epoch:
             raise StoppedError
 
@@ -122,6 +122,20 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_happened(
     assert weights_equal(resumed.model, whole.model)
     timeless = [history.drop(columns="seconds") for history in (resumed.history, whole.history)]
     assert timeless[0].equals(timeless[1])
+
+
+def test_a_training_that_was_stopped_before_it_told_of_an_epoch_tells_of_it_later(stores, tmp_path):
+    told = []
+    checkpoint = tmp_path / "training.npz"
+    with pytest.raises(StoppedError):
+        loop.fit(network(), *stores, SETTINGS, checkpoint, on_epoch=stop_after(2))
+    written = checkpoint.stat().st_mtime
+    result = loop.fit(
+        network(), *stores, SETTINGS, checkpoint, on_epoch=lambda *of: told.append(of)
+    )
+    assert [epoch for epoch, _, _ in told] == [2, 3, 4]
+    assert [row for _, row, _ in told] == result.history.iloc[1:].to_dict("records")
+    assert written - 60 < told[0][2] <= written  # as when it ended, not as of now
 
 
 @pytest.mark.slow

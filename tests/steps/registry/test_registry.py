@@ -1,7 +1,9 @@
+import itertools
 import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 
 import mlflow
 import pytest
@@ -79,18 +81,80 @@ def test_a_promotion_names_the_user_of_the_server_or_of_the_system(
     assert [event["by"] for event in registry.history()] == [f"uid {os.getuid()}", "ann"]
 
 
-def test_a_promotion_that_is_cut_off_after_the_alias_is_in_the_history(
-    registry, new_version, monkeypatch
-):
-    def cut_off(*arguments):
-        raise KeyboardInterrupt
+WRITES = (
+    "set_model_version_tag",
+    "set_registered_model_alias",
+    "delete_registered_model_alias",
+    "set_registered_model_tag",
+    "update_registered_model",
+    "transition_model_version_stage",
+    "delete_model_version_tag",
+)
 
-    version = new_version()
-    monkeypatch.setattr(registry, "tag", cut_off)
-    with pytest.raises(KeyboardInterrupt):
-        registry.move(version, "Production", {})
-    assert number(registry.by_alias(CHAMPION)) == 1
-    assert [event["version"] for event in registry.history()] == [1]
+
+class CutOffError(Exception):
+    """Stands for the end of the process."""
+
+
+def cut_off_at(client, monkeypatch, number):
+    """Have the write of this number, counted from 0, and all later ones fail."""
+    done = itertools.count()
+
+    def cut(write, *arguments, **named):
+        if next(done) >= number:
+            raise CutOffError
+        return write(*arguments, **named)
+
+    for name in WRITES:
+        monkeypatch.setattr(client, name, partial(cut, getattr(client, name)))
+
+
+def state(registry):
+    """Return what people see of a registry, without times."""
+    versions = [
+        (number(one), one.current_stage,
+         {key: value for key, value in one.tags.items() if key != "promotion.at"})
+        for one in registry.versions()
+    ]  # fmt: skip
+    events = [{k: v for k, v in event.items() if k != "at"} for event in registry.history()]
+    return registry.holders(), versions, events
+
+
+def test_a_move_that_is_cut_off_at_any_write_can_be_finished(registry, new_version, monkeypatch):
+    first, second = new_version(), new_version()
+    registry.move(first, "Production", {"action": "promote"})
+    registry.move(second, "Production", {"action": "promote"})
+    whole = state(registry)[1]
+    for cut in range(100):
+        challenger = new_version()
+        before = state(registry)
+        with monkeypatch.context() as patched:
+            cut_off_at(registry.client, patched, cut)
+            try:
+                registry.move(challenger, "Production", {"action": "promote"})
+            except CutOffError:
+                is_whole = False
+            else:
+                is_whole = True
+        challenger = registry.by_number(number(challenger))
+        if is_whole:
+            assert registry.finish_move(challenger) is None
+        elif registry.finish_move(challenger) is None:  # nothing was moved
+            assert state(registry)[0] == before[0]
+            assert state(registry)[2] == before[2]
+            registry.move(challenger, "Production", {"action": "promote"})
+        holders, versions, events = state(registry)
+        assert holders["Production"] == number(challenger)
+        assert [event["version"] for event in events] == [*range(1, number(challenger) + 1)]
+        like = {number(second): whole[0], number(first): whole[1]}
+        tags = {**like[2][2], "promotion.from_version": str(number(challenger) - 1)}
+        assert versions[0] == (number(challenger), "Production", tags)
+        assert {stage for _, stage, _ in versions[1:]} == {"Archived"}
+        assert registry.drift() == []
+        assert registry.finish_move(registry.by_number(number(challenger))) is None
+        if is_whole:
+            break
+    assert cut > 5
 
 
 def test_a_version_that_was_created_twice_because_an_answer_was_lost_is_there_once(

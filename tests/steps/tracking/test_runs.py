@@ -1,5 +1,10 @@
 """How the runs of steps end."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
@@ -8,7 +13,7 @@ from steps import console
 from steps.__main__ import main
 from steps.errors import GateRefusedError
 from steps.registry.model_registry import CHAMPION, Registry
-from steps.settings.configuration import ConfigurationManager
+from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager
 from steps.settings.entities import RollbackSettings
 from steps.tracking import runs
 
@@ -43,6 +48,38 @@ def test_a_refused_run_is_finished_and_a_broken_one_failed(
     ):
         raise error
     assert newest_run().info.status == status
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager
+from steps.settings.entities import RollbackSettings
+from steps.tracking import runs
+runs.configure("e")
+workspace = ConfigurationManager().workspace(Path.cwd())
+with runs.step_run(RollbackSettings(), workspace), runs.started(workspace, nested=True):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_runs_of_a_killed_process_are_ended_by_the_next_step_and_no_others(
+    tracking_store, workspace, tmp_path
+):
+    environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "MLFLOW_EXPERIMENT_NAME": "e"}
+    environment |= os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    killed = mlflow.search_runs(experiment_names=["e"], output_format="list")
+    assert [run.info.status for run in killed] == ["RUNNING", "RUNNING"]
+    client, experiment = MlflowClient(), killed[0].info.experiment_id
+    alive = [client.create_run(experiment, tags=tags) for tags in ({}, runs.process_tag())]
+    with runs.step_run(RollbackSettings(), workspace):
+        pass
+    for group, expected in ((killed, "KILLED"), (alive, "RUNNING")):
+        assert {client.get_run(run.info.run_id).info.status for run in group} == {expected}
 
 
 def test_an_experiment_says_what_it_is_unless_somebody_said_so(tracking_store, workspace):
