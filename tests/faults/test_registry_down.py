@@ -1,4 +1,4 @@
-"""The registry does not answer: at the start that is said in one sentence, later it changes nothing."""
+"""The registry does not answer: one sentence at the start, and no difference later."""
 
 import contextlib
 import os
