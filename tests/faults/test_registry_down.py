@@ -1,4 +1,4 @@
-"""The registry does not answer: one sentence at the start, and no difference later."""
+"""The registry does not answer: at the start that is said in a sentence, later nothing changes."""
 
 import contextlib
 import os
