@@ -50,8 +50,12 @@ def save(checkpoint: Path | None, model: keras.Model, state: TrainingState) -> N
     """Write everything to a new file that then takes the old one's place."""
     if checkpoint is None:
         return
-    note = {"digest": state.digest, "context": dict(state.context), "history": state.history}
-    note["ended_at"] = state.ended_at
+    note = {
+        "digest": state.digest,
+        "context": dict(state.context),
+        "history": state.history,
+        "ended_at": state.ended_at,
+    }
     arrays = {"note": np.frombuffer(json.dumps(note).encode(), np.uint8)}
     arrays |= {f"model_{n}": np.asarray(v) for n, v in enumerate(model.variables)}
     arrays |= {f"optimizer_{n}": np.asarray(v) for n, v in enumerate(model.optimizer.variables)}
