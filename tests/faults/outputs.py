@@ -153,7 +153,9 @@ def outputs_of(step: str, workspace: Path) -> Outputs:
         facts |= registry(client)
     elif note.is_file():
         facts |= tracked(client.get_run(json.loads(note.read_bytes())["run_id"]), client)
-    return Outputs(files(workspace), facts)
+    return Outputs(
+        files(workspace), {k: v.replace(str(workspace), "WORKSPACE") for k, v in facts.items()}
+    )
 
 
 def files(workspace: Path) -> dict[str, str]:
