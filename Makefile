@@ -94,7 +94,7 @@ $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	@touch $@
 
 # Steps start many times: modules stay compiled, also where the environment says not to keep them.
-pipeline serve: export PYTHONDONTWRITEBYTECODE :=
+pipeline serve test: export PYTHONDONTWRITEBYTECODE :=
 # `mlflow run`, which DVC starts, says how it calls each step.
 pipeline: export MLFLOW_LOGGING_LEVEL ?= $(if $(IS_QUIET),WARNING,INFO)
 
@@ -139,6 +139,8 @@ $(EXECUTORS)/.installed: $(DRIVER) $(shell git ls-files 'forgery/*.py' 'forgery_
 spark: $(EXECUTORS)/.installed ## a Spark cluster on loopback: a master and two workers; SPARK_PORT, SPARK_CORES, SPARK_MEMORY
 	@deploy/spark-cluster $(CURDIR)/$(EXECUTORS)/bin/python .spark/cluster
 
+# As servers have it: with a thread per processor, each of several processes waits for the others.
+test: export OMP_NUM_THREADS ?= 1
 test: $(READY) ## every test except those that need a container engine, the package index or Spark
 	pytest -m "not container and not doors and not spark" -n auto --dist loadfile --no-loadscope-reorder
 

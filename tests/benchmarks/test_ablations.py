@@ -34,6 +34,7 @@ def workspace(tmp_path, monkeypatch, empty_store):
         yield made
 
 
+@pytest.mark.slow
 def test_sets_of_features_are_judged_out_of_fold_under_every_protocol(
     workspace, monkeypatch, capsys
 ):
