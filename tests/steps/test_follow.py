@@ -101,7 +101,7 @@ def test_a_version_that_does_not_come_up_leaves_the_old_one_serving(store, tmp_p
                "--workspace", str(tmp_path / "workspace")]  # fmt: skip
     with process(command, f"{url}/readyz", log, **environment):
         client.set_registered_model_alias(NAME, "champion", broken.version)
-        wait_until(lambda: "could not be fetched" in log.read_text(), "the refusal", 240)
+        wait_until(lambda: "did not start" in log.read_text(), "the refusal", 240)
         answer = requests.post(f"{url}/invocations", json=BODY, timeout=60)
         assert answer.json()["predictions"][0]["model_version"] == f"{NAME}/1"
         assert version_of(url)["model_version"] == f"{NAME}/1"
