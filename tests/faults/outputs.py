@@ -28,8 +28,8 @@ FOLDERS = ("data/raw", "data/frozen", "models/detector", "reports/training")
 """Outputs that are folders: whole where all their files are."""
 FEATURES, FEATURES_INDEX = "data/features", "data/features/index.parquet"
 """A folder that grows, and its file that says that it is whole."""
-STATE = "models/checkpoints"
-"""No output: what a training that was stopped goes on from."""
+STATES = ("models/checkpoints", "scores/.table.parquet.unfinished")
+"""No outputs: what a training, or the scoring of a folder, goes on from after it was stopped."""
 
 IGNORED_TAGS = {
     PROCESS_TAG: "the process that had it open",
@@ -111,14 +111,14 @@ class Outputs:
         """
         return [
             unit
-            for unit in sorted(set(map(self._unit, self.files)) - {STATE})
+            for unit in sorted({*map(self._unit, self.files)} - {*STATES})
             if self._part(unit) not in ({}, whole._part(unit), older._part(unit))
         ]
 
     def _unit(self, path: str) -> str:
         """Return the output that a file belongs to: itself, or a folder."""
         growing = () if FEATURES_INDEX not in self.files else (FEATURES,)
-        return next((one for one in (*FOLDERS, STATE, *growing) if _is_in(path, one)), path)
+        return next((one for one in (*FOLDERS, *STATES, *growing) if _is_in(path, one)), path)
 
     def _part(self, unit: str) -> dict[str, str]:
         """Return the files of an output; what is still being written has another name."""

@@ -98,6 +98,9 @@ def test_outputs_that_are_absent_whole_older_or_hidden_are_not_half_written(
     shutil.rmtree(workspace / "models")
     (workspace / "data/raw/Au/a.jpg").write_bytes(b"older picture")
     (workspace / "data/.raw.1.partial").write_bytes(b"half")
+    part = workspace / "scores/.table.parquet.unfinished/part-0000000.parquet"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"rows")
     (workspace / "data/features/index.parquet").unlink()
     (workspace / "data/features/.index.parquet.0.partial").write_bytes(b"ro")
     older = write_workspace(tmp_path / "older")
