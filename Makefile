@@ -142,7 +142,7 @@ spark: $(EXECUTORS)/.installed ## a Spark cluster on loopback: a master and two 
 # As servers have it: with a thread per processor, each of several processes waits for the others.
 test: export OMP_NUM_THREADS ?= 1
 test: $(READY) ## every test except those that need a container engine, the package index or Spark
-	pytest -m "not container and not doors and not spark" -n auto --dist loadfile --no-loadscope-reorder
+	pytest -m "not container and not doors and not spark and not faults" -n auto --dist loadfile --no-loadscope-reorder
 
 doors: $(READY) ## the wheel in empty environments of every supported Python; asks the package index
 	pytest tests/doors -m doors -rs
@@ -152,9 +152,10 @@ fuzz: $(READY) ## malformed images, read by a sandbox here or sent to the page a
 	python -m tests.pyfunc.imaging.malformed $(URL) $(OPTIONS)
 	$(if $(URL),,python -m tests.fuzz --seconds $(SECONDS))
 
-faults: $(READY) ## kills every process of a running service, and every step, KILLS times each; OPTIONS=--record keeps the figures
+faults: $(READY) ## kills every process of a running service, and every step, KILLS times each, and fills disks; OPTIONS=--record keeps the figures
 	python -m tests.faults.service --kills $(KILLS) $(OPTIONS)
 	python -m tests.faults.resumes --kills $(KILLS) $(OPTIONS)
+	pytest tests/faults -m faults -rs
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs

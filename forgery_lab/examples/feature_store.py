@@ -420,9 +420,11 @@ def _check_room(
         )
     folder.mkdir(parents=True, exist_ok=True)
     kept = sum(file.stat().st_size for file in folder.glob("*.npy"))
-    if needed > shutil.disk_usage(folder).free + kept:
+    free = shutil.disk_usage(folder).free + kept
+    if needed > free:
         raise DataError(
-            f"features take {needed / 1e9:.2f} GB, the disk of {folder} has less free space"
+            f"the disk is full: features take {needed / 1e6:,.1f} MB in {folder}, "
+            f"and there are {free / 1e6:,.1f} MB"
         )
 
 
