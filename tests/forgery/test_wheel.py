@@ -117,7 +117,7 @@ def test_it_declares_all_that_it_imports(environment, tmp_path):
         for file in distribution(name).files or ()
     }
     assert {"numpy", "onnxruntime"} <= used
-    assert used - {"brotli", "_brotli"} <= brought  # urllib3 takes it where something else brings it
+    assert used - {"brotli", "_brotli"} <= brought  # which urllib3 takes where it is there
 
 
 def declared(environment: Path) -> list[str]:
