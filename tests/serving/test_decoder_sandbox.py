@@ -11,6 +11,7 @@ import requests
 from forgery_pyfunc.imaging import sandbox
 from serving.services import LOOPBACK, scoring_server, web_page
 from tests.conftest import encoded, picture
+from tests.deploy.engine import wait_until
 from tests.webui.servers import free_port, process
 
 PHOTO = encoded(picture())
@@ -23,6 +24,7 @@ def scoring(stand_in, tmp_path_factory):
     service = scoring_server(str(stand_in), free_port(), 2)
     log = tmp_path_factory.mktemp("scoring") / "log"
     with process(service.command, service.ping, log, **service.environment) as server:
+        wait_until(lambda: len(fork_servers(server)) == 2, "both workers have their decoders")
         yield server, service.ping.replace("/ping", "/invocations")
 
 

@@ -66,8 +66,8 @@ with runs.step_run(RollbackSettings(), workspace), runs.started(workspace, neste
 def test_the_runs_of_a_killed_process_are_ended_by_the_next_step_and_no_others(
     tracking_store, workspace, tmp_path
 ):
-    environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "MLFLOW_EXPERIMENT_NAME": "e"}
-    environment |= os.environ | {"PYTHONPATH": str(PROJECT_ROOT)}
+    store = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "MLFLOW_EXPERIMENT_NAME": "e"}
+    environment = os.environ | store | {"PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False
     )
