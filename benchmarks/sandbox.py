@@ -90,7 +90,7 @@ def main() -> None:
     if asked.record:
         line = Line(
             what="processor time that the sandbox adds to a verdict, "
-            + "; ".join(one.size.replace("x", "×") for one in costs),
+            + "; ".join(one.size.replace("384x256", "384×256") for one in costs),
             seen="; ".join(f"{one.added:.1%}" for one in costs).replace("%", " %"),
             to_reach="at most 10 %",
         )
