@@ -141,7 +141,7 @@ spark: $(EXECUTORS)/.installed ## a Spark cluster on loopback: a master and two 
 
 # As servers have it: with a thread per processor, each of several processes waits for the others.
 test: export OMP_NUM_THREADS ?= 1
-test: $(READY) ## every test except those that need a container engine, the package index or Spark
+test: $(READY) ## every test except those of `containers`, `doors`, `clusters` and `faults`
 	pytest -m "not container and not doors and not spark and not faults" -n auto --dist loadfile --no-loadscope-reorder
 
 doors: $(READY) ## the wheel in empty environments of every supported Python; asks the package index
