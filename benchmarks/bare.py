@@ -50,13 +50,19 @@ def measure(
     return Measurement(what, size, 1000 * spent, spent / saved)
 
 
+def scene(size: str) -> np.ndarray:
+    """Return a rendered scene, uint8[H, W, 3], repeated until it has a size of `SIZES`."""
+    height, width = SIZES[size]
+    rendered = render("arc", np.random.default_rng(0))
+    repeats = (-(-height // rendered.shape[0]), -(-width // rendered.shape[1]), 1)
+    return np.tile(rendered, repeats)[:height, :width]
+
+
 def benchmarks(detector: Detector) -> list[Measurement]:
     """Return all measurements, of a detector and of its parts."""
     found = []
-    scene = render("arc", np.random.default_rng(0))
-    for size, (height, width) in SIZES.items():
-        repeats = (-(-height // scene.shape[0]), -(-width // scene.shape[1]), 1)
-        pixels = np.tile(scene, repeats)[:height, :width]
+    for size in SIZES:
+        pixels = scene(size)
         data = encode(pixels, quality=90)
         image = decode(data)
 

@@ -11,12 +11,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import psutil
 
-from benchmarks.bare import SIZES
+from benchmarks.bare import SIZES, scene
 from benchmarks.trust import Line, record
-from forgery_lab.forgeries.scenes import render
 from forgery_pyfunc.detector import Detector
 from forgery_pyfunc.imaging import decoding
 from forgery_pyfunc.imaging.jpeg_encoder import encode
@@ -41,14 +39,6 @@ class Cost:
         return (self.in_sandbox - self.in_process) / self.verdict
 
 
-def picture(size: str) -> bytes:
-    """Return a rendered scene as a JPEG."""
-    height, width = SIZES[size]
-    scene = render("arc", np.random.default_rng(0))
-    repeats = (-(-height // scene.shape[0]), -(-width // scene.shape[1]), 1)
-    return encode(np.tile(scene, repeats)[:height, :width], quality=90)
-
-
 def spent(box: Sandbox) -> float:
     """Return the seconds of processor time of this process and the decoders of a sandbox."""
     decoders = psutil.Process(box.servers[0].process.pid).children()
@@ -58,7 +48,7 @@ def spent(box: Sandbox) -> float:
 
 def measure(size: str, detector: Detector) -> Cost:
     """Return what decoding here, decoding in a sandbox and a verdict take."""
-    data = picture(size)
+    data = encode(scene(size), quality=90)
     turns = []
     for _ in range(TURNS):
         box = Sandbox(decoders=1)  # whose decoder lasts for the turn, so that its time is counted
