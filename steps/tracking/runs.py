@@ -171,7 +171,8 @@ def started(workspace: Workspace, **options: Any) -> Iterator[Run]:
     run = mlflow.start_run(**options, tags=process_tag())
     status = "FAILED"
     try:
-        _end_killed(run)
+        if not options.get("nested"):  # once for a step
+            _end_killed(run)
         if mlflow.get_tracking_uri().startswith("http"):
             _open_journal(run.info.run_id, workspace.path("runs") / "journal")
         yield run
