@@ -34,8 +34,12 @@ class Clone:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment that the Makefile would give to its commands."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        """The environment that the Makefile would give to its commands.
+
+        Nothing is left of a `make` around the tests: no `PYTHON=`, no level of recursion.
+        """
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "MAKE"))}
+        inherited.pop("PYTHON", None)
         return {
             **inherited,
             "PATH": f"{BIN}:{inherited['PATH']}",

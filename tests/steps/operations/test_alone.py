@@ -50,8 +50,9 @@ def test_of_two_pipelines_in_one_checkout_the_second_stops(trained):
     said = trained.run(*MAKE, expect=2)
     assert first.poll() is None
     assert "Traceback" not in said
-    (sentence,) = (line for line in said.strip().splitlines() if not line.startswith("make"))
+    sentence, of_make = said.strip().splitlines()
     assert sentence.startswith("another `make run` or `make pipeline` is at work in")
+    assert of_make.startswith("make: *** ")
     whole = first.communicate(timeout=300)[0]
     assert first.returncode == 0, whole
     assert "this detector is already version" in whole
