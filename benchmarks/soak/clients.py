@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import gevent
 import requests
 from locust.env import Environment
+from locust.exception import StopUser
 
 from benchmarks.soak.load import Load, Outcome, SlowOutcome
 from benchmarks.soak.plan import Comparison, Plan, Request, compare
@@ -49,6 +50,14 @@ class Soak:
         """Seconds from the start."""
         return time.monotonic() - self.started
 
+    def stop_when_over(self) -> None:
+        """End the client that asks, once the time is over.
+
+        Locust would end it from outside, at times with a request that nobody waits for then.
+        """
+        if self.now >= self.load.seconds:
+            raise StopUser
+
     def draw(self) -> Request:
         """Return what a client sends next."""
         (size,) = self.random.choices(list(self.shares), list(self.shares.values()))
@@ -72,6 +81,7 @@ class Sender(locust.HttpUser):
     @locust.task
     def send(self) -> None:
         """Send a request, and keep what happened."""
+        self.soak.stop_when_over()
         request, at = self.refused or self.soak.draw(), self.soak.now
         self.soak.load.sent += 1
         answer = self.client.post(
@@ -132,6 +142,7 @@ class SlowSender(locust.User):
     def _send(self, at_once: bytes, slowly: bytes) -> None:
         """Send until the server ends it, or the slice does."""
         soak, place = self.soak, urlsplit(self.host or "")
+        soak.stop_when_over()
         if not soak.load.is_slow_time(soak.now):
             return
         started = soak.now
@@ -171,14 +182,14 @@ def main() -> None:
     environment = Environment(
         user_classes=[Sender, SlowSender],
         host=asked.url,
-        stop_timeout=2 * TIMEOUT_SECONDS,
         catch_exceptions=False,
     )
     runner = environment.create_local_runner()
     users = load.clients + load.slow_senders
     runner.start(users, spawn_rate=users)
     gevent.sleep(load.seconds)
-    runner.stop()
+    runner.user_greenlets.join(2 * TIMEOUT_SECONDS)
+    runner.quit()
     asked.load.write_text(load.model_dump_json(), "utf-8")
 
 

@@ -10,12 +10,13 @@ from benchmarks.soak.load import Load, Outcome
 from benchmarks.soak.memory import TOTAL, Growth
 from benchmarks.soak.plan import LARGEST_DIFFERENCE
 
-ANSWERS_A_MINUTE = 1000
+PICTURES_A_MINUTE = 1000
 P99_OVER_P50 = 4.0
 MEGABYTES_A_MINUTE = 1.0
 SHARE_BESIDE_SLOW = 0.9
-SLOW_SECONDS = 45.0
-"""A slow sender has lost its connection by then: after 15 s of headers, or 30 s of a body."""
+SLOW_SECONDS = 50.0
+"""A slow sender has lost its connection by then: after 15 s of headers, or of a body after 30 s and
+the 16 s that the slowest rate grants to the 64 KiB that are being read."""
 STEADY_SECONDS = 600
 """A shorter load says too little of times and memory to fail."""
 
@@ -103,10 +104,10 @@ def _many(load: Load, answered: Sequence[Outcome]) -> Requirement:
     minutes = load.seconds / 60
     pictures = sum(one.pictures for one in answered)
     return Requirement(
-        what=f"answers compared in {minutes:g} minutes",
-        seen=f"{len(answered):,}, with {pictures:,} pictures",
-        to_reach=f"≥ {ANSWERS_A_MINUTE * minutes:,.0f}",
-        met=len(answered) >= ANSWERS_A_MINUTE * minutes,
+        what=f"pictures whose answers were compared in {minutes:g} minutes",
+        seen=f"{pictures:,}, in {len(answered):,} answers",
+        to_reach=f"≥ {PICTURES_A_MINUTE * minutes:,.0f}",
+        met=pictures >= PICTURES_A_MINUTE * minutes,
         is_timed=True,
     )
 

@@ -104,7 +104,7 @@ def test_a_load_without_any_answer_fails():
     ("load", "slope", "what"),
     [
         (good_load(), 1.1, "memory"),
-        (good_load(outcomes=good_load().outcomes[-15_000:], sent=15_000), 0, "answers compared"),
+        (good_load(outcomes=good_load().outcomes[-15_000:], sent=15_000), 0, "pictures whose"),
         (good_load(outcomes=good_load().outcomes[:-1], sent=24_000), 0, "of all that was sent"),
         (good_load(slow=[SlowOutcome(seconds=60, status=408)]), 0, "slow requests"),
         (good_load(slow=[SlowOutcome(seconds=1, status=500)]), 0, "slow requests"),
