@@ -16,6 +16,15 @@ IN_FLIGHT_PER_WORKER = 4
 """Kept connections stay with a worker, so some workers have more of them than others."""
 MOST_IN_FLIGHT = 128
 """Half of the page's threads by default: each request in flight holds one."""
+MEMORY = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(2**25),
+}
+"""For glibc's allocator, which else keeps what pictures of many sizes leave in each thread's arena.
+
+Source: https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+"""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPU_QUOTA_V1 = Path("/sys/fs/cgroup/cpu")
 
@@ -37,6 +46,7 @@ def scoring_server(
         "PATH": path,
         "PYTHONPATH": "",
         "OMP_NUM_THREADS": "1",
+        **MEMORY,
         AT_ONCE_VARIABLE: os.environ.get(AT_ONCE_VARIABLE) or str(images_at_once(workers)),
         sandbox.VARIABLE: os.environ.get(sandbox.VARIABLE) or "on",
         **(environment or {}),
@@ -81,6 +91,7 @@ def web_page(
         "SCORING_POINTER": str(pointer),
         "SCORING_CONCURRENCY": os.environ.get("SCORING_CONCURRENCY") or str(at_once),
         "OMP_NUM_THREADS": "1",
+        **MEMORY,
         "SHUTDOWN_SECONDS": str(int(DRAIN_SECONDS) - 3),  # the rest is the scoring server's
     }
     return Service("page", command, settings, listener=listener)
