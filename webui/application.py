@@ -1,12 +1,14 @@
 """The application factory."""
 
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response
 
 from forgery.evidence.facts import in_process
 from forgery.evidence.facts.finding import NOT_IN_THE_PROBABILITY, ai_notice
+from forgery.evidence.facts.provenance import read_provenance
 from forgery.evidence.facts.trust_list import read_trust_list, trust_list_folder
 from forgery.evidence.pictures import MAP_COLOURS
 from forgery.evidence.sandbox import EvidenceSandbox
@@ -109,9 +111,10 @@ def create_app(settings: Settings | None = None) -> Flask:
             timedelta(seconds=settings.jobs_keep_seconds),
         )
         store = JobStore(settings.jobs_folder, bounds)
-        app.extensions["jobs"] = Runner(
-            store, scoring, app.extensions["reader"], settings.jobs_concurrency
+        read_origin = partial(
+            read_provenance, limits=settings.limits, reader=app.extensions["reader"]
         )
+        app.extensions["jobs"] = Runner(store, scoring, read_origin, settings.jobs_concurrency)
     observability.register(app, metrics)
     errors.register(app)
     rooms = (predict, results, analyze, report, jobs, feedback, invocations, health, openapi)

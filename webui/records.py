@@ -6,10 +6,8 @@ from pydantic import BaseModel
 
 from forgery.evidence.facts.content_credentials import CredentialsSummary
 from forgery.evidence.facts.finding import Finding
-from forgery.evidence.facts.provenance import read_provenance
-from forgery.evidence.facts.reader import Reader
+from forgery.evidence.facts.provenance import Provenance
 from forgery_pyfunc.contract import Record
-from forgery_pyfunc.imaging.guards import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +29,8 @@ def of_file(filename: str, record: Record) -> FileRecord:
     return FileRecord(filename=filename, **asdict(record))
 
 
-def with_origin(record: FileRecord, data: bytes, reader: Reader) -> FileRecord:
-    """Return the record with what the file states about its origin, if it was scored."""
-    if record.error or record.width is None or record.height is None:
-        return record
-    limits = Limits(len(data), record.width * record.height)
-    origin = read_provenance(data, limits, reader)
+def with_origin(record: FileRecord, origin: Provenance) -> FileRecord:
+    """Return the record with what the file states about its origin."""
     summary = origin.content_credentials.summary()
     return replace(record, content_credentials=summary, findings=origin.findings)
 

@@ -1,10 +1,11 @@
 """Verdict and evidence of uploads with the limits of this application: what several views share."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 from flask import Flask, current_app
 
@@ -17,6 +18,7 @@ from forgery.evidence.analysis import (
     draw_view,
     gather,
 )
+from forgery.evidence.facts.provenance import Provenance, read_provenance
 from forgery.evidence.facts.reader import Reader
 from forgery.evidence.views import VIEWS
 from forgery.evidence.views.method import ELA_QUALITY
@@ -31,6 +33,8 @@ from webui.scoring.turns import drawing
 from webui.uploads import Upload
 
 logger = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
 
 
 def analyse_upload(upload: Upload, form: AnalyzeForm) -> Analysis:
@@ -71,25 +75,47 @@ def draw_maps(upload: Upload, record: Record, evidence: Evidence) -> Analysis:
         return conclude(upload.filename, upload.data, record, evidence)
 
 
-@contextmanager
 def gathering(
     uploads: Sequence[Upload], with_location: bool
-) -> Iterator[list[Future[Evidence] | None]]:
-    """Gather picture and file facts of the uploads in another thread, without any view.
+) -> AbstractContextManager[list[Future[Evidence] | None]]:
+    """Gather picture and file facts of the uploads in another thread, without any view."""
 
-    What needs no verdict is done while the scoring server works. What was not begun when the block
-    ends is given up.
+    def gather_one(data: bytes) -> Evidence:
+        limits = current_app.config["SETTINGS"].limits
+        with drawing().turn():
+            return gather(data, limits, (), with_location, reader=reader())
+
+    return _reading(uploads, gather_one)
+
+
+def reading_origins(
+    uploads: Sequence[Upload],
+) -> AbstractContextManager[list[Future[Provenance] | None]]:
+    """Read in another thread what the uploads state about their origin."""
+
+    def read_one(data: bytes) -> Provenance:
+        return read_provenance(data, current_app.config["SETTINGS"].limits, reader())
+
+    return _reading(uploads, read_one)
+
+
+@contextmanager
+def _reading(
+    uploads: Sequence[Upload], read: Callable[[bytes], Read]
+) -> Iterator[list[Future[Read] | None]]:
+    """Read what needs no verdict while the scoring server works; nothing of refused uploads.
+
+    What was not begun when the block ends is given up.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
-    def gather_one(data: bytes) -> Evidence:
-        with app.app_context(), drawing().turn():
-            limits = app.config["SETTINGS"].limits
-            return gather(data, limits, (), with_location, reader=reader())
+    def read_one(data: bytes) -> Read:
+        with app.app_context():
+            return read(data)
 
     pool = ThreadPoolExecutor(1)
     try:
-        yield [None if file.refusal else pool.submit(gather_one, file.data) for file in uploads]
+        yield [None if file.refusal else pool.submit(read_one, file.data) for file in uploads]
     finally:
         pool.shutdown(cancel_futures=True)
 

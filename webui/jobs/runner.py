@@ -11,7 +11,7 @@ from typing import TypeVar
 from flask import current_app
 
 from forgery.client import ClientError
-from forgery.evidence.facts.reader import Reader
+from forgery.evidence.facts.provenance import Provenance
 from forgery_pyfunc.contract import CodedMessage, Record
 from webui.errors import ApiError
 from webui.jobs.claim import Claim, claimed
@@ -40,10 +40,16 @@ logger = logging.getLogger(__name__)
 class Runner:
     """The threads of one process that work on the jobs of a store; one object per application."""
 
-    def __init__(self, store: JobStore, scoring: Scoring, reader: Reader, threads: int) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        scoring: Scoring,
+        read_origin: Callable[[bytes], Provenance],
+        threads: int,
+    ) -> None:
         self.store = store
         self.scoring = scoring
-        self.reader = reader
+        self.read_origin = read_origin
         self.threads = threads
         self.lock = threading.Lock()
         self.started = False
@@ -115,9 +121,9 @@ class Runner:
             for number in claim.pending():
                 record = self._score(claim, number, pauses)
                 answer = of_file(claim.order.filenames[number], record)
-                picture = claim.files.picture(number)
-                record_of_file = with_origin(answer, picture, self.reader)
-                _once_there_is_room(partial(claim.files.save_record, number, record_of_file))
+                if not answer.error:
+                    answer = with_origin(answer, self.read_origin(claim.files.picture(number)))
+                _once_there_is_room(partial(claim.files.save_record, number, answer))
             _once_there_is_room(partial(claim.files.finish, self.store.now()))
         except FileNotFoundError:
             if claim.files.folder.exists():

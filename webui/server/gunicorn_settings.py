@@ -26,7 +26,12 @@ logconfig_dict = logging_config(settings.log_level)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Work on the jobs that are unfinished: those of a process that died are among them."""
+    """Start the decoders, and work on the jobs that are unfinished.
+
+    Those of a process that died are among them.
+    """
+    if settings.decoder_sandbox:
+        worker.wsgi.extensions["reader"].start()
     if runner := worker.wsgi.extensions.get("jobs"):
         runner.start()
 

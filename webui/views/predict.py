@@ -18,7 +18,7 @@ from webui.records import FileRecord, Predictions, of_file, with_origin
 from webui.result_store import StoredResult, result_store
 from webui.scoring.pool import scoring
 from webui.uploads import Upload, read_uploads
-from webui.verdicts import draw_maps, gathering, reader
+from webui.verdicts import draw_maps, gathering, reading_origins
 
 blueprint = Blueprint("predict", __name__)
 
@@ -48,11 +48,7 @@ def predict() -> Response | str | tuple[Response | str, int]:
         cards = draw_cards(uploads, form)
         records = [card.record for card in cards]
     else:
-        scored = score_uploads(uploads, form.threshold, form.heatmap, form.explain)
-        records = [
-            with_origin(record, upload.data, reader())
-            for record, upload in zip(scored, uploads, strict=True)
-        ]
+        records = score_with_origins(uploads, form)
     status = 200
     if all(record.error for record in records):
         status = STATUS_OF_CODE.get(records[0].error_code or "", 422)
@@ -109,6 +105,16 @@ def show(cards: list[Card]) -> str:
         token=g.request_id[:12],  # keeps ids apart when several answers meet in one page
         feedback="feedback" in current_app.extensions,
     )
+
+
+def score_with_origins(uploads: list[Upload], form: PredictForm) -> list[FileRecord]:
+    """Return one record per upload, those that were scored with what their files state."""
+    with reading_origins(uploads) as origins:
+        records = score_uploads(uploads, form.threshold, form.heatmap, form.explain)
+        return [
+            record if record.error or not origin else with_origin(record, origin.result())
+            for record, origin in zip(records, origins, strict=True)
+        ]
 
 
 def score_uploads(

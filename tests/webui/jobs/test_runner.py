@@ -7,6 +7,7 @@ import pytest
 
 from forgery.client import ClientError
 from forgery_pyfunc.contract import Record
+from tests.webui.pictures import picture
 from webui.application import create_app
 from webui.jobs import runner as module
 from webui.jobs.claim import claimed
@@ -38,7 +39,7 @@ def work(runner, monkeypatch, answers, pictures):
         return [outcome]
 
     monkeypatch.setattr(runner.scoring.client, "score", answer)
-    uploads = [Upload(f"{number}.jpg", b"x", None) for number in range(pictures)]
+    uploads = [Upload(f"{number}.jpg", picture(), None) for number in range(pictures)]
     job_id = runner.store.add(iter(uploads), None, "request-1")
     assert runner.work_once()
     assert not answers

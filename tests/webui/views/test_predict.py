@@ -2,6 +2,7 @@ import io
 import json
 import re
 import struct
+import threading
 import zlib
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from forgery.evidence.analysis import conclude, gather
+from forgery.evidence.facts import in_process
 from forgery_pyfunc.contract import Record
 from forgery_pyfunc.errors import ImageError
 from tests.forgery.evidence.test_why import COPY, NOTHING
@@ -251,3 +253,23 @@ def test_a_picture_without_evidence_never_spoils_the_page_of_the_others(web, mon
 )
 def test_file_names_are_shown_without_folders_and_cut(sent, shown):
     assert plain_name(sent) == shown
+
+
+def test_the_origin_of_a_file_is_read_while_it_is_scored(web, monkeypatch):
+    began = threading.Event()
+
+    def read_metadata(data, limits):
+        began.set()
+        return in_process.read_metadata(data, limits)
+
+    def invoke(*given):
+        assert began.wait(10)
+        return ask(*given)
+
+    client = web.application.extensions["scoring"].client
+    ask = client.invoke
+    monkeypatch.setattr(web.application.extensions["reader"], "read_metadata", read_metadata)
+    monkeypatch.setattr(client, "invoke", invoke)
+    (record,) = web.post("/predict", data=form((DARK, "a.jpg"))).json["predictions"]
+    assert record["verdict"]
+    assert record["content_credentials"]["state"] == "absent"
