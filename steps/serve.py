@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -119,9 +120,18 @@ def follower(
             raise ServiceError(first_line(error)) from error
 
     def prepare(wanted: str, port: int) -> Service:
+        remove_other_models(pointer.parent, following.serving)
         try:
             return scoring_service(f"models:/{wanted}", wanted, port, pointer.parent)
         except (MlflowException, OSError) as error:
             raise ServiceError(f"{wanted} could not be fetched: {first_line(error)}") from error
 
-    return Follower(supervisor, supervisor.services[0], version, newest, prepare, pointer)
+    following = Follower(supervisor, supervisor.services[0], version, newest, prepare, pointer)
+    return following
+
+
+def remove_other_models(folder: Path, serving: Service) -> None:
+    """Delete the models in a folder that the scoring server does not read from."""
+    for place in folder.iterdir():
+        if place.is_dir() and not any(part.startswith(str(place)) for part in serving.command):
+            shutil.rmtree(place)

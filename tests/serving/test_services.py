@@ -7,6 +7,9 @@ its head; see `docs/upstream/uvicorn-tcp-nodelay.md`.
 import base64
 import http.client
 import json
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -69,3 +72,31 @@ def test_a_worker_with_a_cpu_of_its_own_scores_one_image_at_once(monkeypatch, wo
     assert scoring_server("models/x", 5001, workers, own).environment[AT_ONCE_VARIABLE] == "7"
     monkeypatch.setenv(AT_ONCE_VARIABLE, "3")
     assert scoring_server("models/x", 5001, workers).environment[AT_ONCE_VARIABLE] == "3"
+
+
+MEMORY_AFTER_A_LARGE_PICTURE = """
+import io
+import numpy as np
+import psutil
+from PIL import Image
+from forgery_pyfunc import Detector
+
+def photograph(width, height):
+    rough = np.random.default_rng(0).normal(128, 30, (height // 8, width // 8, 3))
+    out, soft = io.BytesIO(), Image.fromarray(rough.clip(0, 255).astype(np.uint8))
+    soft.resize((width, height), Image.Resampling.BICUBIC).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+detector, used = Detector.shipped(), []
+for size in ((384, 256), (2560, 1920), (384, 256)):
+    assert detector.score(photograph(*size)).probability is not None
+    used.append(psutil.Process().memory_info().rss)
+print(used[2] / used[0])
+"""
+
+
+def test_a_server_gives_back_the_memory_that_a_large_picture_took():
+    environment = os.environ | scoring_server("models/x", 5001, 1).environment
+    command = [sys.executable, "-c", MEMORY_AFTER_A_LARGE_PICTURE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.3

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from serving.services import scoring_server
+from steps.serve import remove_other_models
 from tests.conftest import encoded, picture
 from tests.deploy.engine import ROOT, listening, status, wait_for, wait_until
 from tests.webui.servers import free_port, process
@@ -25,6 +27,16 @@ def store(champion_store: str, tmp_path: Path) -> dict[str, str]:
         "FEEDBACK_DB": str(tmp_path / "feedback.db"),
         "VERBOSE": "1",
     }
+
+
+def test_of_the_fetched_models_the_one_that_is_served_stays(tmp_path):
+    places = [tmp_path / name for name in ("served", "earlier")]
+    for place in places:
+        (place / "model").mkdir(parents=True)
+    (tmp_path / "scoring.json").touch()
+    serving = scoring_server(str(places[0] / "model"), 5001, 1)
+    remove_other_models(tmp_path, serving)
+    assert {path.name for path in tmp_path.iterdir()} == {"served", "scoring.json"}
 
 
 @pytest.mark.slow
