@@ -1,5 +1,6 @@
 """The application factory."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -93,6 +94,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         if settings.decoder_sandbox
         else in_process
     )
+    app.extensions["reading"] = ThreadPoolExecutor(settings.evidence_concurrency)
     held = HeldUploads(settings.max_held_bytes, scoring.turns.expected_wait)
     app.wsgi_app = Pacing(app.wsgi_app, settings, held)  # type: ignore[method-assign]
     app.extensions["results"] = ResultStore(

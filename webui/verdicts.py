@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -75,37 +75,39 @@ def draw_maps(upload: Upload, record: Record, evidence: Evidence) -> Analysis:
         return conclude(upload.filename, upload.data, record, evidence)
 
 
+@contextmanager
 def gathering(
     uploads: Sequence[Upload], with_location: bool
-) -> AbstractContextManager[list[Future[Evidence] | None]]:
-    """Gather picture and file facts of the uploads in another thread, without any view."""
+) -> Iterator[list[Future[Evidence] | None]]:
+    """Gather picture and file facts of the uploads, one after the other, without any view."""
 
     def gather_one(data: bytes) -> Evidence:
         limits = current_app.config["SETTINGS"].limits
         with drawing().turn():
             return gather(data, limits, (), with_location, reader=reader())
 
-    return _reading(uploads, gather_one)
+    with ThreadPoolExecutor(1) as thread, _reading(uploads, gather_one, thread) as evidence:
+        yield evidence
 
 
 def reading_origins(
     uploads: Sequence[Upload],
 ) -> AbstractContextManager[list[Future[Provenance] | None]]:
-    """Read in another thread what the uploads state about their origin."""
+    """Read what the uploads state about their origin."""
 
     def read_one(data: bytes) -> Provenance:
         return read_provenance(data, current_app.config["SETTINGS"].limits, reader())
 
-    return _reading(uploads, read_one)
+    return _reading(uploads, read_one, current_app.extensions["reading"])
 
 
 @contextmanager
 def _reading(
-    uploads: Sequence[Upload], read: Callable[[bytes], Read]
+    uploads: Sequence[Upload], read: Callable[[bytes], Read], threads: Executor
 ) -> Iterator[list[Future[Read] | None]]:
-    """Read what needs no verdict while the scoring server works; nothing of refused uploads.
+    """Read what needs no verdict in other threads, while the scoring server works.
 
-    What was not begun when the block ends is given up.
+    Nothing is read of refused uploads. What was not begun when the block ends is given up.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
@@ -113,11 +115,11 @@ def _reading(
         with app.app_context():
             return read(data)
 
-    pool = ThreadPoolExecutor(1)
+    results = [None if file.refusal else threads.submit(read_one, file.data) for file in uploads]
     try:
-        yield [None if file.refusal else pool.submit(read_one, file.data) for file in uploads]
+        yield results
     finally:
-        pool.shutdown(cancel_futures=True)
+        wait([result for result in results if result and not result.cancel()])
 
 
 def draw_one_view(result: StoredResult, name: str, ela_quality: int) -> View | None:
