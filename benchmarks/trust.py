@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "reports/trust.json"
 PAGE = ROOT / "README.md"
 HEADING = "| what | seen | to reach | command |\n| --- | --- | --- | --- |\n"
+BAR = r"\|"
 TABLE = re.compile(re.escape(HEADING) + r"(?:\|.*\n)*")
 
 Name = Literal["malformed", "soak", "kills", "resumes", "sandbox"]
@@ -65,7 +66,8 @@ class Trust(BaseModel):
     def _rows(self) -> Iterator[str]:
         for part in self.parts.values():
             for line in part.lines:
-                yield f"| {line.what} | {line.seen} | {line.to_reach} | `{part.command}` |"
+                cells = (line.what, line.seen, line.to_reach, f"`{part.command}`")
+                yield f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
 
 
 def record(

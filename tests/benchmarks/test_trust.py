@@ -20,6 +20,11 @@ def test_a_part_is_replaced_and_the_parts_have_one_order(tmp_path):
     assert Trust.read(path).table() == HEADING + row.format("fuzz") + row.format("soak")
 
 
+def test_a_bar_in_a_figure_ends_no_cell(tmp_path):
+    record("soak", "make soak", [SEEN.model_copy(update={"seen": "|Δp| 0"})], {}, tmp_path / "t")
+    assert r"| \|Δp\| 0 |" in Trust.read(tmp_path / "t").table()
+
+
 def test_the_table_in_a_page_is_replaced_and_nothing_beside_it(tmp_path, monkeypatch, capsys):
     record("soak", "make soak", [SEEN], {}, tmp_path / "trust.json")
     page = tmp_path / "README.md"
