@@ -45,6 +45,8 @@ def work(runner, monkeypatch, answers, pictures):
     assert not answers
     job = runner.store.find(job_id)
     assert job.status == "finished"
+    for record in job.results:
+        assert bool(record.content_credentials) == (not record.error)
     return [record.error_code or record.verdict for record in job.results]
 
 

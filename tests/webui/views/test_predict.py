@@ -273,3 +273,11 @@ def test_the_origin_of_a_file_is_read_while_it_is_scored(web, monkeypatch):
     (record,) = web.post("/predict", data=form((DARK, "a.jpg"))).json["predictions"]
     assert record["verdict"]
     assert record["content_credentials"]["state"] == "absent"
+
+
+def test_a_file_that_was_not_scored_states_no_origin(web):
+    answer = web.post("/predict", data=form((DARK, "a.jpg"), (DARK[:200], "b.jpg")))
+    scored, broken = answer.json["predictions"]
+    assert scored["content_credentials"]
+    assert broken["error"]
+    assert (broken["content_credentials"], broken["findings"]) == (None, [])
