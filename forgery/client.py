@@ -6,6 +6,7 @@
 """
 
 import base64
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -23,6 +24,9 @@ from forgery_pyfunc.errors import ForgeryError
 
 JSON = "application/json"
 RECORDS = TypeAdapter(list[Record])
+REQUESTS_UNTIL_ONE_CLOSES = 31
+"""Of so many questions about pictures one is the last on its connection. Several processes may
+listen at an address; one that was started later gets its share only by new connections."""
 
 
 class ClientError(ForgeryError):
@@ -58,6 +62,7 @@ class Client:
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size, pool_block=False)
         self.session.mount("http://", adapter)
         self.session.mount("https://", adapter)
+        self.invocations = itertools.count(1)
 
     def score(
         self,
@@ -123,6 +128,8 @@ class Client:
                 request.headers["X-Request-ID"] = request_id
                 query = urlencode({"request_id": request_id})  # which the scoring server logs
                 request.url = f"{request.url}?{query}"
+            if next(self.invocations) % REQUESTS_UNTIL_ONE_CLOSES == 0:
+                request.headers["Connection"] = "close"
             return request
 
         return self._answer(prepared)

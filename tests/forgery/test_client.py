@@ -1,8 +1,12 @@
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import groupby
+from typing import ClassVar
 
 import pytest
 
-from forgery.client import Client, ClientError, read_records
+from forgery.client import REQUESTS_UNTIL_ONE_CLOSES, Client, ClientError, read_records
 from forgery.evidence.why import explained
 from forgery_pyfunc.contract import RECORD_FIELDS
 from tests.webui.pictures import picture
@@ -33,3 +37,32 @@ def test_a_server_tells_why_when_it_is_asked(front_end):
     explanation = explained(asked)
     assert [one.family for one in explanation.contributions] == ["residual"]
     assert client.analyze("a.jpg", picture(240)).why.reasons[0].title == "Grain and error levels"
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Answers 200, keeps connections, and remembers from which port each question came."""
+
+    protocol_version = "HTTP/1.1"
+    ports: ClassVar[list[int]] = []
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.ports.append(self.client_address[1])
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_connections_are_opened_anew_now_and_then_for_processes_that_came_later():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = Client(f"http://127.0.0.1:{server.server_port}")
+        for _ in range(2 * REQUESTS_UNTIL_ONE_CLOSES + 1):
+            assert client.invoke(b"{}").status_code == 200
+        client.close()
+        server.shutdown()
+    connections = [len(list(questions)) for _, questions in groupby(Listener.ports)]
+    assert connections == [REQUESTS_UNTIL_ONE_CLOSES, REQUESTS_UNTIL_ONE_CLOSES, 1]
