@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from forgery_pyfunc import base64_text
+from forgery_pyfunc import base64_text, memory
 from forgery_pyfunc.contract import (
     AT_ONCE_VARIABLE,
     HEALTH_CHECK,
@@ -85,6 +85,7 @@ class ForgeryModel(PythonModel):
         if len(images) == 0:
             raise BadRequestError("the request contains no image")
         records = [self._record(image, parameters) for image in images]
+        memory.give_back(max((one.width or 0) * (one.height or 0) for one in records))
         if parameters.strict and all(record.error for record in records):
             raise BadRequestError(f"no image could be read; the first error: {records[0].error}")
         rows = [[getattr(record, name) for name in RECORD_FIELDS] for record in records]

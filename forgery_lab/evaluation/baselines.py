@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from scipy.fft import dctn
 from scipy.ndimage import laplace
-from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from forgery_lab.processes import in_parallel
@@ -205,6 +204,8 @@ def boosted_trees(
 
     Without a feature that varies, the probability is one half.
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # most steps need no trees
+
     if not len(test):
         return np.zeros(0)
     spread = np.nan_to_num(train, nan=-1.0)

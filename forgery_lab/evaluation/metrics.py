@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta, rankdata
+import pandas as pd
+from scipy.special import betaincinv
 
 from forgery_lab.evaluation.results import (
     Confusion,
@@ -120,7 +121,7 @@ def auc(label: Any, score: Any) -> float:
     positives, negatives = int(label.sum()), int((~label).sum())
     if not positives or not negatives:
         return float("nan")
-    ranks = rankdata(score)[label].sum()
+    ranks = pd.Series(score).rank().to_numpy()[label].sum()
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
@@ -291,9 +292,9 @@ def proportion(successes: int, trials: int) -> Proportion:
     failures = trials - successes
     return Proportion(
         value=successes / trials,
-        low=float(beta.ppf(tail, successes, failures + 1)) if successes else 0.0,
-        high=float(beta.ppf(1 - tail, successes + 1, failures)) if failures else 1.0,
-        at_most=float(beta.ppf(CONFIDENCE, successes + 1, failures)) if failures else 1.0,
+        low=float(betaincinv(successes, failures + 1, tail)) if successes else 0.0,
+        high=float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0,
+        at_most=float(betaincinv(successes + 1, failures, CONFIDENCE)) if failures else 1.0,
         count=successes,
         of=trials,
     )

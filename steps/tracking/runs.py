@@ -17,12 +17,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd
 import yaml
-from matplotlib.figure import Figure
 from mlflow.data.dataset import Dataset
 from mlflow.entities import LifecycleStage, Run
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
@@ -44,6 +43,9 @@ from steps.settings.entities import StepSettings
 from steps.tracking import journal
 from steps.tracking.journal import Journal
 from steps.tracking.system_metrics import Sampler
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -310,7 +312,7 @@ def log_text(text: str, name: str) -> None:
     _log_files(lambda folder: (folder / path.name).write_text(text, "utf-8"), str(path.parent))
 
 
-def log_figure(figure: Figure, name: str) -> None:
+def log_figure(figure: "Figure", name: str) -> None:
     """Log a figure as an image file of the active run."""
     path = Path(name)
     _log_files(lambda folder: figure.savefig(folder / path.name), str(path.parent))
