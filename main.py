@@ -2,7 +2,7 @@
 
 import sys
 
-from steps.__main__ import main
-
 if __name__ == "__main__":
+    from steps.command import main
+
     sys.exit(main(["main", *sys.argv[1:]]))

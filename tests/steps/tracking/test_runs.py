@@ -10,7 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from steps import console
-from steps.__main__ import main
+from steps.command import main
 from steps.errors import GateRefusedError
 from steps.registry.model_registry import CHAMPION, Registry
 from steps.settings.configuration import PROJECT_ROOT, ConfigurationManager
