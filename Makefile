@@ -22,6 +22,7 @@ SCORING_PORT ?= 5001
 MODEL_URI ?=
 DATASET ?=
 KILLS ?= 3
+ROUNDS ?= 1
 OPTIONS ?=
 # The settings in params.yaml suit the demo and its six minutes; a real data set deserves more.
 LONGER := -S preprocess.draws=4 -S preprocess.rescaled=2 -S train.epochs=14
@@ -152,9 +153,9 @@ fuzz: $(READY) ## malformed images, read by a sandbox here or sent to the page a
 	python -m tests.pyfunc.imaging.malformed $(URL) $(OPTIONS)
 	$(if $(URL),,python -m tests.fuzz --seconds $(SECONDS))
 
-faults: $(READY) ## kills every process of a running service, and every step, KILLS times each, and fills disks; OPTIONS=--record keeps the figures
-	python -m tests.faults.service --kills $(KILLS) $(OPTIONS)
-	python -m tests.faults.resumes --kills $(KILLS) $(OPTIONS)
+faults: $(READY) ## kills every process of a running service, ROUNDS times, and every step, KILLS times, and fills disks; OPTIONS=--record keeps the figures
+	python -m tests.faults.service --rounds $(ROUNDS) $(OPTIONS)
+	python -m tests.faults.resumes --kills $(KILLS) --jobs 2 $(OPTIONS)
 	pytest tests/faults -m faults -rs
 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine

@@ -6,7 +6,7 @@ with the right verdict, or with 429 or 503 and `Retry-After`; those that the kil
 was working on are counted apart. A killed process has recovered once all processes are back,
 `/readyz` answers 200 and a verdict has been given since.
 
-Usage: python -m tests.faults.service [--kills N] [--only KIND] [--record]
+Usage: python -m tests.faults.service [--rounds N] [--only KIND] [--record]
 """
 
 import argparse
@@ -210,16 +210,16 @@ def details(kills: Sequence[Kill]) -> dict[str, Any]:
 def main() -> int:
     """Kill, print what that did, and return 1 where a request was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=3, help="of each kind of process")
+    parser.add_argument("--rounds", type=int, default=1, help="each kills one of each kind")
     parser.add_argument("--only", choices=KINDS, action="append", help="this kind of process")
     parser.add_argument("--record", action="store_true", help="into reports/trust.json")
     asked = parser.parse_args()
-    kills = rounds(asked.only or KINDS, asked.kills)
+    kills = rounds(asked.only or KINDS, asked.rounds)
     print(json.dumps(details(kills), indent=2))
     for line in lines(kills):
         print(f"{line.what}: {line.seen} (to reach: {line.to_reach})")
     if asked.record:
-        command = f"make faults KILLS={asked.kills}"
+        command = f"make faults ROUNDS={asked.rounds}"
         trust.record("kills", command, lines(kills), details(kills))
     return int(any(kill.lost for kill in kills))
 
