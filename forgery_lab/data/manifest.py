@@ -23,17 +23,6 @@ from forgery_lab.files import write_whole
 
 KINDS = ("authentic", "splice", "copy-move", "unknown")
 
-NEAR_DUPLICATE_DISTANCE = 8
-"""Bits of the 64-bit perceptual hash in which two images may differ and still be the same picture.
-
-Measured on CASIA 1.0: of 938,000 pairs of images that share no source none is nearer than 12, so
-that about one pair in CASIA 2.0's 80 million meets at 8 by chance. Of 150 authentic images saved
-again at quality 60, halved and saved again, cropped by 3 % or brightened by a fifth, all stay
-within 8 (at 4 a quarter of the cropped ones is lost).
-"""
-
-_HASHES_PER_BLOCK = 512
-
 
 @dataclass(frozen=True)
 class _Column:
@@ -143,40 +132,6 @@ def digest(frame: pd.DataFrame) -> str:
     rows = _to_table(frame.sort_values("path")).to_pylist()
     text = "\n".join(json.dumps(row, sort_keys=True, ensure_ascii=False) for row in rows)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def near_duplicates(hashes: Sequence[str], max_distance: int) -> np.ndarray:
-    """Return int64[P, 2]: the pairs i < j of hashes that differ in at most `max_distance` bits.
-
-    `hashes` are perceptual hashes as 16 hexadecimal digits. Every pair is compared, in blocks:
-    half a second and 50 MB for CASIA 2.0's 12,614.
-    """
-    codes = np.array([int(code, 16) for code in hashes], np.uint64)
-    pairs = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(codes), _HASHES_PER_BLOCK):
-        block = codes[start : start + _HASHES_PER_BLOCK, None]
-        near = np.bitwise_count(block ^ codes[None, start:]) <= max_distance
-        first, second = np.nonzero(np.triu(near, 1))
-        pairs.append(np.column_stack([first, second]) + start)
-    return np.concatenate(pairs)
-
-
-def looks_like(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """Return bool[n]: whether each row's perceptual hash is near one of the others'.
-
-    False where a table has no `phash`, as the training manifests of old models.
-    """
-    if "phash" not in rows or "phash" not in others:
-        return np.zeros(len(rows), bool)
-    codes, other_codes = (
-        np.array([int(h, 16) for h in t["phash"]], np.uint64) for t in (rows, others)
-    )
-    near = [
-        (np.bitwise_count(block[:, None] ^ other_codes) <= NEAR_DUPLICATE_DISTANCE).any(axis=1)
-        for start in range(0, len(codes), _HASHES_PER_BLOCK)
-        if len(block := codes[start : start + _HASHES_PER_BLOCK])
-    ]
-    return np.concatenate([np.zeros(0, bool), *near])
 
 
 def _to_table(frame: pd.DataFrame) -> pa.Table:

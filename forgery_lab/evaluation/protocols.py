@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forgery_lab.data.manifest import looks_like
+from forgery_lab.data.near_duplicates import looks_like
 from forgery_lab.evaluation import conditions, metrics
 from forgery_lab.evaluation.conditions import IMAGE_LEVEL, Condition
 from forgery_lab.evaluation.eligibility import eligible, has_classes, share_sources

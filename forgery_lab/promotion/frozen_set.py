@@ -15,7 +15,7 @@ import pandas as pd
 
 from forgery_lab.data import ingestion, manifest
 from forgery_lab.data.ingestion import Issue
-from forgery_lab.data.manifest import looks_like
+from forgery_lab.data.near_duplicates import looks_like
 from forgery_lab.errors import DataError
 from forgery_lab.files import replace_folder, staged
 from forgery_lab.progress import Progress

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from forgery_lab.data.inspection import perceptual_hash
-from forgery_lab.data.manifest import looks_like
+from forgery_lab.data.near_duplicates import looks_like
 from forgery_pyfunc.errors import ModelError
 from forgery_pyfunc.imaging.decoding import decode
 from steps.errors import SettingsError, TrackingError

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from forgery_lab.data.manifest import NEAR_DUPLICATE_DISTANCE, near_duplicates
+from forgery_lab.data.near_duplicates import near_duplicates
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def near_duplicate_pairs(manifest: pd.DataFrame) -> np.ndarray:
     if _has_hashes(manifest):
         hashed = np.flatnonzero((manifest["phash"].fillna("") != "").to_numpy())
         hashes = manifest["phash"].iloc[hashed].tolist()
-        for a, b in near_duplicates(hashes, NEAR_DUPLICATE_DISTANCE):
+        for a, b in near_duplicates(hashes):
             pairs.add((int(hashed[min(a, b)]), int(hashed[max(a, b)])))
     for rows in manifest.groupby("sha256").indices.values():
         pairs.update((int(a), int(b)) for a, b in zip(sorted(rows), sorted(rows)[1:], strict=False))

@@ -1,10 +1,7 @@
-"""The manifest's schema, its file, its digest and its near-duplicates."""
+"""The manifest's schema, its file and its digest."""
 
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from forgery_lab.data import manifest
 from forgery_lab.errors import DataError
@@ -126,22 +123,3 @@ def test_the_digest_is_of_the_content_and_not_of_the_order():
     assert manifest.digest(mixed) == manifest.digest(frame)
     assert manifest.digest(manifest.build([row(), forged(width=385)])) != manifest.digest(frame)
     assert len(manifest.digest(frame)) == 32
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=30), st.integers(0, 64))
-def test_near_duplicates_are_all_pairs_within_the_distance(codes, distance):
-    pairs = manifest.near_duplicates([f"{code:016x}" for code in codes], distance)
-    expected = [
-        [i, j]
-        for i, first in enumerate(codes)
-        for j, second in enumerate(codes)
-        if i < j and (first ^ second).bit_count() <= distance
-    ]
-    assert pairs.tolist() == expected
-
-
-def test_near_duplicates_reach_across_blocks():
-    codes = [f"{code:016x}" for code in np.random.default_rng(0).integers(2**62, size=1500)]
-    codes[1400] = codes[3]
-    assert [3, 1400] in manifest.near_duplicates(codes, 0).tolist()
