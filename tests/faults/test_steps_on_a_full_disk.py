@@ -54,7 +54,7 @@ def test_a_full_disk_is_named_and_the_step_ends_when_there_is_room(prepared, tmp
     shutil.copy(bench.starts[0] / STORE, tracking)
     before = used(start, *roots)
     after = used(bench.after, "data", "models", "reports", "runs", "scores")
-    size = before + int(room * (after - before))
+    size = max(before + int(room * (after - before)), 1)  # 0 would be no limit at all
     options = [
         f"{disk}/{value}" if value.startswith("scores/") else value for value in bench.step.options
     ]
