@@ -101,14 +101,16 @@ class Service:
         return True
 
     def end_remains(self) -> None:
-        """Kill what a dead process left behind and has not ended in time."""
+        """Kill what a dead process left behind and has not ended in time.
+
+        A kill takes a moment, and until then the port is held: what remains is what still runs.
+        """
         for group, deadline in list(self.remains.items()):
             if _is_empty(group):
                 del self.remains[group]
             elif time.monotonic() > deadline:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(group, signal.SIGKILL)
-                del self.remains[group]
 
     def may_start(self) -> bool:
         """Return whether it is time for the planned restart."""

@@ -200,6 +200,17 @@ def test_what_does_not_finish_in_time_is_killed_before_the_restart(supervise) ->
     assert not alive(child)
 
 
+def test_the_restart_waits_until_what_was_killed_is_gone() -> None:
+    service = Service("one", SLEEPER)
+    left = subprocess.Popen([sys.executable, "-c", SLEEPER], start_new_session=True)
+    service.remains[left.pid] = time.monotonic()
+    service.end_remains()
+    assert not service.may_start()  # killed, and still in its process group until it is reaped
+    assert left.wait(60) == -signal.SIGKILL
+    service.end_remains()
+    assert service.may_start()
+
+
 def test_a_held_socket_keeps_connections_until_the_service_is_back() -> None:
     with listen(LOOPBACK, 0) as listener:
         command = [sys.executable, "-c", ANSWERS_ONCE, str(listener.fileno())]
