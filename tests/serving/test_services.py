@@ -100,3 +100,10 @@ def test_a_server_gives_back_the_memory_that_a_large_picture_took():
     command = [sys.executable, "-c", MEMORY_AFTER_A_LARGE_PICTURE]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 1.3
+
+
+def test_arrow_takes_its_memory_from_the_allocator_that_gives_it_back():
+    program = "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    environment = {**os.environ, **services.MEMORY}
+    command = [sys.executable, "-c", program]
+    assert subprocess.check_output(command, text=True, env=environment).strip() == "system"
