@@ -5,6 +5,7 @@ expected wait as `Retry-After`. The expectation comes from what is in the queue 
 the last pictures took, so it follows the machine, the model and the size of the pictures.
 """
 
+import heapq
 import threading
 import time
 from collections import deque
@@ -136,8 +137,12 @@ class Turns:
     def _expected_wait(self) -> float:
         if len(self.working) < self.number:
             return 0.0
-        pictures = sum(ticket.pictures for ticket in (*self.working, *self.waiting))
-        return pictures * self._seconds_per_picture() / self.number
+        seconds = self._seconds_per_picture()
+        ends = [ticket.pictures * seconds for ticket in self.working]
+        heapq.heapify(ends)
+        for ticket in self.waiting:  # each takes the turn that ends first: nobody waits for a batch
+            heapq.heapreplace(ends, ends[0] + ticket.pictures * seconds)
+        return ends[0]
 
     def _seconds_per_picture(self) -> float:
         """Return what the last pictures took, or those at work already do where that is longer."""

@@ -40,6 +40,13 @@ def test_the_wait_is_expected_from_the_queue_and_the_last_pictures():
         assert turns.expected_wait() == pytest.approx(0.3, rel=0.3)
 
 
+def test_who_waits_passes_by_a_batch_at_work():
+    turns = make(number=2)
+    work(turns, 0.1)
+    with turns.turn(pictures=100), turns.turn():
+        assert turns.expected_wait() == pytest.approx(0.1, rel=0.3)
+
+
 def test_work_that_lasts_longer_than_before_is_noticed_while_it_lasts():
     turns = make(number=1, patience=0.1)
     work(turns, 0.001)
