@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import requests
 from flask import current_app, g
+from urllib3 import BaseHTTPResponse
 
 from forgery.client import Client, ClientError
 from forgery_pyfunc.contract import Record
@@ -73,7 +73,7 @@ class Scoring:
             )
         return record
 
-    def invoke(self, body: bytes, pictures: int) -> requests.Response:
+    def invoke(self, body: bytes, pictures: int) -> BaseHTTPResponse:
         """Return the raw answer to a validated body with so many pictures; see `Client.invoke`."""
         return self._ask(pictures, lambda: self.client.invoke(body, g.request_id))
 
@@ -104,7 +104,7 @@ class Scoring:
             self.metrics.upstream_up.set(bool(error.status and error.status < 500))
             raise
         seconds = time.perf_counter() - started
-        status = answer.status_code if isinstance(answer, requests.Response) else 200
+        status = answer.status if isinstance(answer, BaseHTTPResponse) else 200
         self.metrics.upstream_up.set(status < 500)
         self.metrics.upstream_seconds.observe(seconds)
         return answer, seconds

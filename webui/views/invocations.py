@@ -65,10 +65,10 @@ def invocations() -> Response:
     scoring().check_room()
     images, body = read_body(current_app.config["SETTINGS"].max_files)
     answer = scoring().invoke(body, len(images))
-    if answer.status_code == 200:
-        scoring().count(read_records(answer.content, len(images)))
-        return Response(answer.content, mimetype="application/json")
-    if answer.status_code == 400:  # the model says so when it could read none of the images
+    if answer.status == 200:
+        scoring().count(read_records(answer.data, len(images)))
+        return Response(answer.data, mimetype="application/json")
+    if answer.status == 400:  # the model says so when it could read none of the images
         with drawing().turn():
             reason = refusal(images[0], current_app.config["SETTINGS"].limits, reader().decode)
         if reason is not None:
