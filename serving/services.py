@@ -23,8 +23,8 @@ MEMORY = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 """For glibc's allocator, which else keeps what pictures of many sizes leave in each thread's arena.
-Where PyArrow is installed, pandas reads bodies into its memory; its own allocator keeps 4 MB more of
-it every minute in each worker under load.
+Where PyArrow is installed, pandas reads bodies into its memory; its own allocator keeps 4 MB more
+of it every minute in each worker under load.
 
 Sources: https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html and
 https://arrow.apache.org/docs/cpp/env_vars.html
