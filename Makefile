@@ -161,7 +161,7 @@ faults: $(READY) ## kills every process of a running service, ROUNDS times, and 
 containers: $(READY) ## the tests that build, run and roll out the image; need a container engine
 	pytest tests/deploy -m container -rs
 
-clusters: $(EXECUTORS)/.installed ## the test that scores on a Spark cluster; needs Java 17
+clusters: $(EXECUTORS)/.installed ## the tests that work on a Spark cluster; need Java 17
 	EXECUTORS_PYTHON=$(CURDIR)/$(EXECUTORS)/bin/python pytest tests/clusters tests/release/test_licences.py -m "spark and not faults" -rs
 
 # mkdocs with --quiet would keep its warnings from --strict.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np  # noqa: F401, loaded first, so that its threads can be limited
 from threadpoolctl import threadpool_limits
@@ -15,6 +15,24 @@ from forgery_lab.progress import Progress
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class Spread(Protocol):
+    """What runs a function on many tasks at a time, here or elsewhere; see `in_parallel`."""
+
+    def __call__(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        *,
+        chunk: int = 1,
+        fewest: int = 2,
+        progress: Progress | None = None,
+        ready: Callable[[], None] | None = None,
+        niceness: int = 0,
+    ) -> Generator[Result, None, None]:
+        """Yield the results in the order of the tasks."""
+        ...
 
 
 def in_parallel(
@@ -48,11 +66,11 @@ def in_parallel(
     if workers <= 1 or len(tasks) < fewest:
         if ready:
             ready()
-        yield from _counted(map(function, tasks), len(tasks), progress)
+        yield from counted(map(function, tasks), len(tasks), progress)
         return
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (ready, niceness))
     try:
-        yield from _counted(pool.map(function, tasks, chunksize=chunk), len(tasks), progress)
+        yield from counted(pool.map(function, tasks, chunksize=chunk), len(tasks), progress)
     except BrokenProcessPool as error:
         raise DataError(
             "a process was killed, most likely because the memory ran out; fewer workers need less"
@@ -72,7 +90,8 @@ def _start_worker(ready: Callable[[], None] | None, niceness: int) -> None:
         ready()
 
 
-def _counted(results: Iterator[Result], total: int, progress: Progress | None) -> Iterator[Result]:
+def counted(results: Iterator[Result], total: int, progress: Progress | None) -> Iterator[Result]:
+    """Yield results, of which there are so many, and tell the progress."""
     for done, result in enumerate(results, start=1):
         yield result
         if progress:

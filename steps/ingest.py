@@ -14,6 +14,7 @@ from forgery_lab.progress import shown
 from forgery_lab.promotion.frozen_set import REASONS, issues
 from forgery_lab.sources.source import Demo, Source, fetch
 from steps.pipeline import frozen_set
+from steps.pipeline.engines import engine
 from steps.settings.configuration import Workspace, feedback_store
 from steps.settings.entities import IngestSettings
 from steps.tracking import runs
@@ -36,9 +37,12 @@ def run(settings: IngestSettings, workspace: Workspace) -> None:
             progress=progress,
         )
     judges = frozen_set.ensure(settings.frozen, settings.frozen_digest, workspace)
-    with shown("reading", "images") as progress:
+    with engine(settings, root) as spread, shown("reading", "images") as progress:
         frame, summary = ingestion.ingest(
-            root, progress=progress, touching=lambda rows: issues(rows, judges.frame)
+            root,
+            progress=progress,
+            touching=lambda rows: issues(rows, judges.frame),
+            spread=spread,
         )
     manifest.write(frame, workspace.path("manifest"))
     report = json.dumps({"source": source.public_name, **summary.to_dict()}, indent=1) + "\n"

@@ -12,10 +12,18 @@ from typing import Any
 import pandas as pd
 
 from forgery_lab.data import casia, manifest
-from forgery_lab.data.inspection import SUFFIXES, ImageFacts, Refusal, inspect_image, inspect_mask
+from forgery_lab.data.inspection import (
+    SUFFIXES,
+    ImageFacts,
+    Inspection,
+    Refusal,
+    inspect,
+    inspect_image,
+    inspect_mask,
+)
 from forgery_lab.data.splits.graph import components
 from forgery_lab.errors import DataError
-from forgery_lab.processes import in_parallel
+from forgery_lab.processes import Spread, in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc.imaging.guards import Limits
 
@@ -64,8 +72,6 @@ _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")
 
 Counts = dict[str, int]
 """Number of rows or issues by name."""
-
-_Task = tuple[Callable[[Path, Limits], Any], Path]
 
 
 @dataclass(frozen=True, order=True)
@@ -143,6 +149,7 @@ def ingest(
     workers: int | None = None,
     progress: Progress | None = None,
     touching: Callable[[pd.DataFrame], Iterable[Issue]] | None = None,
+    spread: Spread | None = None,
 ) -> tuple[pd.DataFrame, IngestSummary]:
     """Return the manifest of a CASIA-style data set and its summary.
 
@@ -156,6 +163,7 @@ def ingest(
         progress: called with the files read and their number.
         touching: called with the manifest; returns issues of images that no model may learn from,
             which are left out.
+        spread: looks at the files, in the place of processes here.
 
     Raises:
         DataError: there is no data set here, or one of its classes has no image that can be used.
@@ -164,7 +172,8 @@ def ingest(
     layout = casia.find_layout(root)
     files = _list_files(root, layout)
     _require_listed(layout, files)
-    facts = _inspect(root, files, limits or Limits(), workers or _cores(), progress)
+    spread = spread or partial(in_parallel, workers=workers or _cores())
+    facts = _inspect(root.absolute(), files, limits or Limits(), spread, progress)
 
     mask_of = casia.match_masks(files.tampered, files.masks)
     issues = [*files.issues, *_masks_without_image(files.masks, mask_of)]
@@ -293,25 +302,20 @@ def _cores() -> int:
 
 
 def _inspect(
-    root: Path, files: _Files, limits: Limits, workers: int, progress: Progress | None
+    root: Path, files: _Files, limits: Limits, spread: Spread, progress: Progress | None
 ) -> dict[str, Any]:
     """Return the facts of every image and mask by its path."""
     images = [*files.authentic, *files.tampered]
-    tasks: list[_Task] = [(inspect_image, root / path) for path in images]
+    tasks: list[Inspection] = [(inspect_image, root / path) for path in images]
     tasks += [(inspect_mask, root / path) for path in files.masks]
     usual = replace(limits, max_pixels=min(limits.max_pixels, USUAL_PIXELS))
-    look = partial(_call, usual)
-    results = in_parallel(look, tasks, workers, _FILES_PER_TASK, _FEW, progress)
+    look = partial(inspect, usual)
+    results = spread(look, tasks, chunk=_FILES_PER_TASK, fewest=_FEW, progress=progress)
     facts: dict[str, Any] = dict(zip([*images, *files.masks], results, strict=True))
     for (path, result), task in zip(facts.items(), tasks, strict=True):
         if isinstance(result, Refusal) and result.code.endswith("too_many_pixels"):
-            facts[path] = _call(limits, task)
+            facts[path] = inspect(limits, task)
     return facts
-
-
-def _call(limits: Limits, task: _Task) -> Any:
-    inspect, path = task
-    return inspect(path, limits)
 
 
 # --- judging

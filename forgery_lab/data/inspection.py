@@ -1,8 +1,10 @@
 """What ingestion has to know of one file: facts of an image, facts of a mask."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -69,6 +71,16 @@ class MaskFacts:
     height: int
     forged_share: float
     grey_share: float
+
+
+Inspection = tuple[Callable[[Path, Limits], Any], Path]
+"""A file, and the function of this module that looks at it."""
+
+
+def inspect(limits: Limits, inspection: Inspection) -> Any:
+    """Return what there is to know of a file, or a `Refusal`."""
+    function, path = inspection
+    return function(path, limits)
 
 
 def inspect_image(path: Path, limits: Limits) -> ImageFacts | Refusal:

@@ -27,7 +27,7 @@ from forgery_lab.examples import histories, masks
 from forgery_lab.examples.histories import Displacement, HistoryMatcher, ImageKey
 from forgery_lab.examples.masks import block_targets, read_mask
 from forgery_lab.files import remove_partial, write_whole
-from forgery_lab.processes import in_parallel
+from forgery_lab.processes import Spread, in_parallel
 from forgery_lab.progress import Progress
 from forgery_pyfunc import features, imaging
 from forgery_pyfunc.errors import ImageError
@@ -287,16 +287,14 @@ class GrowingStore:
         """Wait for all examples, and return the finished store."""
         return self.first(self.draws)
 
-    def compute(
-        self, ready: Callable[[], None], workers: int | None, progress: Progress | None
-    ) -> None:
+    def compute(self, ready: Callable[[], None], spread: Spread, progress: Progress | None) -> None:
         """Write the shards that are missing, until all are there or `ended` is set."""
         unfinished = [job for job in self.jobs if not _is_finished(job[1])]
         total, left = (sum(len(rows) for rows, _ in jobs) for jobs in (self.jobs, unfinished))
         done = total - left
         try:
             self._note_finished()
-            results = in_parallel(_write_in_worker, unfinished, workers, ready=ready, niceness=NICE)
+            results = spread(_write_in_worker, unfinished, ready=ready, niceness=NICE)
             with contextlib.closing(results):
                 for written in results:
                     done += written
@@ -330,6 +328,7 @@ def build(
     budget_bytes: float,
     workers: int | None = None,
     progress: Progress | None = None,
+    spread: Spread | None = None,
 ) -> FeatureStore:
     """Compute the features of every example of a source, and return the finished store.
 
@@ -344,12 +343,14 @@ def build(
         budget_bytes: what the store may take on disk.
         workers: processes; by default one per core.
         progress: called with the examples done and their number.
+        spread: makes the shards, in the place of processes here; source and folder must be
+            reachable from there.
 
     Raises:
         DataError: the budget or the disk is too small, the folder holds something else, or no
             image could be read.
     """
-    with growing(source, folder, families, budget_bytes, workers, progress) as store:
+    with growing(source, folder, families, budget_bytes, workers, progress, spread) as store:
         return store.whole()
 
 
@@ -361,6 +362,7 @@ def growing(
     budget_bytes: float,
     workers: int | None = None,
     progress: Progress | None = None,
+    spread: Spread | None = None,
 ) -> Iterator[GrowingStore]:
     """As `build`, but computing goes on beside the block, in processes that let it go first.
 
@@ -377,7 +379,8 @@ def growing(
     jobs = [(rows, folder / f"shard-{number:05d}") for number, rows in enumerate(chunks)]
     store = GrowingStore(folder, jobs)
     ready = partial(_start_worker, source, tuple(families))
-    thread = threading.Thread(target=store.compute, args=(ready, workers, progress), daemon=True)
+    work = ready, spread or partial(in_parallel, workers=workers), progress
+    thread = threading.Thread(target=store.compute, args=work, daemon=True)
     thread.start()
     try:
         yield store

@@ -8,6 +8,7 @@ from forgery_lab.examples import feature_store
 from forgery_lab.examples.feature_store import FeatureStore, ManifestSource
 from forgery_lab.examples.histories import HistoryMatcher
 from forgery_lab.progress import shown
+from steps.pipeline.engines import engine
 from steps.settings.configuration import Workspace
 from steps.settings.entities import PreprocessSettings
 from steps.tracking import runs
@@ -19,13 +20,19 @@ def build_features(
     settings: PreprocessSettings, workspace: Workspace, learnt: pd.DataFrame
 ) -> None:
     """Compute and cache the features of the images to learn from; say which could not be used."""
-    with shown("features", "images") as progress:
+    folder = workspace.path("features")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        engine(settings, workspace.path("raw"), folder) as spread,
+        shown("features", "images") as progress,
+    ):
         store = feature_store.build(
             source(settings, workspace, learnt),
-            workspace.path("features"),
+            folder,
             settings.features,
             settings.disk_budget_gb * 1e9,
             progress=progress,
+            spread=spread,
         )
     report_failures(store, workspace)
 

@@ -136,6 +136,17 @@ class StepSettings(Entity):
         }
 
 
+class EngineSettings(StepSettings):
+    """Where a step does its work: on this machine, or on a cluster that sees the same files."""
+
+    engine: Literal["local", "spark"] = Field(
+        "local", description="local: this machine's cores; spark: a cluster"
+    )
+    master: str = Field(
+        "local[*]", description="of Spark: spark://host:port, yarn, k8s://… or local[2]"
+    )
+
+
 class Paths(Entity):
     """Where things are, relative to the workspace."""
 
@@ -168,7 +179,7 @@ class Config(Entity):
     paths: Paths
 
 
-class IngestSettings(StepSettings):
+class IngestSettings(EngineSettings):
     """From a source of images to a data root and its manifest."""
 
     step: ClassVar[str] = "ingest"
@@ -186,7 +197,7 @@ class IngestSettings(StepSettings):
     frozen_digest: FrozenDigest
 
 
-class PreprocessSettings(StepSettings):
+class PreprocessSettings(EngineSettings):
     """From a manifest to splits and cached features."""
 
     step: ClassVar[str] = "preprocess"
@@ -372,7 +383,7 @@ class RollbackSettings(StepSettings):
     reason: str = Field("", max_length=500, description="why, for the history")
 
 
-class ScoreSettings(StepSettings):
+class ScoreSettings(EngineSettings):
     """From a folder of images to a table of verdicts."""
 
     step: ClassVar[str] = "score"
@@ -384,12 +395,6 @@ class ScoreSettings(StepSettings):
     )
     model: str = Field("", description="model URI; by default the champion")
     threshold: float | None = Field(None, ge=0, le=1, description="replaces the grey band")
-    engine: Literal["local", "spark"] = Field(
-        "local", description="local: this machine's cores; spark: a cluster"
-    )
-    master: str = Field(
-        "local[*]", description="of Spark: spark://host:port, yarn, k8s://… or local[2]"
-    )
 
 
 class MonitorSettings(StepSettings):

@@ -1,4 +1,4 @@
-"""A Spark cluster of one master and two workers on loopback, and the command that scores on it."""
+"""A Spark cluster of one master and two workers on loopback, and the steps that work on it."""
 
 import contextlib
 import os
@@ -27,10 +27,10 @@ class Cluster:
     script: subprocess.Popen
     environment: dict[str, str]
 
-    def start(self, **options: object) -> subprocess.Popen:
-        """Start `python -m steps score` with the options; its outputs are one."""
+    def start(self, step: str = "score", **options: object) -> subprocess.Popen:
+        """Start `python -m steps STEP` with the options; its outputs are one."""
         given = [text for key, value in options.items() for text in (f"--{key}", str(value))]
-        command = [sys.executable, "-m", "steps", "score", "--engine", "spark"]
+        command = [sys.executable, "-m", "steps", step, "--engine", "spark"]
         return subprocess.Popen(
             [*command, "--master", self.master, *given],
             cwd=ROOT, env=self.environment, text=True, start_new_session=True,
@@ -39,10 +39,11 @@ class Cluster:
 
     def score(self, expect: int = 0, **options: object) -> str:
         """Return what scoring printed; fail where its exit status is another."""
-        child = self.start(**options)
-        said, _ = child.communicate(timeout=SECONDS)
-        assert child.returncode == expect, said
-        return said
+        return self.run("score", expect, **options)
+
+    def run(self, step: str, expect: int = 0, **options: object) -> str:
+        """Return what a step printed; fail where its exit status is another."""
+        return ended(self.start(step, **options), expect)
 
     def executors(self) -> list[psutil.Process]:
         """Return the executors' JVMs."""
@@ -50,6 +51,13 @@ class Cluster:
             one for one in psutil.Process(self.script.pid).children(recursive=True)
             if "CoarseGrainedExecutorBackend" in " ".join(_command(one))
         ]  # fmt: skip
+
+
+def ended(child: subprocess.Popen, expect: int = 0) -> str:
+    """Return what a step has printed in the end; fail where its exit status is another."""
+    said, _ = child.communicate(timeout=SECONDS)
+    assert child.returncode == expect, said
+    return said
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,19 +14,17 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-import forgery_lab
-from forgery_lab.errors import DataError
 from forgery_lab.places import Place
 from forgery_lab.progress import Progress
 from forgery_lab.scoring.job import Job
 from forgery_lab.scoring.spark import executor
 from forgery_lab.scoring.spark.executor import MODEL, Figures, Work, peak
-from forgery_lab.scoring.spark.session import connected, last_words
+from forgery_lab.spark.driver import code_sent, collector, one_sentence, require_none
+from forgery_lab.spark.session import connected
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, SparkContext
 
-CODE = "forgery_lab.zip"
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -70,57 +67,35 @@ def score_job(
         return Cost()
     waiting = sum(len(job.listed(shard)) for shard in left)
     work = Work(job, images, threshold, executor.libraries())
-    with _packed(model) as files, connected(master, f"forgery score {images}") as context:
-        context.addPyFile(str(files / CODE))
-        context.addArchive(f"{files / MODEL}.zip#{MODEL}")
-        _probe(context, work)
-        done = _accumulator(context)
-        with _shown(done, job.images - waiting, job.images, progress), _one_sentence():
+    with (
+        _packed(model) as archive,
+        connected(master, f"forgery score {images}") as context,
+        code_sent(context),
+    ):
+        context.addArchive(f"{archive}#{MODEL}")
+        require_none(_problems(context, work))
+        done = collector(context, Figures)
+        with _shown(done, job.images - waiting, job.images, progress), one_sentence():
             task = partial(executor.score_shards, work, done)
             context.parallelize(left, len(left)).foreachPartition(task)
         return _cost(context, list(done.value.values()))
 
 
 @contextmanager
-def _packed(model: Path) -> Iterator[Path]:
-    """Yield a folder with this code and the model, for the executors, those that come later too."""
+def _packed(model: Path) -> Iterator[str]:
+    """Yield an archive with the model, for the executors, those that come later too."""
     with tempfile.TemporaryDirectory() as folder:
-        package = Path(forgery_lab.__file__).parent
-        with zipfile.ZipFile(Path(folder, CODE), "w") as archive:
-            for path in sorted(package.rglob("*.py")):
-                archive.write(path, path.relative_to(package.parent))
-        shutil.make_archive(str(Path(folder, MODEL)), "zip", model)
-        yield Path(folder)
+        yield shutil.make_archive(str(Path(folder, MODEL)), "zip", model)
 
 
-def _probe(context: SparkContext, work: Work) -> None:
-    """Raise `DataError` with the first reason for which a worker cannot take part."""
+def _problems(context: SparkContext, work: Work) -> Iterator[str | None]:
+    """Yield the reasons for which workers cannot take part."""
     first, _ = work.job.listed(0)[0]
     tasks = 2 * context.defaultParallelism
-    with _one_sentence():
-        said = context.parallelize(range(tasks), tasks).mapPartitions(
-            partial(executor.probe, work, first)
-        )
-        problems = sorted({reason for reason in said.collect() if reason})
-    if problems:
-        raise DataError(problems[0])
-
-
-def _accumulator(context: SparkContext) -> Accumulator[dict[int, Figures]]:
-    """Return what collects the figures of shards; one that is scored twice counts once."""
-    from pyspark import AccumulatorParam
-
-    class Merged(AccumulatorParam[dict[int, Figures]]):
-        def zero(self, value: dict[int, Figures]) -> dict[int, Figures]:
-            return {}
-
-        def addInPlace(  # noqa: N802, as Spark calls it
-            self, value1: dict[int, Figures], value2: dict[int, Figures]
-        ) -> dict[int, Figures]:
-            value1.update(value2)
-            return value1
-
-    return context.accumulator({}, Merged())
+    said = context.parallelize(range(tasks), tasks).mapPartitions(
+        partial(executor.probe, work, first)
+    )
+    yield from said.collect()
 
 
 @contextmanager
@@ -145,18 +120,6 @@ def _shown(
         ended.set()
         watcher.join()
         show()
-
-
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Turn what Spark raises into a `DataError` that says why."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (Py4JError, PySparkException) as error:
-        raise DataError(last_words(error)) from error
 
 
 def _cost(context: SparkContext, figures: list[Figures]) -> Cost:

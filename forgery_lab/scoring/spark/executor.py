@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +22,8 @@ from forgery_lab.places import Place
 from forgery_lab.scoring.job import Image, Job
 from forgery_lab.scoring.reading import reader
 from forgery_lab.scoring.survivor import surviving
+from forgery_lab.spark import workers
+from forgery_lab.spark.workers import SHARED, Libraries
 
 if TYPE_CHECKING:
     from pyspark import Accumulator
@@ -45,7 +44,7 @@ class Work:
     job: Job
     images: Place
     threshold: float | None
-    libraries: tuple[tuple[str, str], ...]
+    libraries: Libraries
 
 
 @dataclass(frozen=True)
@@ -82,17 +81,9 @@ class _Open:
 _open = _Open()
 
 
-def libraries() -> tuple[tuple[str, str], ...]:
+def libraries() -> Libraries:
     """Return names and versions of Python and of what decides the answers."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2])}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "missing"
-    code = b"".join(Path(str(module.__file__)).read_bytes() for module in _CODE)
-    found["the code of forgery"] = hashlib.sha256(code).hexdigest()[:12]
-    return tuple(found.items())
+    return workers.libraries(_PACKAGES, [Path(str(module.__file__)) for module in _CODE])
 
 
 @cache
@@ -104,27 +95,19 @@ def problem(work: Work, first: str) -> str | None:
         first: name of an image of the listing.
     """
     host, job = socket.gethostname(), work.job
-    mine = dict(libraries())
-    for name, wanted in work.libraries:
-        if mine[name] != wanted:
-            return (
-                f"the worker {host} has {name} {mine[name]}, and the driver {wanted}; install "
-                f"requirements/spark.lock and the project's wheel there"
-            )
+    if other := workers.difference(work.libraries, libraries()):
+        return other
     try:
         if not job.is_seen():
-            return f"the worker {host} does not see {job.folder}; {_SHARED}"
+            return f"the worker {host} does not see {job.folder}; {SHARED}"
         if job.folder.path and not os.access(job.folder.path, os.W_OK):
             return f"the worker {host} may not write to {job.folder}"
         (work.images / first).read(1)
     except FileNotFoundError:
-        return f"the worker {host} does not see {work.images / first}; {_SHARED}"
+        return f"the worker {host} does not see {work.images / first}; {SHARED}"
     except (DataError, OSError) as error:
         return f"the worker {host}: {error}"
     return None
-
-
-_SHARED = "input and output must lie on a file system of all machines, or in a bucket"
 
 
 def score_shards(work: Work, done: Accumulator[dict[int, Figures]], shards: Iterable[int]) -> None:

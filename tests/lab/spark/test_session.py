@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from forgery_lab.errors import DataError
-from forgery_lab.scoring.spark import session
+from forgery_lab.spark import session
 from tests.webui.servers import free_port
 
 

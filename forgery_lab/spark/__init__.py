@@ -1,0 +1,1 @@
+"""A Spark cluster that works for this project; needs the optional extra `spark`."""
