@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import socket
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +55,7 @@ def on_executors(master: str, name: str, folders: Sequence[Path]) -> Iterator[Sp
     """
     with connected(master, name) as context, code_sent(context):
         number = 2 * context.defaultParallelism
-        probing = partial(_probe, _libraries(), tuple(map(str, folders)))
+        probing = partial(_probe, _libraries(), tuple(folders))
         require_none(_collected(context, number, probing))
         yield partial(_run, context)
 
@@ -74,18 +73,18 @@ def _libraries() -> Libraries:
 
 
 def _probe(
-    libraries: Libraries, folders: tuple[str, ...], numbers: Iterable[int]
+    libraries: Libraries, folders: tuple[Path, ...], numbers: Iterable[int]
 ) -> Iterator[str | None]:
     for _ in numbers:
         yield _problem(libraries, folders)
 
 
 @cache
-def _problem(libraries: Libraries, folders: tuple[str, ...]) -> str | None:
+def _problem(libraries: Libraries, folders: tuple[Path, ...]) -> str | None:
     """Return a sentence about why this worker cannot take part, or None."""
     if other := workers.difference(libraries, _libraries()):
         return other
-    unseen = next((folder for folder in folders if not os.path.isdir(folder)), None)
+    unseen = next((folder for folder in folders if not folder.is_dir()), None)
     return f"the worker {socket.gethostname()} does not see {unseen}; {SHARED}" if unseen else None
 
 
