@@ -28,6 +28,8 @@ FOLDERS = ("data/raw", "data/frozen", "models/detector", "reports/training")
 """Outputs that are folders: whole where all their files are."""
 FEATURES, FEATURES_INDEX = "data/features", "data/features/index.parquet"
 """A folder that grows, and its file that says that it is whole."""
+UNFINISHED = re.compile(r"\.partial(/|$)")
+"""In the path of a file that is still being written, or is in a folder that is."""
 STATES = ("models/checkpoints", "scores/.table.parquet.unfinished")
 """No outputs: what a training, or the scoring of a folder, goes on from after it was stopped."""
 
@@ -125,7 +127,7 @@ class Outputs:
         return {
             path: digest
             for path, digest in self.files.items()
-            if _is_in(path, unit) and not path.endswith(".partial")
+            if _is_in(path, unit) and not UNFINISHED.search(path)
         }
 
 

@@ -98,6 +98,8 @@ def test_outputs_that_are_absent_whole_older_or_hidden_are_not_half_written(
     shutil.rmtree(workspace / "models")
     (workspace / "data/raw/Au/a.jpg").write_bytes(b"older picture")
     (workspace / "data/.raw.1.partial").write_bytes(b"half")
+    (workspace / "models/.detector.1.partial/new").mkdir(parents=True)
+    (workspace / "models/.detector.1.partial/new/network.onnx").write_bytes(b"half")
     part = workspace / "scores/.table.parquet.unfinished/part-0000000.parquet"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"rows")
