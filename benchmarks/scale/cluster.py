@@ -12,11 +12,16 @@ from pathlib import Path
 
 import psutil
 
-from tests.webui.servers import ROOT, free_port
+from benchmarks.servers import free_ports
+from steps.settings.configuration import PROJECT_ROOT
 
 PYTHON = os.environ.get("EXECUTORS_PYTHON") or sys.executable
-"""What the executors run: the environment of `make spark`, where the test is started by `make`."""
-SECONDS = 300
+"""What the executors run: the environment of `make spark`, where `make` has started this."""
+SECONDS = 600
+
+
+class ClusterError(Exception):
+    """The cluster, or a step on it, did not do what it must."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +29,25 @@ class Cluster:
     """A running cluster: its master, its script, and the environment of drivers."""
 
     master: str
-    script: subprocess.Popen
+    script: subprocess.Popen[bytes]
     environment: dict[str, str]
 
-    def start(self, step: str = "score", **options: object) -> subprocess.Popen:
+    def start(self, step: str = "score", **options: object) -> subprocess.Popen[str]:
         """Start `python -m steps STEP` with the options; its outputs are one."""
         given = [text for key, value in options.items() for text in (f"--{key}", str(value))]
         command = [sys.executable, "-m", "steps", step, "--engine", "spark"]
         return subprocess.Popen(
             [*command, "--master", self.master, *given],
-            cwd=ROOT, env=self.environment, text=True, start_new_session=True,
+            cwd=PROJECT_ROOT, env=self.environment, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def score(self, expect: int = 0, **options: object) -> str:
-        """Return what scoring printed; fail where its exit status is another."""
+        """Return what scoring printed; raise `ClusterError` where its exit status is another."""
         return self.run("score", expect, **options)
 
     def run(self, step: str, expect: int = 0, **options: object) -> str:
-        """Return what a step printed; fail where its exit status is another."""
+        """Return what a step printed; raise `ClusterError` where its exit status is another."""
         return ended(self.start(step, **options), expect)
 
     def executors(self) -> list[psutil.Process]:
@@ -53,10 +58,11 @@ class Cluster:
         ]  # fmt: skip
 
 
-def ended(child: subprocess.Popen, expect: int = 0) -> str:
-    """Return what a step has printed in the end; fail where its exit status is another."""
+def ended(child: subprocess.Popen[str], expect: int = 0) -> str:
+    """Return what a step has printed in the end; errors as those of `Cluster.run`."""
     said, _ = child.communicate(timeout=SECONDS)
-    assert child.returncode == expect, said
+    if child.returncode != expect:
+        raise ClusterError(f"exit status {child.returncode}, expected {expect}: {said}")
     return said
 
 
@@ -69,8 +75,16 @@ def _command(process: psutil.Process) -> list[str]:
 
 @contextlib.contextmanager
 def cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
-    """Yield a cluster by `deploy/spark-cluster`, which ends all of it when it is told to."""
-    port = free_port()
+    """Yield a cluster by `deploy/spark-cluster`, which ends all of it when it is told to.
+
+    Args:
+        folder: for its logs, and for the tracking store of drivers.
+        environment: added to that of drivers.
+
+    Raises:
+        ClusterError: it does not start, or does not end.
+    """
+    port, page = free_ports(2)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
     of_drivers = inherited | environment | {
         "PYSPARK_PYTHON": PYTHON,
@@ -79,8 +93,8 @@ def cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
     log = folder / "cluster.log"
     with log.open("wb") as output:
         script = subprocess.Popen(
-            [ROOT / "deploy/spark-cluster", PYTHON, folder / "cluster"],
-            env=inherited | {"SPARK_PORT": str(port), "SPARK_PAGE_PORT": str(free_port())},
+            [PROJECT_ROOT / "deploy/spark-cluster", PYTHON, folder / "cluster"],
+            env=inherited | {"SPARK_PORT": str(port), "SPARK_PAGE_PORT": str(page)},
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
@@ -89,16 +103,17 @@ def cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
     finally:
         below = psutil.Process(script.pid).children(recursive=True)
         script.send_signal(signal.SIGTERM)  # SIGINT is ignored below a shell without job control
-        assert script.wait(60) == 0, log.read_text()
+        status = script.wait(60)
         _, alive = psutil.wait_procs(below, 30)
-        assert not alive
+        if status or alive:
+            raise ClusterError(f"status {status}, still there: {alive}; {log.read_text()}")
 
 
 def until(is_true: Callable[[], object], said: Callable[[], str] = str) -> None:
-    """Return once something is true; fail with what was said when that does not happen."""
+    """Return once something is true; raise `ClusterError` when that does not happen."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         if is_true():
             return
         time.sleep(0.1)
-    raise AssertionError(said()[-3000:])
+    raise ClusterError(said()[-3000:])

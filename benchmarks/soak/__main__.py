@@ -18,12 +18,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from benchmarks import trust
+from benchmarks import requirement, trust
 from benchmarks.__main__ import positive
 from benchmarks.machine import Machine
+from benchmarks.requirement import Requirement
 from benchmarks.servers import PAGE, SCORING, known, running
 from benchmarks.soak import judging, memory, pictures
-from benchmarks.soak.judging import Requirement, Times
+from benchmarks.soak.judging import Times
 from benchmarks.soak.load import Load, Outcome
 from benchmarks.soak.memory import Growth, Sample
 from benchmarks.soak.plan import Plan
@@ -137,9 +138,7 @@ def _samples(
 
 def lines(report: Report) -> Iterator[str]:
     """Yield the tables: the requirements, the times by size class, the memory by process."""
-    for one in report.requirements:
-        word = "met" if one.met else "NOT MET"
-        yield f"{one.what:72}{one.seen:56}{one.to_reach:40}{word}"
+    yield from requirement.lines(report.requirements)
     yield f"\n{'size class':20}{'answers':>10}{'p50 ms':>10}{'p99 ms':>10}{'p99/p50':>10}"
     for size, one in report.times.items():
         p50, p99 = 1000 * one.p50, 1000 * one.p99

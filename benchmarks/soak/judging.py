@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
+from benchmarks.requirement import Requirement
 from benchmarks.soak.load import Load, Outcome
 from benchmarks.soak.memory import TOTAL, Growth
 from benchmarks.soak.plan import LARGEST_DIFFERENCE
@@ -19,24 +20,6 @@ SLOW_SECONDS = 50.0
 the 16 s that the slowest rate grants to the 64 KiB that are being read."""
 STEADY_SECONDS = 600
 """A shorter load says too little of times and memory to fail."""
-
-
-class Requirement(BaseModel):
-    """A figure in words, what it has to reach, and whether it does.
-
-    Attributes:
-        what: is required.
-        seen: what was measured.
-        to_reach: what is asked for.
-        met: whether it is reached.
-        is_timed: whether it depends on the machine's speed, and needs a load of some minutes.
-    """
-
-    what: str
-    seen: str
-    to_reach: str
-    met: bool
-    is_timed: bool = False
 
 
 class Times(BaseModel):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.scale.cluster import Cluster, cluster
 from forgery_lab import places
 from forgery_lab.places import Place
-from tests.clusters.cluster import Cluster, cluster
 from tests.conftest import encoded, picture
 from tests.steps.tracking.tracking_server import BUCKET, object_store
 

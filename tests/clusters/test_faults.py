@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmarks.scale.cluster import PYTHON, Cluster, until
 from forgery_lab.places import Place
 from forgery_lab.scoring.job import SUCCESS
-from tests.clusters.cluster import PYTHON, Cluster, until
 from tests.clusters.conftest import PARTS, parts, read_parts
 from tests.clusters.test_scoring import check_rows
 from tests.conftest import picture

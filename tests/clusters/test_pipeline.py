@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clusters.cluster import ended, until
+from benchmarks.scale.cluster import ended, until
 from tests.conftest import write_pictures
 
 pytestmark = pytest.mark.spark

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
+from benchmarks.scale.cluster import ended, until
 from forgery_lab.places import Place
 from forgery_lab.scoring.job import SUCCESS
-from tests.clusters.cluster import ended, until
 from tests.clusters.conftest import BAD, PARTS, SOUND, parts, read_parts
 from tests.steps.tracking.tracking_server import BUCKET
 

@@ -1,0 +1,1 @@
+"""What more machines bring, measured on a cluster of two workers on loopback."""
