@@ -62,7 +62,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 export NO_MKDOCS_2_WARNING ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run pipeline steps serve dagshub ui spark test doors fuzz faults containers clusters lint scan docs bench bench-scale soak model image lock clean
+.PHONY: help setup run pipeline steps serve dagshub ui spark test doors fuzz faults containers clusters lint scan docs bench bench-check bench-scale soak model image lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -196,6 +196,9 @@ docs: $(READY) ## the documentation site, strict: the folder site/
 
 bench: $(READY) ## cost of the detector's parts, and servers under load (needs wrk); writes reports/bench.json
 	python -m benchmarks
+
+bench-check: $(READY) ## what costs over 15 % more than benchmarks/baseline.json, after `make bench`
+	python -m benchmarks.check $(OPTIONS)
 
 bench-scale: $(EXECUTORS)/.installed ## an archive on Spark and here, and near-duplicates among many; needs Java 17, 10 minutes or more; writes reports/bench-scale.json
 	EXECUTORS_PYTHON=$(CURDIR)/$(EXECUTORS)/bin/python python -m benchmarks.scale $(OPTIONS)
