@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,13 +48,15 @@ def collector(context: SparkContext, _of: type[Value]) -> Accumulator[dict[int, 
     return context.accumulator({}, Merged())
 
 
-def require_none(problems: Iterable[str | None]) -> None:
-    """Raise `DataError` with the first of the workers' reasons not to take part, if there is one.
+def require_fit(context: SparkContext, problem: Callable[[], str | None]) -> None:
+    """Raise `DataError` with the first reason for which a worker cannot take part.
 
-    `problems` may be read from a cluster, which then runs.
+    `problem` says one on a worker, or None; Spark hands out enough questions for every core twice.
     """
+    questions = 2 * context.defaultParallelism
     with one_sentence():
-        reasons = sorted({reason for reason in problems if reason})
+        said = context.parallelize(range(questions), questions).map(lambda _: problem()).collect()
+    reasons = sorted({reason for reason in said if reason})
     if reasons:
         raise DataError(reasons[0])
 

@@ -18,7 +18,7 @@ import forgery_pyfunc
 from forgery_lab.processes import Spread, counted
 from forgery_lab.progress import Progress
 from forgery_lab.spark import workers
-from forgery_lab.spark.driver import code_sent, collector, one_sentence, require_none
+from forgery_lab.spark.driver import code_sent, collector, one_sentence, require_fit
 from forgery_lab.spark.session import connected
 from forgery_lab.spark.workers import SHARED, Libraries
 
@@ -29,7 +29,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 MOST_PARTS = 4096
-"""Spark's driver plans so many tasks in a second or two."""
+"""Spark's driver keeps account of each; longer lists of tasks have larger parts."""
 SECONDS_BETWEEN_LOOKS = 0.2
 
 _PACKAGES = (
@@ -54,29 +54,14 @@ def on_executors(master: str, name: str, folders: Sequence[Path]) -> Iterator[Sp
             are read: a task failed.
     """
     with connected(master, name) as context, code_sent(context):
-        number = 2 * context.defaultParallelism
-        probing = partial(_probe, _libraries(), tuple(folders))
-        require_none(_collected(context, number, probing))
+        require_fit(context, partial(_problem, _libraries(), tuple(folders)))
         yield partial(_run, context)
-
-
-def _collected(
-    context: SparkContext, number: int, function: Callable[[Iterable[int]], Iterator[str | None]]
-) -> Iterator[str | None]:
-    yield from context.parallelize(range(number), number).mapPartitions(function).collect()
 
 
 def _libraries() -> Libraries:
     """Return names and versions of what decides a manifest and features."""
     folder = Path(str(forgery_pyfunc.__file__)).parent
     return workers.libraries(_PACKAGES, sorted(folder.rglob("*.py")))
-
-
-def _probe(
-    libraries: Libraries, folders: tuple[Path, ...], numbers: Iterable[int]
-) -> Iterator[str | None]:
-    for _ in numbers:
-        yield _problem(libraries, folders)
 
 
 @cache

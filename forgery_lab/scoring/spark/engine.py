@@ -19,7 +19,7 @@ from forgery_lab.progress import Progress
 from forgery_lab.scoring.job import Job
 from forgery_lab.scoring.spark import executor
 from forgery_lab.scoring.spark.executor import MODEL, Figures, Work, peak
-from forgery_lab.spark.driver import code_sent, collector, one_sentence, require_none
+from forgery_lab.spark.driver import code_sent, collector, one_sentence, require_fit
 from forgery_lab.spark.session import connected
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def score_job(
         code_sent(context),
     ):
         context.addArchive(f"{archive}#{MODEL}")
-        require_none(_problems(context, work))
+        first, _ = job.listed(0)[0]
+        require_fit(context, partial(executor.problem, work, first))
         done = collector(context, Figures)
         with _shown(done, job.images - waiting, job.images, progress), one_sentence():
             task = partial(executor.score_shards, work, done)
@@ -86,16 +87,6 @@ def _packed(model: Path) -> Iterator[str]:
     """Yield an archive with the model, for the executors, those that come later too."""
     with tempfile.TemporaryDirectory() as folder:
         yield shutil.make_archive(str(Path(folder, MODEL)), "zip", model)
-
-
-def _problems(context: SparkContext, work: Work) -> Iterator[str | None]:
-    """Yield the reasons for which workers cannot take part."""
-    first, _ = work.job.listed(0)[0]
-    tasks = 2 * context.defaultParallelism
-    said = context.parallelize(range(tasks), tasks).mapPartitions(
-        partial(executor.probe, work, first)
-    )
-    yield from said.collect()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -153,9 +153,3 @@ def peak(process: int) -> int:
     except OSError:  # it has ended, or this is not Linux
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
-
-
-def probe(work: Work, first: str, numbers: Iterable[int]) -> Iterator[str | None]:
-    """Yield what `problem` says, once for every number."""
-    for _ in numbers:
-        yield problem(work, first)
