@@ -2,8 +2,8 @@
 
 It reads what `python -m benchmarks` has written and compares ratios, not times, so that machines
 can be compared: a piece of work in JPEG saves of the same picture, a server's seconds for an answer
-in those of FastAPI with the same detector. Exit status 1: something costs over 15 % more; 2: there is
-nothing to compare. `--write` makes what was measured the new baseline.
+in those of FastAPI with the same detector. Exit status 1: something costs over 15 % more; 2: there
+is nothing to compare. `--write` makes what was measured the new baseline.
 """
 
 import argparse

@@ -1,18 +1,15 @@
 """Files scored one by one, by whoever answers: this process, a process of its own or a server."""
 
-import queue
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from forgery.evidence.facts.provenance import Provenance, read_provenance
 from forgery.evidence.verdict import remark
 from forgery.finding import FoundFile, unreadable
+from forgery.threads import in_order
 from forgery_pyfunc.contract import CodedMessage, Record
 from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.imaging.decoding import check
@@ -20,12 +17,6 @@ from forgery_pyfunc.imaging.guards import Limits
 
 ANY_SIZE = Limits(max_bytes=2**30, max_pixels=10**9)
 """More than any scorer reads: which sizes it takes is for the scorer to say."""
-
-SECONDS_TO_END = 2.0
-"""A thread that takes longer to end, as with a silent server, is not waited for."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Scorer(Protocol):
@@ -130,43 +121,3 @@ def read(path: Path) -> bytes:
         data = file.read(ANY_SIZE.max_bytes + 1)
     check(data, ANY_SIZE)
     return data
-
-
-def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], jobs: int
-) -> Iterator[Result]:
-    """Yield the results in the order of the items, from several threads.
-
-    The threads are daemons: no request that is still waited for keeps a process from its end.
-    """
-    tasks: queue.SimpleQueue[tuple[Item, Future[Result]] | None] = queue.SimpleQueue()
-
-    def work() -> None:
-        while (task := tasks.get()) is not None:
-            item, future = task
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(function(item))
-                except BaseException as error:  # raised in the thread that asks for the result
-                    future.set_exception(error)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
-    waiting: deque[Future[Result]] = deque()
-    for thread in threads:
-        thread.start()
-    try:
-        for item in items:
-            waiting.append(Future())
-            tasks.put((item, waiting[-1]))
-            if len(waiting) > 2 * jobs:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
-        for _ in threads:
-            tasks.put(None)
-        end = time.monotonic() + SECONDS_TO_END
-        for thread in threads:
-            thread.join(max(0, end - time.monotonic()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forgery.command.about import about
-from forgery.command.exits import FAILED, INTERRUPTED, Failure
+from forgery.command.exits import FAILED, INTERRUPTED, Failure, end
 from forgery.command.explain import explain
 from forgery.command.report import report
 from forgery.command.scan import scan
@@ -54,12 +54,12 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
+            end(INTERRUPTED)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise  # click's own way to end
         except BrokenPipeError:  # whoever read the output has gone
             sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 until the process ends
-            sys.exit(FAILED)
+            end(FAILED)
         except Exception as error:
             raise Failure(f"{type(error).__name__}: {error}") from error
 

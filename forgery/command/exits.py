@@ -1,11 +1,15 @@
 """Exit statuses of `forgery`, and the error that ends it with one sentence."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
+from forgery.threads import is_at_work
 from forgery_pyfunc.errors import ForgeryError
 
 CLEAN, FORGED, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -17,6 +21,18 @@ class Failure(click.ClickException):
     """Ends the command with one sentence; never with the status that stands for a forgery."""
 
     exit_code = FAILED
+
+
+def end(status: int) -> NoReturn:
+    """End the process early: at once where a thread is still at work.
+
+    Native code that comes back to an interpreter at its end aborts the process, at worst.
+    """
+    if is_at_work():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 @contextmanager

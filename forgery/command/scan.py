@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from forgery.command import scorers
-from forgery.command.exits import CLEAN, FAILED, FORGED, INTERRUPTED, Failure
+from forgery.command.exits import CLEAN, FAILED, FORGED, INTERRUPTED, Failure, end
 from forgery_pyfunc.contract import VERDICTS
 from forgery_pyfunc.errors import ForgeryError
 from forgery_pyfunc.request_parameters import Parameters
@@ -141,7 +141,7 @@ def scan(
         except ForgeryError as error:
             raise Failure(str(error)) from error
     click.echo(f"{tally.summary()}{left_out(search.left_out)}", err=True)
-    sys.exit(tally.exit_status())
+    end(tally.exit_status())
 
 
 def read_names(paths: Iterable[str], null: bool) -> Iterator[Path]:
