@@ -24,7 +24,7 @@ class Failure(click.ClickException):
 
 
 def end(status: int) -> NoReturn:
-    """End the process early: at once where a thread is still at work.
+    """End the process: at once where a thread is still at work.
 
     Native code that comes back to an interpreter at its end aborts the process, at worst.
     """
