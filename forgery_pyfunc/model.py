@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from forgery_pyfunc import base64_text, memory
+from forgery_pyfunc import base64_text
 from forgery_pyfunc.contract import (
     AT_ONCE_VARIABLE,
     HEALTH_CHECK,
@@ -34,6 +34,7 @@ from forgery_pyfunc.imaging.guards import Limits, read_limits
 from forgery_pyfunc.imaging.reader import Reader
 from forgery_pyfunc.imaging.sandbox.pool import Sandbox
 from forgery_pyfunc.imaging.sniffing import sniff
+from forgery_pyfunc.memory import Leftovers
 from forgery_pyfunc.prediction_log.line import Line
 from forgery_pyfunc.prediction_log.log import open_log
 from forgery_pyfunc.request_parameters import Parameters
@@ -46,6 +47,9 @@ COLUMNS = pd.Index(RECORD_FIELDS, dtype=object)
 IMAGES_AT_ONCE = 2
 """Per process, where the environment does not say. While one computes outside the interpreter lock
 another runs; a third only takes the lock and the caches from them."""
+PIXELS_LEFT = 2**20
+"""After so many the memory that pictures left is given back: to score them takes a hundred times as
+long as that."""
 
 
 class ForgeryModel(PythonModel):
@@ -58,6 +62,7 @@ class ForgeryModel(PythonModel):
         self.limits = read_limits(os.environ)
         at_once = images_at_once(os.environ)
         self.turns = Turns(at_once)
+        self.leftovers = Leftovers(PIXELS_LEFT)
         self.reader = reader(os.environ, self.limits, at_once)
         self.log = open_log(os.environ, channels(self.detector.features))
 
@@ -85,7 +90,7 @@ class ForgeryModel(PythonModel):
         if len(images) == 0:
             raise BadRequestError("the request contains no image")
         records = [self._record(image, parameters) for image in images]
-        memory.give_back(max((one.width or 0) * (one.height or 0) for one in records))
+        self.leftovers.add(sum((one.width or 0) * (one.height or 0) for one in records))
         if parameters.strict and all(record.error for record in records):
             raise BadRequestError(f"no image could be read; the first error: {records[0].error}")
         rows = [[getattr(record, name) for name in RECORD_FIELDS] for record in records]

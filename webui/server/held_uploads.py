@@ -3,7 +3,11 @@
 import threading
 from collections.abc import Callable
 
+from forgery_pyfunc.memory import Leftovers
 from webui.errors import ApiError
+
+BYTES_LEFT = 2**24
+"""After so many the memory that uploads left is given back."""
 
 
 class HeldUploads:
@@ -18,6 +22,7 @@ class HeldUploads:
         self.expected_wait = expected_wait
         self.lock = threading.Lock()
         self.held = 0
+        self.leftovers = Leftovers(BYTES_LEFT)
 
     def add(self, count: int) -> None:
         """Count bytes that have arrived; they stay counted where this raises.
@@ -36,3 +41,4 @@ class HeldUploads:
         """Forget the bytes of a request that is answered."""
         with self.lock:
             self.held -= count
+        self.leftovers.add(count)
