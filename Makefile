@@ -203,7 +203,7 @@ bench-check: $(READY) ## what costs over 15 % more than benchmarks/baseline.json
 bench-scale: $(EXECUTORS)/.installed ## an archive on Spark and here, and near-duplicates among many; needs Java 17, 10 minutes or more; writes reports/bench-scale.json
 	EXECUTORS_PYTHON=$(CURDIR)/$(EXECUTORS)/bin/python python -m benchmarks.scale $(OPTIONS)
 
-soak: SECONDS ?= 1200
+soak: SECONDS ?= 1800
 soak: $(READY) ## 64 clients before page and scoring server for SECONDS, every answer compared; OPTIONS=--record keeps the figures
 	python -m benchmarks.soak --seconds $(SECONDS) $(OPTIONS)
 

@@ -29,6 +29,11 @@ of it every minute in each worker under load.
 Sources: https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html and
 https://arrow.apache.org/docs/cpp/env_vars.html
 """
+MEMORY_OF_MANY_THREADS = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**16),
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+}
+"""The page copies bodies and has a thread per request: what each would keep for itself adds up."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPU_QUOTA_V1 = Path("/sys/fs/cgroup/cpu")
 
@@ -96,6 +101,7 @@ def web_page(
         "SCORING_CONCURRENCY": os.environ.get("SCORING_CONCURRENCY") or str(at_once),
         "OMP_NUM_THREADS": "1",
         **MEMORY,
+        **MEMORY_OF_MANY_THREADS,
         "SHUTDOWN_SECONDS": str(int(DRAIN_SECONDS) - 3),  # the rest is the scoring server's
     }
     return Service("page", command, settings, listener=listener)

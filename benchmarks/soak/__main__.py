@@ -37,7 +37,7 @@ from serving.supervisor import Service
 REPORT = Path("reports/soak.json")
 CLIENTS = "benchmarks.soak.clients"
 SLOW_SENDERS = 16
-SAMPLE_SECONDS = 5
+SAMPLE_SECONDS = 2
 SHOWN_PROBLEMS = 10
 
 
@@ -89,7 +89,7 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     """Return what was asked for; say what is allowed where that is something else."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--seconds", type=positive, default=1200, help="by default 1200")
+    parser.add_argument("--seconds", type=positive, default=1800, help="by default 1800")
     parser.add_argument("--clients", type=positive, default=64, help="by default 64")
     parser.add_argument("--record", action="store_true", help="in reports/trust.json, too")
     return parser.parse_args()

@@ -141,7 +141,7 @@ def _no_growth(memory: Mapping[str, Growth]) -> Requirement:
     slope = memory[TOTAL].slope if memory else math.inf
     parts = ", ".join(f"{kind} {one.slope:+.2f}" for kind, one in memory.items() if kind != TOTAL)
     return Requirement(
-        what="memory that all processes gain after the warm-up",
+        what="memory that all processes gain after a third of the time",
         seen=f"{slope:+.2f} MB a minute ({parts})",
         to_reach=f"≤ {MEGABYTES_A_MINUTE:g} MB a minute",
         met=slope <= MEGABYTES_A_MINUTE,

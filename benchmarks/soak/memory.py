@@ -10,7 +10,7 @@ from forgery_pyfunc.imaging.sandbox import server as decoders
 from serving.supervisor import Service
 
 DECODERS, TOTAL = "decoders", "all"
-WARM_UP = 0.2
+WARM_UP = 1 / 3
 """Share of the time that is left out of the slope: threads, caches and arenas fill."""
 
 

@@ -128,7 +128,7 @@ def test_without_samples_the_memory_is_not_met():
     load = good_load()
     found = requirements(load, times(load, [SMALL, LARGE]), growth([], SECONDS))
     assert [one.what for one in found if not one.met] == [
-        "memory that all processes gain after the warm-up"
+        "memory that all processes gain after a third of the time"
     ]
 
 
