@@ -10,7 +10,7 @@ compile() {
     --universal --python-version 3.11 "$@"
 }
 
-compile pyproject.toml --extra serve --extra pipeline --extra dev -o requirements/dev.lock "$@"
+compile pyproject.toml --extra serve --extra pipeline --extra replicas --extra dev -o requirements/dev.lock "$@"
 compile pyproject.toml --extra serve --extra pipeline -c requirements/dev.lock -o requirements/pipeline.lock
 compile pyproject.toml --extra serve -c requirements/dev.lock -o requirements/serve.lock
 compile pyproject.toml --extra spark -c requirements/dev.lock -o requirements/spark.lock

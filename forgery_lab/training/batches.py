@@ -33,6 +33,8 @@ class Windows:
         epoch: counted from 0.
         hardness: float[examples]; of the draws of an image the one with the highest is taken, one
             of several equal ones at random. None: all are equal.
+        part: number and count of the equal parts of every batch of which this one is read; what
+            cannot be shared out equally is left out.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class Windows:
         outputs: frozenset[str],
         epoch: int,
         hardness: np.ndarray | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
+        self.part = part
         self.store, self.settings, self.epoch = store, settings, epoch
         self.with_blocks = "blocks" in outputs
         self.order = _epoch_order(store.index, settings.seed, epoch, hardness)
@@ -55,7 +59,9 @@ class Windows:
         return len(self.batches)
 
     def __getitem__(self, batch: int) -> Batch:
-        chosen, size = self.batches[batch]
+        (whole, size), (number, parts) = self.batches[batch], self.part
+        share = len(whole) // parts
+        chosen = whole[number * share : (number + 1) * share]
         windows = [self._window(position, size) for position in chosen]
         labels = np.array([[w.label] for w in windows], np.float32)
         weights = np.array([w.certainty * self.class_weight[w.label] for w in windows])

@@ -20,7 +20,8 @@ from forgery_lab.training import losses
 from forgery_lab.training.batches import Batch, Windows
 from forgery_lab.training.checkpoint import TrainingState
 from forgery_lab.training.settings import TrainingSettings
-from forgery_lab.training.validation import predict, validation_scores
+from forgery_lab.training.team import Alone, Team
+from forgery_lab.training.validation import validation_scores
 
 STATISTICS_EXAMPLES = 400
 """Examples from which the mean and deviation of the features are taken."""
@@ -66,6 +67,7 @@ def fit(
     checkpoint: Path | None = None,
     context: Mapping[str, str] | None = None,
     on_epoch: OnEpoch | None = None,
+    team: Team | None = None,
 ) -> TrainingResult:
     """Train a new network; return it with the weights of its best epoch.
 
@@ -80,15 +82,19 @@ def fit(
             see `resumable`.
         on_epoch: called after every epoch, when its checkpoint is on disk; by a training that is
             continued again with the last one, since a killed process may not have come to it.
+        team: the processes that train together, by default this one alone. All call this with the
+            same arguments; the first alone writes the checkpoint and calls `on_epoch`.
 
     Raises:
         DataError: a class is missing, or the checkpoint is of another training.
     """
+    team = team or Alone()
     first = train.at_epoch(0)
     for name, store in (("training", first), ("validation", validation)):
         _check_classes(store, name)
     outputs = frozenset(model.output)
     _compile(model, settings, len(Windows(first, settings, outputs, 0)))
+    written = checkpoint if team.number == 0 else None
     state = TrainingState(
         digest=fingerprint(model, train, validation, settings), context=context or {}
     )
@@ -97,8 +103,11 @@ def fit(
     else:
         standardize(model, first, settings.seed)
         state.best = model.get_weights()
-        checkpoints.save(checkpoint, model, state)
+        checkpoints.save(written, model, state)
     resumed_from = len(state.history)
+    team.agree("training", f"{state.digest[:16]} after epoch {resumed_from}")
+    if team.number > 0:
+        on_epoch = None
     if on_epoch and resumed_from:
         on_epoch(resumed_from, state.history[-1], state.ended_at)
     for epoch in range(resumed_from, settings.epochs):
@@ -106,10 +115,10 @@ def fit(
             break
         start = time.monotonic()
         examples = train.at_epoch(epoch)
-        hardness = _hardness(model, examples, settings, epoch)
-        windows = Windows(examples, settings, outputs, epoch, hardness)
+        hardness = _hardness(model, examples, settings, epoch, team)
+        windows = Windows(examples, settings, outputs, epoch, hardness, (team.number, team.size))
         mean_losses = _train_once(model, windows)
-        scores, weights = _validate(model, validation, settings)
+        scores, weights = _validate(model, validation, settings, team)
         row = {
             "epoch": epoch + 1,
             **mean_losses,
@@ -117,7 +126,7 @@ def fit(
             "seconds": time.monotonic() - start,
         }
         state.add(row, weights)
-        checkpoints.save(checkpoint, model, state)
+        checkpoints.save(written, model, state)
         if on_epoch:
             on_epoch(epoch + 1, state.history[-1], state.ended_at)
     model.set_weights(state.best)
@@ -211,7 +220,7 @@ def _compile(model: keras.Model, settings: TrainingSettings, steps: int) -> None
 
 
 def _hardness(
-    model: keras.Model, train: FeatureStore, settings: TrainingSettings, epoch: int
+    model: keras.Model, train: FeatureStore, settings: TrainingSettings, epoch: int, team: Team
 ) -> np.ndarray | None:
     """Return how much the network takes some of the images that are mined for forged."""
     if not settings.mined:
@@ -221,7 +230,7 @@ def _hardness(
     some = np.random.default_rng([settings.seed, epoch]).permutation(images)[:MINED_EXAMPLES]
     chosen = np.flatnonzero(mined & train.index["id"].isin(some))
     hardness = np.zeros(len(train))
-    hardness[chosen] = predict(model, train.select(chosen)).image
+    hardness[chosen] = team.predict(model, train.select(chosen)).image
     return hardness
 
 
@@ -253,7 +262,7 @@ def _read_ahead(windows: Windows) -> Iterator[Batch]:
 
 
 def _validate(
-    model: keras.Model, validation: FeatureStore, settings: TrainingSettings
+    model: keras.Model, validation: FeatureStore, settings: TrainingSettings, team: Team
 ) -> tuple[dict[str, float], list[np.ndarray]]:
     """Return the validation scores of the weights that would be kept, and these weights."""
     trained = model.get_weights()
@@ -261,6 +270,6 @@ def _validate(
         model.optimizer.finalize_variable_values(model.trainable_variables)
     kept = model.get_weights()
     model.set_weights(kept)  # copies: under JAX they would share memory with the optimiser's
-    scores = validation_scores(predict(model, validation), validation)
+    scores = validation_scores(team.predict(model, validation), validation)
     model.set_weights(trained)
     return scores, kept

@@ -26,6 +26,7 @@ from forgery_lab.training.loop import TrainingExamples, TrainingResult
 from forgery_lab.training.settings import TrainingSettings
 from forgery_lab.training.validation import Scores, forged_blocks, predict
 from forgery_pyfunc.calibration import Calibration
+from steps.pipeline import together
 from steps.settings.configuration import Workspace
 from steps.settings.entities import LearningSettings, TrainSettings
 from steps.tracking import runs
@@ -56,13 +57,17 @@ def train(settings: TrainSettings, workspace: Workspace) -> None:
             log_epoch(epoch, row, ended_at)
             progress(epoch, settings.epochs)
 
+        context = {"run_id": runs.current_run().info.run_id}
+        if settings.workers > 1 or len(settings.hosts) > 1:
+            digest = loop.fingerprint(task.model, task.train, task.validation, task.settings)
+            together.train(settings, workspace, task.checkpoint, digest, context, on_epoch)
         result = loop.fit(
             task.model,
             task.train,
             task.validation,
             task.settings,
             checkpoint=task.checkpoint,
-            context={"run_id": runs.current_run().info.run_id},
+            context=context,
             on_epoch=on_epoch,
         )
     write_report(result, workspace)

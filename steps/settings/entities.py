@@ -244,6 +244,14 @@ class TrainSettings(LearningSettings):
         description="blocks: a logit per 8×8 block; classic: the field's usual ELA network"
     )
     patience: int = Field(ge=1, description="epochs without improvement before training stops")
+    workers: int = Field(
+        1, ge=1, le=1024, description="processes that train together, on each of the hosts"
+    )
+    hosts: Names = Field(
+        ("localhost",),
+        min_length=1,
+        description="machines that train together, separated by commas; this one is the first",
+    )
 
 
 class EvaluateSettings(StepSettings):

@@ -8,6 +8,9 @@ from benchmarks.scale.__main__ import HASHES, requirements
 from benchmarks.scale.speed import Watch
 from forgery_pyfunc.imaging.decoding import decode
 
+SPEEDS = {"bare": 10.0, "one executor": 10.0, "two executors": 19.0, "local": 19.5}
+EPOCHS = {"one process": 10.0, "two processes": 6.0}
+
 
 def test_the_speed_is_counted_from_the_first_part_on(tmp_path):
     watch = Watch(tmp_path)
@@ -35,18 +38,19 @@ def test_an_archive_has_so_many_pictures_of_the_size(tmp_path):
         ({"one executor": 12.0}, ["Spark, two executors of one core, of one"]),
         ({"local": 25.0}, ["Spark, two executors, of `engine=local`"]),
         ({"bare": 12.0}, ["`engine=local` on two cores, of the bare cost × 2"]),
+        ({"two processes": 6.5}, ["two training processes of one thread, of one of one thread"]),
     ],
 )
 def test_a_speed_that_is_too_low_is_named(changed, not_met):
-    speeds = {"bare": 10.0, "one executor": 10.0, "two executors": 19.0, "local": 19.5} | changed
+    speeds = SPEEDS | changed
+    epochs = EPOCHS | changed
     seconds = dict(zip(HASHES, (1.0, 12.0, 144.0), strict=True))
-    found = list(requirements(speeds, seconds, gigabytes=1.5))
-    assert len(found) == 6
+    found = list(requirements(speeds, seconds, gigabytes=1.5, epochs=epochs))
+    assert len(found) == 7
     assert [one.what for one in found if not one.met] == not_met
 
 
 def test_all_pairs_would_be_noticed():
-    speeds = {"bare": 10.0, "one executor": 10.0, "two executors": 19.0, "local": 19.5}
     seconds = dict(zip(HASHES, (1.0, 12.0, 1200.0), strict=True))
-    found = [one for one in requirements(speeds, seconds, gigabytes=1.6) if not one.met]
+    found = [one for one in requirements(SPEEDS, seconds, 1.6, EPOCHS) if not one.met]
     assert [one.seen for one in found] == ["1.60 GB", "100.0 ×, 1200.00 s"]

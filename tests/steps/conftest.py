@@ -19,7 +19,7 @@ BIN = Path(sys.executable).parent
 
 SMALL = {
     "ingest": {"demo_count": 90},
-    "preprocess": {"draws": 1, "rescaled": 0},
+    "preprocess": {"draws": 1, "rescaled": 0, "features": ["residual"]},
     "train": {"epochs": 2},
     "evaluate": {"draws": 1, "bootstrap": 100},
 }

@@ -13,6 +13,7 @@ DECIDES_NOTHING = {
     *(f"forgery_lab/{name}.py" for name in ("errors", "files", "processes", "progress")),
     "forgery/model_process.py",  # a model's own code decides
     *("forgery_lab/spark", "steps/pipeline/engines.py"),  # a cluster leaves what a machine does
+    "steps/pipeline/together.py",  # several processes learn what one learns
     "steps/registry/logged_model.py",  # where figures are logged, too
     "forgery_pyfunc/detector.py",  # names of files, for those who write a detector
     "forgery_pyfunc/errors.py",

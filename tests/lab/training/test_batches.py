@@ -67,3 +67,20 @@ def test_some_images_larger_than_a_window_are_read_through_larger_ones(tmp_path)
     assert len(set(read)) == len(read) > 96 - 8
     fitting = Windows(store, replace(settings, window=20), frozenset({"image", "blocks"}), 0)
     assert {size for _, size in fitting.batches} == {20}
+
+
+def test_the_parts_of_a_batch_are_the_batch(tmp_path):
+    store = planted(tmp_path, 30)
+    outputs = frozenset({"image", "blocks"})
+    whole, *parts = (
+        Windows(store, SETTINGS, outputs, 0, part=part) for part in ((0, 1), (0, 2), (1, 2))
+    )
+    for batch in range(len(whole)):
+        x, y, weight = whole[batch]
+        shares = [one[batch] for one in parts]
+        np.testing.assert_array_equal(np.concatenate([share[0] for share in shares]), x)
+        for name in outputs:
+            np.testing.assert_array_equal(np.concatenate([one[1][name] for one in shares]), y[name])
+            np.testing.assert_array_equal(
+                np.concatenate([one[2][name] for one in shares]), weight[name]
+            )

@@ -1,0 +1,46 @@
+"""Who trains: one process, or several that each take a share of every batch."""
+
+from typing import Protocol
+
+import keras
+
+from forgery_lab.examples.feature_store import FeatureStore
+from forgery_lab.training import validation
+from forgery_lab.training.validation import Scores
+
+
+class Team(Protocol):
+    """One of the processes of a training; each has the whole network, and all do the same steps.
+
+    Attributes:
+        number: of this process, counted from 0; the first one writes.
+        size: processes in all.
+    """
+
+    number: int
+    size: int
+
+    def agree(self, name: str, value: str) -> None:
+        """Compare a value with that of the others.
+
+        Raises:
+            DataError: they differ.
+        """
+        ...
+
+    def predict(self, model: keras.Model, store: FeatureStore) -> Scores:
+        """Return what the network says of examples: the same in every process."""
+        ...
+
+
+class Alone:
+    """A training by this process alone."""
+
+    number, size = 0, 1
+
+    def agree(self, name: str, value: str) -> None:
+        """Do nothing: there is nobody else."""
+
+    def predict(self, model: keras.Model, store: FeatureStore) -> Scores:
+        """Return what the network says of examples."""
+        return validation.predict(model, store)
