@@ -2,8 +2,8 @@
 
 An archive is scored by one core without a server, by a Spark cluster of one and of two executors of
 one core each, and by `engine=local`, one after the other; large pictures are scored among small
-ones; near-duplicates are looked for; two processes train together. It prints a table and writes reports/bench-scale.json. Exit
-status 1: a requirement is not met.
+ones; near-duplicates are looked for; two processes train together. It prints a table and writes
+reports/bench-scale.json. Exit status 1: a requirement is not met.
 """
 
 import argparse

@@ -33,7 +33,7 @@ def main() -> None:
 def _end_with_input() -> None:
     """End this process when the one that started it has ended, on whichever host.
 
-    The input is read without Python's buffer, whose lock could not be had at the end of the process.
+    The input is read without Python's buffer, whose lock could not be had when the process ends.
     """
     while os.read(sys.stdin.fileno(), 1):
         pass
