@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import certifi
 import urllib3
@@ -53,13 +53,19 @@ class Client:
         read_timeout: float = 60.0,
         pool_size: int = 8,
     ) -> None:
+        """Set where to ask; nothing is asked yet.
+
+        Raises:
+            ClientError: this is no address.
+        """
         self.url = url.rstrip("/")
-        self.pool = urllib3.PoolManager(
+        self.pool = _pool(
+            self.url,
             maxsize=pool_size,
             timeout=urllib3.Timeout(connect=connect_timeout, read=read_timeout),
             retries=False,
-            ca_certs=certifi.where(),
         )
+        self.prefix = urlsplit(self.url).path
         self.invocations = itertools.count(1)
 
     def score(
@@ -88,8 +94,8 @@ class Client:
             params["threshold"] = threshold
         if explain:
             params["explain"] = True
-        rows = [{"image": base64.b64encode(image).decode("ascii")} for image in images]
-        body = json.dumps({"dataframe_records": rows, "params": params}).encode()
+        rows = b",".join(b'{"image":"%b"}' % base64.b64encode(image) for image in images)
+        body = b'{"dataframe_records":[%b],"params":%b}' % (rows, json.dumps(params).encode())
         response = self.invoke(body, request_id)
         if response.status != 200:
             raise error_of(response)
@@ -148,7 +154,7 @@ class Client:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self.pool.clear()
+        self.pool.close()
 
     def _post_file(
         self, path: str, filename: str, image: bytes, with_location: bool
@@ -173,7 +179,21 @@ class Client:
                 raise _unanswered(error) from error
 
     def _send_once(self, method: str, path: str, **content: Any) -> BaseHTTPResponse:
-        return self.pool.request(method, self.url + path, redirect=False, **content)
+        return self.pool.request(method, self.prefix + path, redirect=False, **content)
+
+
+def _pool(url: str, **settings: Any) -> urllib3.HTTPConnectionPool:
+    """Return the connections to one server; errors as `Client`."""
+    if url.startswith("https:"):
+        settings["ca_certs"] = certifi.where()
+    try:
+        if url.startswith(("http://", "https://")):
+            return urllib3.connection_from_url(url, **settings)
+    except ValueError:  # told below
+        pass
+    raise ClientError(
+        f"got {url!r} as the address of a server; allowed: http://HOST:PORT or https://HOST"
+    )
 
 
 def read_records(body: bytes, expected: int) -> list[Record]:

@@ -83,10 +83,9 @@ class JpegHeader:
     """What a JPEG file says about itself.
 
     `tables` holds one quantisation table per component, 64 values row by row (not zigzag).
-    `quality` is the IJG quality whose luma table is nearest, `standard` whether it is that very
-    table. `table_hash` names the tables of all components. `markers` are application segments and
-    comments in file order, each once. `complete` is false when a scan is missing, `ended` when the
-    end marker is. `end` is behind that marker, or else behind the data of the last scan.
+    `markers` are application segments and comments in file order, each once. `complete` is false
+    when a scan is missing, `ended` when the end marker is. `end` is behind that marker, or else
+    behind the data of the last scan.
     """
 
     width: int
@@ -95,10 +94,7 @@ class JpegHeader:
     process: str
     components: int
     tables: tuple[tuple[int, ...], ...]
-    quality: int
-    standard: bool
     subsampling: str
-    table_hash: str
     markers: tuple[str, ...]
     adobe_transform: int | None
     scans: int
@@ -110,6 +106,25 @@ class JpegHeader:
     def progressive(self) -> bool:
         """Whether the coefficients come in several passes."""
         return self.process.startswith("progressive")
+
+    @property
+    def quality(self) -> int:
+        """The IJG quality whose luma table is nearest."""
+        return self._estimate[0]
+
+    @property
+    def standard(self) -> bool:
+        """Whether the luma table is that very table."""
+        return self._estimate[1]
+
+    @functools.cached_property
+    def _estimate(self) -> tuple[int, bool]:
+        return estimate_quality(self.tables[0])
+
+    @property
+    def table_hash(self) -> str:
+        """A name of the tables of all components."""
+        return hashlib.sha256(np.array(self.tables, "<u2").tobytes()).hexdigest()[:16]
 
     @property
     def luma_table(self) -> np.ndarray:
@@ -341,7 +356,6 @@ def read_header(data: bytes) -> JpegHeader:
         raise ImageError("The JPEG lacks a quantisation table.", "broken_image")
     factors = tuple((part[1] >> 4, part[1] & 15) for part in parts)
     process = _PROCESSES[marker]
-    quality, standard = estimate_quality(tables[0])
     return JpegHeader(
         width=width,
         height=height,
@@ -349,10 +363,7 @@ def read_header(data: bytes) -> JpegHeader:
         process=process,
         components=count,
         tables=tables,
-        quality=quality,
-        standard=standard,
         subsampling=_name_subsampling(factors),
-        table_hash=hashlib.sha256(np.array(tables, "<u2").tobytes()).hexdigest()[:16],
         markers=segments.markers,
         adobe_transform=segments.adobe_transform,
         scans=len(segments.scans),

@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import groupby
@@ -66,3 +67,9 @@ def test_connections_are_opened_anew_now_and_then_for_processes_that_came_later(
         server.shutdown()
     connections = [len(list(questions)) for _, questions in groupby(Listener.ports)]
     assert connections == [REQUESTS_UNTIL_ONE_CLOSES, REQUESTS_UNTIL_ONE_CLOSES, 1]
+
+
+@pytest.mark.parametrize("url", ["foo", "127.0.0.1:8080", "http://", "ftp://x", "http://a:99999"])
+def test_what_is_no_address_is_named(url):
+    with pytest.raises(ClientError, match=re.escape(f"got {url.rstrip('/')!r} as the address")):
+        Client(url)

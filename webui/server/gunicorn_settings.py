@@ -22,6 +22,7 @@ timeout = 30  # of a worker that hangs: as long as the supervisor waits for a sc
 graceful_timeout = settings.shutdown_seconds
 keepalive = 75  # longer than `Retry-After` asks for, and than proxies keep theirs (60)
 accesslog = None  # the application writes its own, structured
+logger_class = "webui.server.log.Log"
 logconfig_dict = logging_config(settings.log_level)
 
 

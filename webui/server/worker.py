@@ -134,7 +134,7 @@ class Worker(ThreadWorker):
         super().wait_for_and_dispatch_events(min(timeout, 1.0))
 
     def murder_keepalived(self) -> None:
-        """Close connections that were kept for long enough; gunicorn calls this every second.
+        """Close connections that were kept for long enough; gunicorn calls this at every turn.
 
         Requests that have just arrived on such a connection are read first: they would be lost.
         """
@@ -142,11 +142,12 @@ class Worker(ThreadWorker):
             latest = time.monotonic() + SILENT_SECONDS
             for conn in self.keepalived_conns:
                 conn.timeout = min(conn.timeout, latest)
-        super().wait_for_and_dispatch_events(0)
+        if self.keepalived_conns and self.keepalived_conns[0].timeout <= time.monotonic():
+            super().wait_for_and_dispatch_events(0)
         super().murder_keepalived()
 
     def murder_pending(self) -> None:
-        """Disconnect late senders; gunicorn calls this every second."""
+        """Disconnect late senders; gunicorn calls this at every turn."""
         super().murder_pending()
         expire()
 

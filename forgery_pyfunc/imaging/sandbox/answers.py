@@ -155,8 +155,8 @@ def _read_header(facts: Mapping[str, Any]) -> JpegHeader:
         "tables": lambda tables: tuple(_table(table) for table in tables[:4]),
         "markers": lambda markers: tuple(_text(marker) for marker in markers),
         "adobe_transform": lambda value: None if value is None else _whole(value, 0, 255),
-        **dict.fromkeys(("process", "subsampling", "table_hash"), _text),
-        **dict.fromkeys(("standard", "complete", "ended"), bool),
+        **dict.fromkeys(("process", "subsampling"), _text),
+        **dict.fromkeys(("complete", "ended"), bool),
     }
     return JpegHeader(
         **{one.name: readers.get(one.name, _whole)(facts[one.name]) for one in fields(JpegHeader)}

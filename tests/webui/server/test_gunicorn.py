@@ -15,10 +15,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
 from tests.deploy.engine import wait_until
 from tests.webui.pictures import picture
 from tests.webui.servers import free_port, process
+from webui.observability import logging_config
+from webui.server.log import Log
 
 ANSWER = json.dumps({"predictions": [{"verdict": "authentic", "probability": 0.1}]}).encode()
 
@@ -277,3 +281,13 @@ def test_a_bad_setting_stops_the_start_with_one_sentence():
     ended = subprocess.run(command, env={"PORT": "eighty"}, capture_output=True, text=True)
     assert ended.returncode != 0
     assert "PORT is 'eighty': " in ended.stderr
+
+
+@pytest.mark.parametrize(("accesslog", "enabled"), [(None, False), ("-", True)])
+def test_gunicorn_makes_no_line_of_a_request_that_nobody_keeps(accesslog, enabled):
+    log = Log.__new__(Log)  # without its set-up, which is that of the whole process
+    log.cfg = Config()
+    log.cfg.set("logconfig_dict", logging_config("INFO"))
+    log.cfg.set("accesslog", accesslog)
+    assert Logger.access_log_enabled.fget(log)
+    assert log.access_log_enabled is enabled
