@@ -71,7 +71,7 @@ def test_hard_negatives_are_judged_by_the_network_before_every_epoch(tmp_path, s
     class Watched(Windows):
         def __init__(self, *arguments):
             super().__init__(*arguments)
-            seen.extend(arguments[4:])  # the first object only counts the steps
+            seen.extend(arguments[4:5])  # the first object only counts the steps
 
     monkeypatch.setattr(loop, "Windows", Watched)
     loop.fit(network(), store, stores[1], replace(SETTINGS, epochs=2, mined="edited"))
