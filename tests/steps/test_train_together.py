@@ -71,7 +71,14 @@ def wait_for(what, training, seconds=180):
 
 def replicas_below(training):
     below = psutil.Process(training.pid).children(recursive=True)
-    return [one for one in below if REPLICA in " ".join(one.cmdline())]
+    return [one for one in below if REPLICA in command(one)]
+
+
+def command(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended
+        return ""
 
 
 def runs(clone):
