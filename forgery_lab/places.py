@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,34 @@ class Place:
         Raises:
             DataError: there is no such folder, or it may not be read.
         """
-        found = _local_files(self.path) if self.path else self._objects()
-        return sorted(found)
+        if self.path:
+            return sorted(_local_files(self.path))
+        return sorted((name, int(facts["size"])) for name, facts in self._objects())
+
+    def versions(self) -> dict[str, str]:
+        """Return for every file below the folder, by its name, what changes with its content.
+
+        Raises:
+            DataError: as `files`.
+        """
+        if self.path:
+            return {name: _local_version(self.path / name) for name, _ in self.files()}
+        return {name: str(facts["ETag"]) for name, facts in self._objects()}
+
+    def fetch(self, names: Sequence[str], folder: Path) -> None:
+        """Copy files of the folder to the same names in a folder of this machine.
+
+        Raises:
+            DataError: one of them cannot be read, or the disk is full.
+        """
+        if not names:
+            return
+        system = _bucket() if self.path is None else _local()
+        copies = [folder / name for name in names]
+        for parent in {copy.parent for copy in copies}:
+            parent.mkdir(parents=True, exist_ok=True)
+        with _told(self):
+            system.get([(self / name).address for name in names], [str(copy) for copy in copies])
 
     def read(self, at_most: int | None = None) -> bytes:
         """Return the content of a file, or its first `at_most` bytes if it has more.
@@ -102,6 +129,14 @@ class Place:
         part = {} if at_most is None else {"start": 0, "end": at_most}
         with _told(self, file=True):
             return bytes(_bucket().cat_file(self.address, **part))
+
+    def copy(self, file: Path) -> None:
+        """Write what a file of this machine holds; errors as those of `write`."""
+        if self.path:
+            write_whole(self.path, partial(shutil.copyfile, file))
+            return
+        with _told(self):
+            _bucket().put_file(str(file), self.address)
 
     def write(self, content: bytes | Callable[[Path], object]) -> None:
         """Write a file, whole or not at all; folders above it are made where they are missing.
@@ -119,7 +154,7 @@ class Place:
             if callable(content):
                 file = Path(folder) / self.name
                 content(file)
-                _bucket().put_file(str(file), self.address)
+                self.copy(file)
             else:
                 _bucket().pipe_file(self.address, content)
 
@@ -138,14 +173,14 @@ class Place:
         with _told(self):
             system.rm([(self / name).address for name in names])
 
-    def _objects(self) -> Iterator[tuple[str, int]]:
+    def _objects(self) -> Iterator[tuple[str, dict[str, Any]]]:
         with _told(self):
             found = _bucket().find(f"{self.address}/", detail=True)
         root = f"{self.address.removeprefix(S3)}/"
         for key, facts in found.items():
             name = key.removeprefix(root)
             if name and not name.endswith("/"):  # some tools mark folders by empty objects
-                yield name, int(facts["size"])
+                yield name, facts
 
 
 def _local_files(folder: Path) -> Iterator[tuple[str, int]]:
@@ -160,6 +195,11 @@ def _local_files(folder: Path) -> Iterator[tuple[str, int]]:
             path = Path(parent, name)
             if path.is_file():
                 yield path.relative_to(folder).as_posix(), path.stat().st_size
+
+
+def _local_version(file: Path) -> str:
+    status = file.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
 
 
 @cache

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from forgery_pyfunc.errors import ForgeryError
 from steps import console
 from steps.errors import SettingsError, exit_status
+from steps.settings.bucket_workspace import workspace_here
 from steps.settings.configuration import ConfigurationManager, entity_of
 from steps.tracking import parent_run, runs
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
 def run_step(step: str, options: dict[str, str]) -> None:
     """Run one step in its MLflow run; raise `ForgeryError` for all that a user can correct."""
     manager = ConfigurationManager()
-    workspace = manager.workspace(options.pop(WORKSPACE, None))
+    root = options.pop(WORKSPACE, None)
     settings = manager.settings(entity_of(step), options)
     module = importlib.import_module(f"steps.{step}")
     logger.info("%s", first_sentence(module))
@@ -47,11 +48,13 @@ def run_step(step: str, options: dict[str, str]) -> None:
         retries = getattr(module, "REQUEST_RETRIES", None)
         runs.configure(manager.config.experiment, retries)
         unfinished = getattr(module, "unfinished_run", None)
-        with (
-            runs.step_run(settings, workspace, unfinished) as run,
-            parent_run.joined(run, settings, workspace),
-        ):
-            module.run(settings, workspace)
+        with workspace_here(root, step, manager.config.paths) as folder:
+            workspace = manager.workspace(folder)
+            with (
+                runs.step_run(settings, workspace, unfinished) as run,
+                parent_run.joined(run, settings, workspace),
+            ):
+                module.run(settings, workspace)
     except (MlflowException, OSError) as error:
         raise runs.translated(error) from error
 

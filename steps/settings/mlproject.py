@@ -16,8 +16,8 @@ HEADER = """\
 # mlflow run . -e NAME -P name=value --env-manager local|uv|conda
 #
 # A parameter that is not given, or empty, has the value of params.yaml, or the default that its
-# comment states. The step checks all values, since MLflow checks none. `workspace` is the folder
-# that config.yaml's paths are relative to.
+# comment states. The step checks all values, since MLflow checks none. `workspace` is the folder,
+# or s3://bucket/prefix, that config.yaml's paths are relative to.
 name: forgery-detector
 
 conda_env: conda.yaml
