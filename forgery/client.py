@@ -16,6 +16,7 @@ import certifi
 import urllib3
 from pydantic import TypeAdapter, ValidationError
 from urllib3 import BaseHTTPResponse
+from urllib3.connection import HTTPConnection
 
 from forgery.evidence.analysis import Analysis
 from forgery_pyfunc.contract import Record
@@ -182,13 +183,39 @@ class Client:
         return self.pool.request(method, self.prefix + path, redirect=False, **content)
 
 
+class _Connection(HTTPConnection):
+    """Sends a request at once: head and body apart wake up the server, and this thread, twice."""
+
+    held: list[bytes] | None = None
+
+    def request(self, *arguments: Any, **settings: Any) -> None:
+        """Send a request."""
+        self.held = []
+        try:
+            super().request(*arguments, **settings)
+            parts = self.held
+        finally:
+            self.held = None
+        super().send(b"".join(parts))
+
+    def send(self, data: Any) -> None:
+        """Send a part of a request, or hold it until the request is whole."""
+        if self.held is None:
+            super().send(data)
+        else:
+            self.held.append(data)
+
+
 def _pool(url: str, **settings: Any) -> urllib3.HTTPConnectionPool:
     """Return the connections to one server; errors as `Client`."""
     if url.startswith("https:"):
         settings["ca_certs"] = certifi.where()
     try:
         if url.startswith(("http://", "https://")):
-            return urllib3.connection_from_url(url, **settings)
+            pool = urllib3.connection_from_url(url, **settings)
+            if pool.scheme == "http":
+                pool.ConnectionCls = _Connection
+            return pool
     except ValueError:  # told below
         pass
     raise ClientError(

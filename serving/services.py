@@ -34,6 +34,8 @@ MEMORY_OF_MANY_THREADS = {
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
 }
 """The page copies bodies and has a thread per request: what each would keep for itself adds up."""
+TEXT_AS_OBJECTS = {"PANDAS_FUTURE_INFER_STRING": "0"}
+"""For pandas 3, which else copies every base64 text of a body into Arrow's memory."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPU_QUOTA_V1 = Path("/sys/fs/cgroup/cpu")
 
@@ -56,6 +58,7 @@ def scoring_server(
         "PYTHONPATH": "",
         "OMP_NUM_THREADS": "1",
         **MEMORY,
+        **TEXT_AS_OBJECTS,
         AT_ONCE_VARIABLE: os.environ.get(AT_ONCE_VARIABLE) or str(images_at_once(workers)),
         sandbox.VARIABLE: os.environ.get(sandbox.VARIABLE) or "on",
         **(environment or {}),

@@ -11,6 +11,9 @@ Directory = Mapping[int, Value]
 
 _LONGEST_TEXT = 8000
 _MOST_NUMBERS = 16
+_START_OF_JPEG = b"\xff\xd8"
+_MARKS_IN_JPEG = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")
+"""With one of them every segment begins from which Pillow takes what is read here."""
 _START_OF_THUMBNAIL, _LENGTH_OF_THUMBNAIL = 0x0201, 0x0202
 
 
@@ -52,6 +55,11 @@ def stored_metadata(opened: Image.Image) -> StoredMetadata:
         thumbnail=_thumbnail(exif, (opened.info.get("exif") or b"").removeprefix(b"Exif\0\0")),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
     )
+
+
+def is_bare_jpeg(data: bytes) -> bool:
+    """Return whether a file begins as a JPEG, and has nowhere what `stored_metadata` could read."""
+    return data.startswith(_START_OF_JPEG) and not any(mark in data for mark in _MARKS_IN_JPEG)
 
 
 def _directory(exif: Image.Exif, which: ExifTags.IFD) -> Directory:

@@ -1,5 +1,6 @@
 import json
 import re
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import groupby
@@ -57,7 +58,23 @@ class Listener(BaseHTTPRequestHandler):
         pass
 
 
+def test_a_request_is_sent_at_once(monkeypatch):
+    """In two parts it would wake up the server twice."""
+    sent = []
+    send = socket.socket.sendall
+    monkeypatch.setattr(
+        socket.socket, "sendall", lambda end, data: sent.append(bytes(data)) or send(end, data)
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Client(f"http://127.0.0.1:{server.server_port}").invoke(b'{"a": 1}')
+        server.shutdown()
+    (request,) = [data for data in sent if data.startswith(b"POST")]
+    assert request.endswith(b'\r\n\r\n{"a": 1}')
+
+
 def test_connections_are_opened_anew_now_and_then_for_processes_that_came_later():
+    Listener.ports.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         client = Client(f"http://127.0.0.1:{server.server_port}")

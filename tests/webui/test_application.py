@@ -95,7 +95,8 @@ def test_no_remembered_answer_is_given_while_nobody_can_score():
         assert server.posts == 1  # another process is asked anew
 
 
-def test_a_remembered_answer_is_that_of_the_server_that_is_asked_now(tmp_path):
+def test_a_remembered_answer_is_that_of_the_server_that_is_asked_now(tmp_path, monkeypatch):
+    monkeypatch.setattr("webui.scoring.pointer.SECONDS_BETWEEN_LOOKS", 0)
     pointer = tmp_path / "scoring.json"
     with odd_server("sound") as sound, odd_server("crash") as broken:
         settings = Settings(scoring_pointer=str(pointer), ready_cache_seconds=60)

@@ -13,6 +13,7 @@ from forgery.evidence.facts.finding import AI_COMPOSITE, AI_GENERATED, Finding, 
 from forgery.evidence.facts.metadata import Metadata, metadata
 from forgery.evidence.facts.reader import Reader
 from forgery_pyfunc.imaging.guards import Limits
+from forgery_pyfunc.imaging.metadata import StoredMetadata, is_bare_jpeg
 
 _ORDER = ("strong", "moderate", "weak")
 _SAID_BY_METADATA = "Metadata can be edited, but hardly anybody writes this without a reason."
@@ -43,6 +44,8 @@ def read_provenance(
 ) -> Provenance:
     """Return what an encoded image states about its origin; no pixel is decoded.
 
+    Most pictures from the web state nothing; no reader is asked about those that are JPEGs.
+
     Args:
         data: the file.
         limits: of size; by default those of `Limits()`.
@@ -52,7 +55,8 @@ def read_provenance(
         ImageError: the bytes are not an image of a format that is read.
         TrustListError: the trust list that the environment names cannot be used.
     """
-    return provenance(data, metadata(reader.read_metadata(data, limits), data), reader)
+    stored = StoredMetadata() if is_bare_jpeg(data) else reader.read_metadata(data, limits)
+    return provenance(data, metadata(stored, data), reader)
 
 
 def provenance(data: bytes, stated: Metadata, reader: Reader) -> Provenance:

@@ -270,7 +270,7 @@ def test_the_origin_of_a_file_is_read_while_it_is_scored(web, monkeypatch):
     ask = client.invoke
     monkeypatch.setattr(web.application.extensions["reader"], "read_metadata", read_metadata)
     monkeypatch.setattr(client, "invoke", invoke)
-    (record,) = web.post("/predict", data=form((DARK, "a.jpg"))).json["predictions"]
+    (record,) = web.post("/predict", data=form((picture(20, "PNG"), "a.png"))).json["predictions"]
     assert record["verdict"]
     assert record["content_credentials"]["state"] == "absent"
 

@@ -191,3 +191,35 @@ def test_texts_of_a_png_are_bounded():
     assert "broken" not in found
     assert found["7"] == "text"
     assert len(found) <= 50
+
+
+class AskedError(Exception):
+    """A reader was asked."""
+
+
+def asked(data):
+    """Return whether a reader is asked what a file holds beside its pixels."""
+
+    class Reader:
+        def read_metadata(self, data, limits=None):
+            raise AskedError
+
+    try:
+        found = read_provenance(data, reader=Reader())
+    except AskedError:
+        return True
+    assert [finding.code for finding in found.findings] == ["no_metadata"]
+    return False
+
+
+def test_only_a_jpeg_that_states_nothing_is_not_read():
+    bare, other = io.BytesIO(), io.BytesIO()
+    Image.fromarray(scene(64, 64)).save(bare, "JPEG", icc_profile=b"profile")
+    Image.fromarray(scene(64, 64)).save(other, "PNG")
+    assert not asked(bare.getvalue())
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "maker"
+    assert asked(with_exif(scene(64, 64), exif.tobytes()))
+    assert asked(jpeg("<a/>"))
+    assert asked(other.getvalue())
+    assert asked(b"text")
