@@ -1,11 +1,13 @@
 """Who trains: one process, or several that each take a share of every batch."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import keras
 
 from forgery_lab.examples.feature_store import FeatureStore
 from forgery_lab.training import validation
+from forgery_lab.training.batches import Batch
 from forgery_lab.training.validation import Scores
 
 
@@ -28,6 +30,10 @@ class Team(Protocol):
         """
         ...
 
+    def steps(self, model: keras.Model, batches: Iterable[Batch]) -> Iterator[Mapping[str, float]]:
+        """Take a step per batch, and yield its losses; the network has changed after the last."""
+        ...
+
     def predict(self, model: keras.Model, store: FeatureStore) -> Scores:
         """Return what the network says of examples: the same in every process."""
         ...
@@ -40,6 +46,16 @@ class Alone:
 
     def agree(self, name: str, value: str) -> None:
         """Do nothing: there is nobody else."""
+
+    def steps(self, model: keras.Model, batches: Iterable[Batch]) -> Iterator[Mapping[str, float]]:
+        """Take a step per batch, and yield its losses.
+
+        One `Model.fit` call with `SwapEMAWeights` and `BackupAndRestore` was tried in its place:
+        by turns on the same data it took 1.1 to 1.4 times as long, and its backup keeps neither
+        the history nor the weights of the best epoch.
+        """
+        for batch in batches:
+            yield model.train_on_batch(*batch, return_dict=True)
 
     def predict(self, model: keras.Model, store: FeatureStore) -> Scores:
         """Return what the network says of examples."""
