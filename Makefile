@@ -194,7 +194,7 @@ scan: $(READY) ## known vulnerabilities in the dependencies (asks the package in
 docs: $(READY) ## the documentation site, strict: the folder site/
 	mkdocs build --strict
 
-bench: $(READY) ## cost of the detector's parts, and servers under load (needs wrk); writes reports/bench.json
+bench: $(READY) ## cost of the detector's parts, servers and their peers under load (needs wrk; peers go into .peers), start and memory; writes reports/bench.json
 	python -m benchmarks
 
 bench-check: $(READY) ## what costs over 15 % more than benchmarks/baseline.json, after `make bench`

@@ -1,8 +1,9 @@
-"""`python -m benchmarks [bare] [servers]`: prints tables and writes `reports/bench.json`.
+"""`python -m benchmarks [PART ...]`: prints tables and writes `reports/bench.json`.
 
 bare: the detector and its parts on one core, in JPEG saves. servers: page and scoring server
-under load from wrk, beside a FastAPI application with the same detector and the usual Flask and
-Keras application. By default both.
+under load from wrk, beside the same detector behind FastAPI, LitServe and BentoML, and the usual
+Keras network behind `mlflow models serve` and Flask. footprint: start and memory of the scoring
+server and of the plain Keras model, each alone. By default all.
 """
 
 import argparse
@@ -13,18 +14,20 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from benchmarks import bare, comparison, load, servers, table
+from benchmarks import bare, comparison, footprint, load, servers, table
 from benchmarks.bare import Measurement
 from benchmarks.comparison import Row
+from benchmarks.footprint import Footprint
 from benchmarks.load import LoadError
 from benchmarks.machine import Machine
-from benchmarks.servers import PAGE, SCORING
+from benchmarks.requirement import Requirement, lines
+from benchmarks.servers import KERAS_PYFUNC, PAGE, SCORING
 from benchmarks.targets import Target, targets
 from forgery_lab.files import write_whole
 from forgery_lab.progress import shown
 from serving.services import available_cpus
 
-PARTS = ("bare", "servers")
+PARTS = ("bare", "servers", "footprint")
 REPORT = Path("reports/bench.json")
 
 
@@ -35,8 +38,17 @@ class Servers(BaseModel):
     turns: int
     workers: int
     rows: list[Row]
+    versions: dict[str, str] = {}
     left_out: dict[str, str]
     targets: list[Target]
+
+
+class Footprints(BaseModel):
+    """What servers take; see `Footprint` and `Requirement`."""
+
+    found: list[Footprint]
+    left_out: dict[str, str]
+    requirements: list[Requirement]
 
 
 class Report(BaseModel):
@@ -45,6 +57,7 @@ class Report(BaseModel):
     machine: Machine
     bare: list[Measurement] | None = None
     servers: Servers | None = None
+    footprint: Footprints | None = None
 
 
 def main() -> int:
@@ -61,6 +74,8 @@ def main() -> int:
         except LoadError as error:
             print(f"servers: {error}", file=sys.stderr)
             status = 2
+    if "footprint" in given.parts:
+        report.footprint = measure_footprints(given.workers)
     write_whole(given.report, report.model_dump_json(indent=1) + "\n")
     return status
 
@@ -68,7 +83,9 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     """Return what was asked for; say what is allowed where that is something else."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="bare, servers; both by default")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="bare, servers, footprint; all by default"
+    )
     parser.add_argument("--servers", nargs="+", choices=servers.NAMES, default=servers.NAMES)
     parser.add_argument("--seconds", type=positive, default=2, help="of each load; by default 2")
     parser.add_argument("--turns", type=positive, default=3, help="how often each; by default 3")
@@ -110,18 +127,32 @@ def measure_servers(given: argparse.Namespace) -> Servers:
     load.generator()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wanted = [one for one in servers.known(given.workers, folder) if one.name in given.servers]
+        wanted, not_made = servers.known(given.workers, folder, given.servers)
         with (
             servers.running(wanted, folder) as started,
             shown("measuring", "loads") as progress,
         ):
             rows = comparison.compare(started.servers, folder, given.seconds, given.turns, progress)
-    reached = targets(rows)
-    print("\n".join(table.lines(rows, started.left_out, reached)))
+    reached, left_out = targets(rows), {**not_made, **started.left_out}
+    versions = {server.name: server.version for server in started.servers if server.version}
+    print("\n".join(table.lines(rows, versions, left_out, reached)))
     return Servers(
         seconds=given.seconds, turns=given.turns, workers=given.workers,
-        rows=rows, left_out=started.left_out, targets=reached,
+        rows=rows, versions=versions, left_out=left_out, targets=reached,
     )  # fmt: skip
+
+
+def measure_footprints(workers: int) -> Footprints:
+    """Print and return what the scoring server and the plain Keras model take."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wanted, left_out = servers.known(workers, folder, (SCORING, KERAS_PYFUNC))
+        measured = {server.name: footprint.measure(server, folder) for server in wanted}
+    found = [one for one in measured.values() if one]
+    left_out |= {name: "it did not start" for name, one in measured.items() if not one}
+    required = list(footprint.requirements(found))
+    print("\n".join([*(f"{n}: not measured: {r}" for n, r in left_out.items()), *lines(required)]))
+    return Footprints(found=found, left_out=left_out, requirements=required)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from benchmarks.load import TIMEOUT_SECONDS, LoadError, Request
 from forgery_lab.forgeries import scenes
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 
-SMALL, LARGE = "384×256", "1536×1024"
-SIZES = {SMALL: (256, 384), LARGE: (1024, 1536)}
+SMALL, LARGE, HUGE = "384×256", "1536×1024", "4242×2828"
+SIZES = {SMALL: (256, 384), LARGE: (1024, 1536), HUGE: (2828, 4242)}
+LARGER = (LARGE, HUGE)
 QUALITY = 90
 PREDICT, INVOCATIONS, PING = "/predict", "/invocations", "/ping"
 

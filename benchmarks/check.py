@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.__main__ import REPORT, Report
-from benchmarks.servers import FASTAPI
+from benchmarks.servers import FASTAPI, PAGE, SCORING
 from benchmarks.targets import ratio
 from forgery_lab.files import write_whole
 
@@ -68,7 +68,7 @@ def ratios(report: Report) -> Iterator[tuple[str, float]]:
     rows = {row.case: row for row in report.servers.rows} if report.servers else {}
     for case in rows:
         share = ratio(rows, case, replace(case, server=FASTAPI))
-        if case.server != FASTAPI and case.picture and share:
+        if case.server in (PAGE, SCORING) and case.picture and share:
             what = f"{case.server} {case.path} {case.picture} {case.connection}"
             yield f"{what}, {case.clients} clients, in answers of {FASTAPI}", 1 / share
 

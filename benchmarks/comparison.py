@@ -9,14 +9,16 @@ from pathlib import Path
 from pydantic import BaseModel, computed_field
 
 from benchmarks import bodies, load
-from benchmarks.bodies import INVOCATIONS, LARGE, PING, PREDICT, SMALL
+from benchmarks.bodies import HUGE, INVOCATIONS, LARGE, LARGER, PING, PREDICT, SMALL
 from benchmarks.load import Answers, Connection
-from benchmarks.servers import USUAL, Server, wait_until_idle
+from benchmarks.servers import OWN_NETWORK, Server, wait_until_idle
 from forgery_lab.progress import Progress
 
 CONNECTIONS: tuple[Connection, ...] = ("kept", "new")
-CLIENTS = (1, 8, 64)
+CLIENTS = (1, 8, 32, 64)
+CLIENTS_OF_NEW = (1, 8, 64)
 CLIENTS_OF_LARGE = (1, 8)
+CLIENTS_OF_HUGE = (8,)
 WARM_UP = 3
 """Requests before each measurement."""
 
@@ -85,20 +87,22 @@ class Row(BaseModel):
 def cases(servers: Collection[Server]) -> list[Case]:
     """Return what is measured of these servers; all servers follow each other at the same load.
 
-    The large picture is sent over kept connections by few clients, and not to the usual
-    application, which reduces every picture at once. `/ping` shows the time of a connection.
+    Larger pictures are sent over kept connections by few clients, and not to servers with the
+    usual network, which reduce every picture at once. `/ping` shows the time of a connection.
     """
     verdicts = (PREDICT, INVOCATIONS)
     loads: list[tuple[str, str, int, Connection]] = [
-        *product(verdicts, (SMALL,), CLIENTS, CONNECTIONS),
+        *product(verdicts, (SMALL,), CLIENTS, CONNECTIONS[:1]),
+        *product(verdicts, (SMALL,), CLIENTS_OF_NEW, CONNECTIONS[1:]),
         *product(verdicts, (LARGE,), CLIENTS_OF_LARGE, CONNECTIONS[:1]),
+        *product(verdicts, (HUGE,), CLIENTS_OF_HUGE, CONNECTIONS[:1]),
         *product((PING,), ("",), CLIENTS[:1], CONNECTIONS),
     ]
     return [
         Case(server.name, path, picture, connection, clients)
         for path, picture, clients, connection in loads
         for server in servers
-        if path in server.paths and not (picture == LARGE and server.name == USUAL)
+        if path in server.paths and not (picture in LARGER and server.name in OWN_NETWORK)
     ]
 
 
@@ -118,7 +122,7 @@ def compare(
     """Return a row per case: all are measured once in each of several turns.
 
     A long answer keeps a load of few seconds from being counted, and a queue takes time to fill:
-    loads with large pictures or many clients last twice as long.
+    loads with larger pictures or many clients last longer.
 
     Args:
         servers: that answer.
@@ -141,8 +145,14 @@ def compare(
             wait_until_idle(servers)
             for _ in range(WARM_UP):
                 bodies.ask_once(asked[case])
-            long = case.picture == LARGE or case.clients == max(CLIENTS)
-            duration = 2 * seconds if long else seconds
+            duration = seconds * _longer(case)
             measured[case].append(load.send(asked[case], case.connection, case.clients, duration))
             progress(sum(map(len, measured.values())), turns * len(every))
     return [Row(case=case, turns=answers) for case, answers in measured.items()]
+
+
+def _longer(case: Case) -> int:
+    """Return how many times as long as others a load lasts."""
+    if case.picture == HUGE:
+        return 5
+    return 2 if case.picture == LARGE or case.clients == max(CLIENTS) else 1

@@ -1,6 +1,7 @@
 """The servers that are measured, and how each is started: ours as `make serve` does, and peers."""
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.peers.environment import PeerError, python_with, run, version_in, wheel
 from forgery import SHIPPED
 from forgery_lab.export import pyfunc
 from serving.pointer import write_pointer
@@ -21,7 +23,12 @@ from serving.supervisor import Service, answers
 logger = logging.getLogger(__name__)
 
 PAGE, SCORING, FASTAPI, USUAL = "page", "scoring", "fastapi", "flask-keras"
-NAMES = (SCORING, PAGE, FASTAPI, USUAL)
+LITSERVE, BENTOML, KERAS_PYFUNC = "litserve", "bentoml", "keras-pyfunc"
+NAMES = (SCORING, PAGE, FASTAPI, LITSERVE, BENTOML, KERAS_PYFUNC, USUAL)
+OWN_NETWORK = (KERAS_PYFUNC, USUAL)
+"""Those that have the usual network of the field, and not our detector."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+PEERS = Path(__file__).with_name("peers")
 START_SECONDS = 120
 STOP_SECONDS = 30
 IDLE_SECONDS = 30
@@ -38,6 +45,7 @@ class Server:
         port: where it listens.
         ready: a path that it answers with 200 once it can work.
         paths: what is measured.
+        version: of the peer's package, where it has an environment of its own.
     """
 
     name: str
@@ -45,6 +53,7 @@ class Server:
     port: int
     ready: str
     paths: tuple[str, ...]
+    version: str = ""
 
     @property
     def url(self) -> str:
@@ -60,33 +69,98 @@ class Started:
     left_out: dict[str, str]
 
 
-def known(workers: int, folder: Path) -> list[Server]:
-    """Return all servers that can be measured, none of them started.
+def known(
+    workers: int, folder: Path, names: Collection[str] = NAMES
+) -> tuple[list[Server], dict[str, str]]:
+    """Return the servers of these names, none of them started, and why others cannot be.
 
     Args:
-        workers: processes of the scoring server and of the FastAPI application.
-        folder: for the model that the scoring server loads.
+        workers: processes of the scoring server and of peers.
+        folder: for the models that servers load.
+        names: of those that are wanted.
     """
-    page, scoring, fastapi, usual = free_ports(4)
-    model, pointer = folder / "model", folder / "scoring.json"
+    ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
+    makers = {
+        SCORING: lambda: _scoring(ports[SCORING], workers, folder),
+        PAGE: lambda: _page(ports[PAGE], ports[SCORING], workers, folder),
+        FASTAPI: lambda: _fastapi(ports[FASTAPI], workers),
+        LITSERVE: lambda: _litserve(ports[LITSERVE], workers),
+        BENTOML: lambda: _bentoml(ports[BENTOML], workers),
+        KERAS_PYFUNC: lambda: _keras_pyfunc(ports[KERAS_PYFUNC], workers, folder),
+        USUAL: lambda: _usual(ports[USUAL]),
+    }
+    made, left_out = [], {}
+    for name in NAMES:
+        if name in names:
+            try:
+                made.append(makers[name]())
+            except PeerError as error:
+                left_out[name] = str(error)
+    return made, left_out
+
+
+def _scoring(port: int, workers: int, folder: Path) -> Server:
+    model = folder / "model"
     pyfunc.save_model(SHIPPED, model)
-    write_pointer(pointer, scoring, "the model measured")
-    modules = [sys.executable, "-m"]
-    peer = {"OMP_NUM_THREADS": "1"}
-    fastapi_command = [*modules, "benchmarks.peers.fastapi_app", str(fastapi), str(workers)]
-    usual_command = [
-        *modules, "gunicorn", "--bind", f"{LOOPBACK}:{usual}", "--workers", str(USUAL_WORKERS),
-        "--timeout", str(START_SECONDS), "benchmarks.peers.usual_app:app",
+    service = scoring_server(str(model), port, workers)
+    return Server(SCORING, service, port, "/ping", ("/invocations", "/ping"))
+
+
+def _page(port: int, scoring_port: int, workers: int, folder: Path) -> Server:
+    pointer = folder / "scoring.json"
+    write_pointer(pointer, scoring_port, "the model measured")
+    service = web_page(LOOPBACK, port, scoring_port, pointer, workers)
+    return Server(PAGE, service, port, "/readyz", ("/predict", "/invocations"))
+
+
+def _fastapi(port: int, workers: int) -> Server:
+    command = [sys.executable, "-m", "benchmarks.peers.fastapi_app", str(port), str(workers)]
+    paths = ("/predict", "/invocations", "/ping")
+    return Server(FASTAPI, Service(FASTAPI, command, ONE_THREAD), port, "/ping", paths)
+
+
+def _litserve(port: int, workers: int) -> Server:
+    python = python_with(LITSERVE, [wheel(), "litserve"])
+    command = [python, str(PEERS / "litserve_app.py"), str(port), str(workers)]
+    version = version_in(python, "litserve")
+    service = Service(LITSERVE, command, ONE_THREAD)
+    return Server(LITSERVE, service, port, "/ping", ("/invocations",), version)
+
+
+def _bentoml(port: int, workers: int) -> Server:
+    python = python_with(BENTOML, [wheel(), "bentoml"])
+    command = [
+        str(Path(python).with_name("bentoml")), "serve", "bentoml_app:Forgery",
+        "--host", LOOPBACK, "--port", str(port),
     ]  # fmt: skip
-    return [
-        Server(SCORING, scoring_server(str(model), scoring, workers), scoring, "/ping",
-               ("/invocations", "/ping")),
-        Server(PAGE, web_page(LOOPBACK, page, scoring, pointer, workers), page, "/readyz",
-               ("/predict", "/invocations")),
-        Server(FASTAPI, Service("fastapi", fastapi_command, peer), fastapi, "/ping",
-               ("/predict", "/invocations", "/ping")),
-        Server(USUAL, Service("usual", usual_command), usual, "/", ("/predict",)),
+    environment = {**ONE_THREAD, "WORKERS": str(workers), "PYTHONPATH": str(PEERS),
+                   "BENTOML_DO_NOT_TRACK": "true"}  # fmt: skip
+    service = Service(BENTOML, command, environment)
+    version = version_in(python, "bentoml")
+    return Server(BENTOML, service, port, "/readyz", ("/invocations",), version)
+
+
+def _keras_pyfunc(port: int, workers: int, folder: Path) -> Server:
+    python = python_with(KERAS_PYFUNC, ["mlflow", "tensorflow-cpu", "pillow"])
+    model = folder / "keras model"
+    run(python, str(PEERS / "keras_pyfunc.py"), str(model))
+    path = f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    command = [
+        str(Path(python).with_name("mlflow")), "models", "serve", "--model-uri", str(model),
+        "--env-manager", "local", "--host", LOOPBACK, "--port", str(port),
+        "--workers", str(workers),
     ]  # fmt: skip
+    service = Service(KERAS_PYFUNC, command, {"PATH": path, "PYTHONPATH": ""})
+    version = version_in(python, "mlflow")
+    return Server(KERAS_PYFUNC, service, port, "/ping", ("/invocations",), version)
+
+
+def _usual(port: int) -> Server:
+    command = [
+        sys.executable, "-m", "gunicorn", "--bind", f"{LOOPBACK}:{port}", "--workers",
+        str(USUAL_WORKERS), "--timeout", str(START_SECONDS), "benchmarks.peers.usual_app:app",
+    ]  # fmt: skip
+    return Server(USUAL, Service("usual", command), port, "/", ("/predict",))
 
 
 @contextmanager

@@ -14,9 +14,12 @@ WORDS = {True: "met", False: "NOT MET", None: "not measured"}
 
 
 def lines(
-    rows: Sequence[Row], left_out: Mapping[str, str], targets: Sequence[Target]
+    rows: Sequence[Row],
+    versions: Mapping[str, str],
+    left_out: Mapping[str, str],
+    targets: Sequence[Target],
 ) -> Iterator[str]:
-    """Yield the table of the servers, who is missing in it, and the targets."""
+    """Yield the table of the servers, versions of peers, who is missing, and the targets."""
     yield _line("", COLUMNS)
     by_case = {row.case: row for row in rows}
     for row in rows:
@@ -26,6 +29,8 @@ def lines(
             _words(row.p50_ms.median), _interval(row.p50_ms), _words(row.p99_ms.median),
             str(row.refused), str(row.failed), "" if share is None else f"{share:.0%}",
         ])  # fmt: skip
+    for name, version in versions.items():
+        yield f"{name}: version {version}"
     for name, reason in left_out.items():
         yield f"{name}: not measured: {reason}"
     yield ""

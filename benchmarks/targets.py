@@ -10,12 +10,30 @@ from pydantic import BaseModel, computed_field
 from benchmarks.bodies import INVOCATIONS, PREDICT, SMALL
 from benchmarks.comparison import CONNECTIONS, Case, Row
 from benchmarks.load import Connection
-from benchmarks.servers import FASTAPI, PAGE, SCORING
+from benchmarks.servers import (
+    BENTOML,
+    FASTAPI,
+    KERAS_PYFUNC,
+    LITSERVE,
+    PAGE,
+    SCORING,
+    USUAL,
+)
 
 ADDED_BY_PAGE_MS = 6.0
 KEPT_ABOVE_NEW_MS = 3.0
 """Less than the 40 ms for which a client holds back an acknowledgement."""
-SHARE_OF_FASTAPI = {(PAGE, PREDICT): 0.7, (PAGE, INVOCATIONS): 0.7, (SCORING, INVOCATIONS): 0.9}
+SHARES = (
+    (PAGE, PREDICT, FASTAPI, PREDICT, 0.7),
+    (PAGE, INVOCATIONS, FASTAPI, INVOCATIONS, 0.7),
+    (SCORING, INVOCATIONS, FASTAPI, INVOCATIONS, 0.95),
+    (SCORING, INVOCATIONS, LITSERVE, INVOCATIONS, 1.0),
+    (SCORING, INVOCATIONS, BENTOML, INVOCATIONS, 1.0),
+    (PAGE, PREDICT, KERAS_PYFUNC, INVOCATIONS, 3.0),
+    (PAGE, PREDICT, USUAL, PREDICT, 5.0),
+)
+"""Server and path, those that they are compared with, and the least share of their answers."""
+MEDIAN_OF_LATEST = 0.33
 SHARE_OF_GOODPUT = 0.9
 FEW, MANY = 8, 64
 
@@ -49,7 +67,8 @@ def targets(rows: Sequence[Row]) -> list[Target]:
     by_case = {row.case: row for row in rows}
     return [
         *(_added_by_page(by_case, path) for path in (PREDICT, INVOCATIONS)),
-        *(_share_of_fastapi(by_case, *case) for case in SHARE_OF_FASTAPI),
+        *(_share(by_case, *share) for share in SHARES),
+        *(_even(by_case, *ours) for ours in ((PAGE, PREDICT), (SCORING, INVOCATIONS))),
         *(_goodput(by_case, path) for path in (PREDICT, INVOCATIONS)),
         *kept_above_new(rows),
     ]
@@ -88,11 +107,24 @@ def _added_by_page(rows: Mapping[Case, Row], path: str) -> Target:
     )
 
 
-def _share_of_fastapi(rows: Mapping[Case, Row], server: str, path: str) -> Target:
+def _share(
+    rows: Mapping[Case, Row], server: str, path: str, other: str, other_path: str, least: float
+) -> Target:
     return Target(
-        what=f"{server} {path}: answers a second as a share of {FASTAPI}'s, {FEW} clients",
-        figure=ratio(rows, _case(server, path, FEW), _case(FASTAPI, path, FEW)),
-        limit=SHARE_OF_FASTAPI[server, path],
+        what=f"{server} {path}: answers a second as a share of {other}'s, {FEW} clients",
+        figure=ratio(rows, _case(server, path, FEW), _case(other, other_path, FEW)),
+        limit=least,
+        unit="×",
+    )
+
+
+def _even(rows: Mapping[Case, Row], server: str, path: str) -> Target:
+    row = rows.get(_case(server, path, FEW))
+    shares = [turn.p50_ms / turn.p99_ms for turn in row.turns if turn.p99_ms] if row else []
+    return Target(
+        what=f"{server} {path}: p50 as a share of p99, {FEW} clients",
+        figure=statistics.median(shares) if shares else None,
+        limit=MEDIAN_OF_LATEST,
         unit="×",
     )
 

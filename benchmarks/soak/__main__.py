@@ -102,7 +102,7 @@ def soak(plan: Plan, asked: argparse.Namespace, folder: Path) -> tuple[Load, lis
         SystemExit: a server did not start, or the clients failed.
     """
     load = Load(clients=asked.clients, seconds=asked.seconds, slow_senders=SLOW_SENDERS)
-    wanted = [one for one in known(available_cpus(), folder) if one.name in (SCORING, PAGE)]
+    wanted, _ = known(available_cpus(), folder, (SCORING, PAGE))
     plan_file, load_file = folder / "plan.json", folder / "load.json"
     plan_file.write_text(plan.model_dump_json(), "utf-8")
     load_file.write_text(load.model_dump_json(), "utf-8")

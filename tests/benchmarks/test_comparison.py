@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import comparison, servers, table
-from benchmarks.bodies import LARGE, PING, SMALL
+from benchmarks.bodies import HUGE, LARGE, PING, SMALL
 from benchmarks.comparison import Case, Row, Spread
 from benchmarks.load import Answers
 from benchmarks.servers import FASTAPI, PAGE, USUAL, Server
@@ -18,11 +18,14 @@ def server(name, *paths):
     return Server(name, Service(name, ["true"]), 1, "/", paths)
 
 
-def test_pictures_are_sent_by_one_eight_and_sixty_four_clients_over_both_connections():
+def test_pictures_are_sent_by_one_to_sixty_four_clients_over_both_connections():
     cases = comparison.cases([server(PAGE, "/predict")])
     small = Counter((one.connection, one.clients) for one in cases if one.picture == SMALL)
-    assert small == Counter((way, n) for way in ("kept", "new") for n in (1, 8, 64))
+    assert small == Counter(
+        [*(("kept", n) for n in (1, 8, 32, 64)), *(("new", n) for n in (1, 8, 64))]
+    )
     assert [one.clients for one in cases if one.picture == LARGE] == [1, 8]
+    assert [one.clients for one in cases if one.picture == HUGE] == [8]
 
 
 def test_a_ping_needs_no_picture_and_the_usual_application_no_large_one():
@@ -82,13 +85,17 @@ def rows():
 
 
 def test_the_table_has_medians_spreads_refusals_failures_and_the_share_of_fastapi():
-    lines = list(table.lines(rows(), {"flask-keras": "no Keras here"}, targets(rows())))
+    left_out = {"flask-keras": "no Keras here"}
+    lines = list(table.lines(rows(), {"litserve": "0.2"}, left_out, targets(rows())))
     page = lines[1].split()
     assert page[:6] == [PAGE, "/predict", SMALL, "kept", "8", "clients"]
     assert page[6:10] == ["50.0", "(40.0", "-", "60.0)"]
     assert page[-3:] == ["6", "6", "50%"]
     assert "flask-keras: not measured: no Keras here" in lines
-    [target] = [line for line in lines if "/predict: answers a second as a share" in line]
+    assert "litserve: version 0.2" in lines
+    [target] = [
+        line for line in lines if f"/predict: answers a second as a share of {FASTAPI}" in line
+    ]
     assert target.endswith("0.50 ×  at least 0.7 ×   NOT MET")
 
 

@@ -9,9 +9,11 @@ from serving.supervisor import Service, answers
 
 @pytest.mark.slow
 def test_every_server_answers_what_is_measured_and_is_stopped(tmp_path):
-    with servers.running(servers.known(1, tmp_path), tmp_path) as started:
-        assert started.left_out == {}
-        assert [server.name for server in started.servers] == list(servers.NAMES)
+    names = (servers.SCORING, servers.PAGE, servers.FASTAPI, servers.USUAL)
+    wanted, not_made = servers.known(1, tmp_path, names)
+    with servers.running(wanted, tmp_path) as started:
+        assert not_made == started.left_out == {}
+        assert [server.name for server in started.servers] == list(names)
         for server in started.servers:
             for path in server.paths:
                 bodies.ask_once(bodies.request(server.url, path, SMALL, tmp_path))
@@ -30,3 +32,12 @@ def test_a_server_that_ends_while_starting_is_named_with_its_last_words(tmp_path
             "broken": "it ended while starting; its last line: "
             "ModuleNotFoundError: No module named 'no_such_module'"
         }
+
+
+def test_a_peer_that_cannot_be_installed_is_named_and_stops_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(servers, "wheel", lambda: "no-such-file.whl")
+    wanted, not_made = servers.known(1, tmp_path, (servers.LITSERVE, servers.USUAL))
+    assert [server.name for server in wanted] == [servers.USUAL]
+    assert not_made[servers.LITSERVE].startswith("it could not be installed: ")
+    assert "no-such-file.whl" in not_made[servers.LITSERVE]

@@ -3,7 +3,7 @@ import pytest
 from benchmarks.bodies import LARGE, SMALL
 from benchmarks.comparison import Case, Row
 from benchmarks.load import Answers
-from benchmarks.servers import FASTAPI, PAGE, SCORING
+from benchmarks.servers import FASTAPI, KERAS_PYFUNC, PAGE, SCORING
 from benchmarks.targets import Target, ratio, targets
 
 
@@ -40,8 +40,8 @@ def test_a_stall_of_the_scoring_server_does_not_hide_the_same_of_the_page():
 @pytest.mark.parametrize(
     ("server", "path", "answers", "met"),
     [(PAGE, "/predict", 70, True), (PAGE, "/predict", 69, False),
-     (PAGE, "/invocations", 70, True), (SCORING, "/invocations", 90, True),
-     (SCORING, "/invocations", 89, False)],
+     (PAGE, "/invocations", 70, True), (SCORING, "/invocations", 95, True),
+     (SCORING, "/invocations", 94, False)],
 )  # fmt: skip
 def test_a_server_is_compared_with_fastapi_at_the_same_load(server, path, answers, met):
     rows = [
@@ -52,6 +52,22 @@ def test_a_server_is_compared_with_fastapi_at_the_same_load(server, path, answer
         row(FASTAPI, path, "new", clients=8, answers=1),
     ]
     assert one(rows, f"{server} {path}: answers a second as a share of {FASTAPI}").met is met
+
+
+@pytest.mark.parametrize(("answers", "met"), [(300, True), (299, False)])
+def test_the_page_is_compared_with_the_invocations_of_a_plain_keras_model(answers, met):
+    rows = [
+        row(PAGE, "/predict", clients=8, answers=answers),
+        row(KERAS_PYFUNC, "/invocations", clients=8, answers=100),
+    ]
+    assert one(rows, f"{PAGE} /predict: answers a second as a share of {KERAS_PYFUNC}").met is met
+
+
+@pytest.mark.parametrize(("latest", "met"), [(30, True), (31, False)])
+def test_the_latest_answers_are_not_much_later_than_others(latest, met):
+    measured = row(SCORING, "/invocations", clients=8, p50=10)
+    measured.turns[0].p99_ms = latest
+    assert one([measured], f"{SCORING} /invocations: p50 as a share of p99").met is met
 
 
 @pytest.mark.parametrize(("many", "met"), [(90, True), (89, False), (0, False)])

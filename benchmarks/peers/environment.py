@@ -1,0 +1,64 @@
+"""An environment of its own for a peer, with its current version beside this project's wheel."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+FOLDER = Path(".peers")
+
+
+class PeerError(Exception):
+    """A peer could not be installed; the message is the installer's last line."""
+
+
+def python_with(name: str, packages: Sequence[str]) -> str:
+    """Return the Python of an environment that has these packages; it is made where it is missing.
+
+    Args:
+        name: of the peer.
+        packages: as pip takes them; the newest that fit are installed.
+
+    Raises:
+        PeerError: they could not be installed.
+    """
+    folder = (FOLDER / name).absolute()
+    python, note = folder / "bin/python", folder / "installed.txt"
+    wanted = "\n".join(packages)
+    if note.is_file() and note.read_text("utf-8") == wanted:
+        return str(python)
+    run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+    run("uv", "pip", "install", "--quiet", "--python", str(python), *packages)
+    note.write_text(wanted, "utf-8")
+    return str(python)
+
+
+def wheel() -> str:
+    """Return the path of this project's wheel, built anew.
+
+    Raises:
+        PeerError: it could not be built.
+    """
+    place = FOLDER / "dist"
+    run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(place))
+    return str(max(place.glob("*.whl"), key=lambda path: path.stat().st_mtime))
+
+
+def version_in(python: str, package: str) -> str:
+    """Return which version of a package an environment has."""
+    code = f"from importlib.metadata import version; print(version({package!r}))"
+    return subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def run(*command: str) -> None:
+    """Run a command to its end.
+
+    Raises:
+        PeerError: its exit status is not 0.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise PeerError(f"it could not be installed: {' '.join(last)}")
