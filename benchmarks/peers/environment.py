@@ -1,5 +1,6 @@
 """An environment of its own for a peer, with its current version beside this project's wheel."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ def python_with(name: str, packages: Sequence[str]) -> str:
     """
     folder = (FOLDER / name).absolute()
     python, note = folder / "bin/python", folder / "installed.txt"
-    wanted = "\n".join(packages)
+    wanted = "\n".join(map(_identity, packages))
     if note.is_file() and note.read_text("utf-8") == wanted:
         return str(python)
     run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
@@ -50,6 +51,12 @@ def version_in(python: str, package: str) -> str:
     return subprocess.run(
         [python, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
+
+
+def _identity(package: str) -> str:
+    """Return what tells a package from another one: the digest of a file, else its name."""
+    file = Path(package)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else package
 
 
 def run(*command: str) -> None:
