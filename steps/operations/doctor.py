@@ -1,4 +1,4 @@
-"""The checks of `forgery doctor`: tracking, registry, artefacts, DVC remotes, clock and disk."""
+"""The checks of `forgery doctor`, from the tracking server to processor and disk."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from steps.errors import first_line
+from steps.operations import golden
 from steps.registry import migration
 from steps.registry.model_registry import CHAMPION, Registry, number
 from steps.settings.configuration import PROJECT_ROOT, Workspace
@@ -61,6 +62,7 @@ def examine(workspace: Workspace, experiment: str, repair: bool) -> Iterator[Fin
         yield champion(Registry(workspace.registered_model))
         yield artefacts(experiment)
     yield from dvc_remotes()
+    yield processor()
     yield disk()
 
 
@@ -189,6 +191,22 @@ def _dvc_remote(name: str, url: str, opened: Callable) -> Finding:
     except Exception as error:  # every kind of remote brings a library with errors of its own
         return Finding(subject, f"{url}: {type(error).__name__}: {first_line(error)}", remedy)
     return Finding(subject, f"{url} answers")
+
+
+def processor() -> Finding:
+    """Return whether the shipped detector says here what it said where it was shipped."""
+    here, known = golden.probabilities(), golden.known()
+    if not (names := golden.differing(here)):
+        result = f"{len(here)} pictures have the probabilities that are known, within"
+        return Finding("processor", f"{result} {golden.TOLERANCE:g}")
+    name, *others = names
+    also = f", and {len(others)} others differ" if others else ""
+    return Finding(
+        "processor",
+        f"{name}: probability {here[name]} here, {known[name]} where it was shipped{also}",
+        "compare numpy, Pillow and onnxruntime with requirements/serve.lock; where they have these "
+        "versions, this processor computes otherwise: let others score",
+    )
 
 
 def disk() -> Finding:
