@@ -105,10 +105,14 @@ class Place:
         """Copy files of the folder to the same names in a folder of this machine.
 
         Raises:
-            DataError: one of them cannot be read, or the disk is full.
+            DataError: one of them cannot be read, or leads out of the folder, as objects may be
+                named; or the disk is full.
         """
         if not names:
             return
+        for name in names:
+            if ".." in name.split("/"):
+                raise DataError(f"{self / name}: the name leads out of the folder")
         system = _bucket() if self.path is None else _local()
         copies = [folder / name for name in names]
         for parent in {copy.parent for copy in copies}:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from forgery_lab.errors import DataError
 from forgery_lab.mirror import NOTE, Mirror
 from forgery_lab.places import Place
 
@@ -107,6 +108,14 @@ def _stop_at_the_third(sent, name):
     if len(sent) == 2:
         raise KeyboardInterrupt
     sent.append(name)
+
+
+def test_an_object_whose_name_leads_out_of_the_folder_is_refused(here, monkeypatch):
+    name = "data/../../outside"
+    monkeypatch.setattr(Place, "versions", lambda place: {name: "1"})
+    with pytest.raises(DataError, match=r"data/\.\./\.\./outside: the name leads out"):
+        here.fetch(NAMES)
+    assert not (here.folder.parent / "outside").exists()
 
 
 def test_other_names_are_not_fetched(here, there):
