@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from forgery_lab.errors import DataError
 from forgery_lab.mirror import Mirror
 from forgery_lab.places import S3, Place
+from steps.errors import SettingsError
 from steps.settings.entities import Paths
 
 logger = logging.getLogger(__name__)
@@ -37,9 +39,13 @@ def workspace_here(root: str | None, step: str, paths: Paths) -> Iterator[str | 
         paths: of the workspace.
 
     Raises:
-        DataError: `root` is no such address, or the bucket refuses.
+        SettingsError: `root` is no such address.
+        DataError: the bucket refuses.
     """
-    place = Place.parse(root) if root else None
+    try:
+        place = Place.parse(root) if root else None
+    except DataError as error:
+        raise SettingsError(f"-P: workspace: {error}") from error
     if place is None or place.path:
         yield root
         return

@@ -49,3 +49,8 @@ def test_a_bucket_that_does_not_exist_is_named(trained, machines):
     assert "s3://no-such-bucket/a: " in said
     assert "bucket does not exist" in said
     assert "Traceback" not in said
+
+
+def test_an_address_of_another_kind_is_refused_with_what_is_allowed(clone):
+    said = clone.step("ingest", "--workspace", "gs://bucket/a", expect=2)
+    assert "-P: workspace: got 'gs://bucket/a'; allowed: a path, or s3://bucket/key" in said
