@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -135,6 +136,7 @@ def scan(
             out = stack.enter_context(opened_output(output))
             bar = stack.enter_context(shown(len(files), out))
             scanned = scan_files(scorer, files, threshold, maps is not None, jobs, explain)
+            stack.enter_context(tally.told_of_interrupts())
             counted = tally.counted(bar.over(scanned))
             listed = (f for f in counted if not only or f.record.verdict in (*only, None))
             LAYOUTS[chosen](listed, bar)
@@ -171,17 +173,46 @@ class Tally:
     verdicts: Counter[str | None] = field(default_factory=Counter)
     unwritten: int = 0
     interrupted: bool = False
+    waiting: bool = False
 
     def counted(self, files: Iterable[ScannedFile]) -> Iterator[ScannedFile]:
-        """Yield the files without their maps, which are written; Ctrl-C ends the files early."""
+        """Yield the files without their maps, which are written; Ctrl-C ends the files early.
+
+        It does so between two files, never while one of them is written to the output.
+        """
+        scored = iter(files)
+        while (file := self._next(scored)) is not None:
+            self.verdicts[file.record.verdict] += 1
+            if self.heatmaps:
+                self._write_map(self.heatmaps, file)
+            yield replace(file, record=replace(file.record, heatmap=None))
+
+    def _next(self, scored: Iterator[ScannedFile]) -> ScannedFile | None:
+        """Return the next file, None after the last one and after Ctrl-C."""
         try:
-            for file in files:
-                self.verdicts[file.record.verdict] += 1
-                if self.heatmaps:
-                    self._write_map(self.heatmaps, file)
-                yield replace(file, record=replace(file.record, heatmap=None))
+            self.waiting = True
+            return None if self.interrupted else next(scored, None)
         except KeyboardInterrupt:
             self.interrupted = True
+            return None
+        finally:
+            self.waiting = False
+
+    @contextmanager
+    def told_of_interrupts(self) -> Iterator[None]:
+        """Note Ctrl-C, and let it end a wait; a second one ends whatever goes on."""
+
+        def note(number: int, frame: object) -> None:
+            ends_now = self.waiting or self.interrupted
+            self.interrupted = True
+            if ends_now:
+                raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _write_map(self, heatmaps: HeatmapFolder, file: ScannedFile) -> None:
         try:

@@ -17,6 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forgery.command.scan import Tally
+from forgery.scanning import ScannedFile
+from forgery_pyfunc.contract import Record
 from forgery_pyfunc.imaging.jpeg_encoder import encode
 from tests.forgery.command.runner import forgery, started
 from tests.forgery.evidence.scenes import scene
@@ -295,6 +298,20 @@ def test_ctrl_c_keeps_what_was_done(many):
     done = json.loads(b"[" + first + rest)
     assert 1 <= len(done) < 60
     assert said.decode().startswith(f"Interrupted after {len(done)} file")
+
+
+def test_ctrl_c_while_a_file_is_written_ends_after_it_and_a_second_one_at_once():
+    files = [ScannedFile(Path(f"{number}.jpg"), Record(verdict="forged")) for number in range(3)]
+    tally = Tally()
+    with tally.told_of_interrupts():
+        listed = []
+        for file in tally.counted(files):
+            signal.raise_signal(signal.SIGINT)
+            listed.append(file.path.name)
+        assert listed == ["0.jpg"]
+        assert tally.summary().startswith("Interrupted after 1 file: 1 forged")
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_ctrl_c_does_not_wait_for_a_silent_server(tmp_path):
