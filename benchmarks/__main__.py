@@ -68,14 +68,13 @@ def main() -> int:
     print(report.machine)
     if "bare" in given.parts:
         report.bare = measure_bare()
-    if "servers" in given.parts:
-        try:
-            report.servers = measure_servers(given)
-        except LoadError as error:
-            print(f"servers: {error}", file=sys.stderr)
-            status = 2
-    if "footprint" in given.parts:
-        report.footprint = measure_footprints(given.workers)
+    for part, measure in (("servers", measure_servers), ("footprint", measure_footprints)):
+        if part in given.parts:
+            try:
+                setattr(report, part, measure(given))
+            except LoadError as error:
+                print(f"{part}: {error}", file=sys.stderr)
+                status = 2
     write_whole(given.report, report.model_dump_json(indent=1) + "\n")
     return status
 
@@ -142,11 +141,16 @@ def measure_servers(given: argparse.Namespace) -> Servers:
     )  # fmt: skip
 
 
-def measure_footprints(workers: int) -> Footprints:
-    """Print and return what the scoring server and the plain Keras model take."""
+def measure_footprints(given: argparse.Namespace) -> Footprints:
+    """Print and return what the scoring server and the plain Keras model take.
+
+    Raises:
+        LoadError: as `measure_servers`.
+    """
+    load.generator()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wanted, left_out = servers.known(workers, folder, (SCORING, KERAS_PYFUNC))
+        wanted, left_out = servers.known(given.workers, folder, (SCORING, KERAS_PYFUNC))
         measured = {server.name: footprint.measure(server, folder) for server in wanted}
     found = [one for one in measured.values() if one]
     left_out |= {name: "it did not start" for name, one in measured.items() if not one}

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from benchmarks import bodies
 from benchmarks.bodies import HUGE, INVOCATIONS, SMALL
-from benchmarks.load import send
+from benchmarks.load import LoadError, send
 from benchmarks.requirement import Requirement
 from benchmarks.servers import KERAS_PYFUNC, SCORING, Server, running, wait_until_idle
 from benchmarks.soak import memory
@@ -36,7 +36,11 @@ class Footprint(BaseModel):
 
 
 def measure(server: Server, folder: Path) -> Footprint | None:
-    """Return the footprint of a server, None where it does not start."""
+    """Return the footprint of a server, None where it does not start.
+
+    Raises:
+        LoadError: wrk is not installed, or no large picture is answered.
+    """
     small, large = (bodies.request(server.url, INVOCATIONS, size, folder) for size in (SMALL, HUGE))
     began = time.monotonic()
     with running([server], folder) as started:
@@ -47,7 +51,10 @@ def measure(server: Server, folder: Path) -> Footprint | None:
         rest = _megabytes(server)
         answered = 0
         while answered < LARGE_PICTURES:
-            answered += sum(send(large, "kept", CLIENTS, seconds=10).statuses.values())
+            answers = send(large, "kept", CLIENTS, seconds=10).statuses
+            if not answers:
+                raise LoadError(f"{server.name} answers no picture of {HUGE}")
+            answered += sum(answers.values())
         after = _megabytes(server)
     return Footprint(
         server=server.name,

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 FOLDER = Path(".peers")
@@ -34,8 +35,9 @@ def python_with(name: str, packages: Sequence[str]) -> str:
     return str(python)
 
 
+@cache
 def wheel() -> str:
-    """Return the path of this project's wheel, built anew.
+    """Return the path of this project's wheel, built anew, once for all peers.
 
     Raises:
         PeerError: it could not be built.
@@ -63,9 +65,12 @@ def run(*command: str) -> None:
     """Run a command to its end.
 
     Raises:
-        PeerError: its exit status is not 0.
+        PeerError: it does not start, or its exit status is not 0.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise PeerError(f"it could not be installed: {command[0]}: {error.strerror}") from error
     if done.returncode != 0:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise PeerError(f"it could not be installed: {' '.join(last)}")

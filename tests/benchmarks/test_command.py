@@ -11,17 +11,18 @@ def run(monkeypatch, *arguments):
     return main()
 
 
-def test_without_wrk_the_report_of_the_other_parts_is_written(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("part", ["servers", "footprint"])
+def test_without_wrk_the_report_of_the_other_parts_is_written(monkeypatch, tmp_path, capsys, part):
     (tmp_path / "git").symlink_to(shutil.which("git"))
     monkeypatch.setenv("PATH", str(tmp_path))
     report = tmp_path / "bench.json"
-    assert run(monkeypatch, "servers", "--report", report) == 2
+    assert run(monkeypatch, part, "--report", report) == 2
     assert capsys.readouterr().err == (
-        "servers: the load generator wrk is not installed; "
+        f"{part}: the load generator wrk is not installed; "
         "on Debian and Ubuntu: apt-get install wrk\n"
     )
     written = json.loads(report.read_text("utf-8"))
-    assert written["servers"] is None
+    assert written[part] is None
     assert written["machine"]["cpus"] >= 1
 
 
